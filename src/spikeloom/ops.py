@@ -1,0 +1,65 @@
+"""The closed vocabulary in which neurons, emissions and filters are written.
+
+`Ops` has one implementation each for NumPy arrays (here), SymPy symbols (here, imported late) and torch tensors
+(`spikeloom.backends.ops`). Arithmetic (+ - * / **) and comparisons (< <= > >= ==) are the array's own operators.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+A = TypeVar("A")
+
+
+class Ops(Protocol[A]):
+    """Elementwise functions; each takes arrays and plain floats alike."""
+
+    def exp(self, x: A | float) -> A: ...
+    def log(self, x: A | float) -> A: ...
+    def tanh(self, x: A | float) -> A: ...
+    def sqrt(self, x: A | float) -> A: ...
+    def abs(self, x: A | float) -> A: ...
+    def where(self, condition: Any, a: A | float, b: A | float) -> A:
+        """a where the condition holds, else b."""
+
+    def minimum(self, a: A | float, b: A | float) -> A: ...
+    def maximum(self, a: A | float, b: A | float) -> A: ...
+    def logical_and(self, a: Any, b: Any) -> Any: ...
+    def logical_or(self, a: Any, b: Any) -> Any: ...
+    def logical_not(self, a: Any) -> Any: ...
+    def stop_gradient(self, x: A) -> A:
+        """x, as a constant to differentiation."""
+
+
+class NumpyOps:
+    """The vocabulary on NumPy arrays."""
+
+    exp, log, tanh, sqrt, abs = np.exp, np.log, np.tanh, np.sqrt, np.abs
+    where, minimum, maximum = np.where, np.minimum, np.maximum
+    logical_and, logical_or, logical_not = np.logical_and, np.logical_or, np.logical_not
+
+    @staticmethod
+    def stop_gradient(x: NDArray[Any]) -> NDArray[Any]:
+        return x
+
+
+class SympyOps:
+    """The vocabulary on SymPy expressions."""
+
+    def __init__(self) -> None:
+        import sympy as sp
+
+        self.exp, self.log, self.tanh, self.sqrt, self.abs = sp.exp, sp.log, sp.tanh, sp.sqrt, sp.Abs
+        self.minimum, self.maximum = sp.Min, sp.Max
+        self.logical_and, self.logical_or, self.logical_not = sp.And, sp.Or, sp.Not
+        self._piecewise = sp.Piecewise
+
+    def where(self, condition: Any, a: Any, b: Any) -> Any:
+        return self._piecewise((a, condition), (b, True))
+
+    @staticmethod
+    def stop_gradient(x: Any) -> Any:
+        return x

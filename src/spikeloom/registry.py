@@ -1,0 +1,86 @@
+"""Look-up of names: one registry for each kind of thing, with synonyms and a "did you mean"."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
+from typing import Any, Generic, TypeVar, cast
+
+from .errors import ParameterError, UnknownNameError
+from .synonyms import SYNONYMS, folded
+
+T = TypeVar("T")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'tau_m'?` when a known name is near, else a full stop."""
+    by_fold = {folded(k): k for k in known}
+    close = difflib.get_close_matches(folded(name), by_fold, n=1, cutoff=0.6)
+    return f"; did you mean {by_fold[close[0]]!r}?" if close else "."
+
+
+def canonical(kind: str, name: str, known: Iterable[str]) -> str | None:
+    """The known name that `name` stands for (case, underscores and synonyms of `kind` aside), or None."""
+    by_fold = {folded(k): k for k in known}
+    key = folded(name)
+    if key in by_fold:
+        return by_fold[key]
+    synonyms = {folded(a): folded(b) for a, b in SYNONYMS.get(kind, {}).items()}
+    return by_fold.get(synonyms.get(key, ""))
+
+
+def resolve_keywords(owner: str, kind: str, given: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
+    """The given keywords under their canonical names.
+
+    `owner` opens the message (`NeuronGroup 'layer1', model 'lif'`), `kind` names the synonyms' table.
+    Raises ParameterError for a name that is not known, or for one that was given twice.
+    """
+    known = list(known)
+    resolved: dict[str, Any] = {}
+    for name, value in given.items():
+        found = canonical(kind, name, known)
+        if found is None:
+            has = ", ".join(known) or "none"
+            raise ParameterError(f"{owner}: unknown parameter {name!r}{did_you_mean(name, known)} It has: {has}")
+        if found in resolved:
+            raise ParameterError(f"{owner}: parameter {found!r} was given twice, once as {name!r}; give it once")
+        resolved[found] = value
+    return resolved
+
+
+class Registry(Generic[T]):
+    """Things by name. An entry may be the thing itself or `package.module:attribute`, imported when asked for."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, T | str] = {}
+
+    def add(self, name: str, entry: T | str) -> None:
+        """Registers an entry; a name that is taken is an error."""
+        if canonical(self.kind, name, self._entries) is not None:
+            raise ParameterError(f"{self.kind} {name!r} is already registered; choose another name")
+        self._entries[name] = entry
+
+    def name_of(self, name: str) -> str:
+        """The canonical name; UnknownNameError with a suggestion where there is none."""
+        if not isinstance(name, str):
+            raise UnknownNameError(f"{self.kind} must be a name (one of: {', '.join(self)}), got {name!r}")
+        found = canonical(self.kind, name, self._entries)
+        if found is None:
+            hint = did_you_mean(name, [*self._entries, *SYNONYMS.get(self.kind, {})])
+            raise UnknownNameError(f"unknown {self.kind} {name!r}{hint} Known: {', '.join(self)}")
+        return found
+
+    def __getitem__(self, name: str) -> T:
+        entry = self._entries[self.name_of(name)]
+        if isinstance(entry, str):
+            module, _, attribute = entry.partition(":")
+            return cast(T, getattr(import_module(module), attribute))
+        return entry
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and canonical(self.kind, name, self._entries) is not None
