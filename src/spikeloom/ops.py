@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-A = TypeVar("A")
+A = TypeVar("A", bound=Any)
+Array: TypeAlias = Any
+"""A NumPy array, a torch tensor or a SymPy expression, where more cannot be said."""
 
 
 class Ops(Protocol[A]):
@@ -33,17 +36,32 @@ class Ops(Protocol[A]):
     def stop_gradient(self, x: A) -> A:
         """x, as a constant to differentiation."""
 
+    def stack(self, arrays: Sequence[A], axis: int = 0) -> A:
+        """The arrays as one, along a new axis."""
+
 
 class NumpyOps:
     """The vocabulary on NumPy arrays."""
 
-    exp, log, tanh, sqrt, abs = np.exp, np.log, np.tanh, np.sqrt, np.abs
-    where, minimum, maximum = np.where, np.minimum, np.maximum
-    logical_and, logical_or, logical_not = np.logical_and, np.logical_or, np.logical_not
+    exp = staticmethod(np.exp)
+    log = staticmethod(np.log)
+    tanh = staticmethod(np.tanh)
+    sqrt = staticmethod(np.sqrt)
+    abs = staticmethod(np.abs)
+    where = staticmethod(np.where)
+    minimum = staticmethod(np.minimum)
+    maximum = staticmethod(np.maximum)
+    logical_and = staticmethod(np.logical_and)
+    logical_or = staticmethod(np.logical_or)
+    logical_not = staticmethod(np.logical_not)
 
     @staticmethod
     def stop_gradient(x: NDArray[Any]) -> NDArray[Any]:
         return x
+
+    @staticmethod
+    def stack(arrays: Sequence[NDArray[Any]], axis: int = 0) -> NDArray[Any]:
+        return np.stack(arrays, axis)
 
 
 class SympyOps:

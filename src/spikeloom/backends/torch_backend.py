@@ -1,0 +1,205 @@
+"""The differentiable, batched engine on torch tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import DeviceError, ParameterError, ShapeError, StateError
+from ..network import Component, Connection, Network, NeuronGroup, Sink
+from ..network.parameters import as_array
+from ..spikes import Spikes
+from ..units import check_dt
+from .path import Path, TorchPath
+from .plan import Branch, Layer, Plan, make_plan, sources
+from .schedule import Runner, RunState, to_signal
+
+
+class TorchBackend:
+    """`TorchBackend(device='cpu', dt=0.1)`: simulates and trains with torch.
+
+    device: 'cpu', 'cuda', ...; dt in ms; dtype: torch.float32 or torch.float64; schedule: 'auto' runs what has no loop
+    over the whole window at once, 'step' steps everything, with equal results. Raises DeviceError at the build when
+    the device is not there.
+    """
+
+    def __init__(
+        self,
+        device: str = "cpu",
+        dt: float = 0.1,
+        dtype: torch.dtype = torch.float32,
+        schedule: str = "auto",
+    ) -> None:
+        if dtype not in (torch.float32, torch.float64):
+            raise ParameterError(f"TorchBackend.dtype must be torch.float32 or torch.float64, got {dtype!r}")
+        self.device, self.dtype, self.schedule = device, dtype, schedule
+        self.dt = check_dt(dt, "TorchBackend.dt")
+
+    def build(self, network: Network) -> TorchBuild:
+        """The network made ready to run; the parameter store keeps what still fits."""
+        dt = check_dt(self.dt, "TorchBackend.dt")
+        device = checked_device(self.device)
+        return TorchBuild(network, make_plan(network, dt, self.schedule), dt, device, self.dtype)
+
+    def __repr__(self) -> str:
+        return f"TorchBackend(device={self.device!r}, dt={self.dt}, dtype={self.dtype})"
+
+
+def checked_device(name: Any) -> torch.device:
+    """The device; DeviceError when this machine or this torch has none of that name."""
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError) as error:
+        raise DeviceError(f"TorchBackend.device: {name!r} is not a device; use 'cpu' or 'cuda'") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise DeviceError(f"TorchBackend.device is {name!r}, but torch finds no CUDA device here; use device='cpu'")
+    return device
+
+
+class TorchBuild:
+    """A network with its plan and its tensors."""
+
+    def __init__(self, network: Network, plan: Plan, dt: float, device: torch.device, dtype: torch.dtype) -> None:
+        self.network, self.dt = network, dt
+        self.like = torch.zeros((), dtype=dtype, device=device)
+        self.plan = replace(
+            plan, blocks=tuple(replace(b, layers=tuple(map(self._placed, b.layers))) for b in plan.blocks)
+        )
+        self.path: Path = TorchPath()
+        self.module = self._module()
+        self.state = RunState()
+        tensors = dict(self.module.named_parameters()) | dict(self.module.named_buffers())
+        self.weights = {c.path: _below(tensors, c.path) for c in network.connections}
+        self.parameters = {g.path: _below(tensors, g.path) for g in network.groups}
+        self._feeds = sources(plan)
+
+    def run(self, n_steps: int, *, keep_state: bool, sink: Sink | None) -> None:
+        """Runs n steps; decoders, monitors and the sink get the window."""
+        network, raw = self.network, self._encoded(n_steps)
+        batch = self._batch_size(raw)
+        if not keep_state:
+            self.state = RunState()
+        signals = {path: to_signal(value, n_steps, self.like) for path, value in raw.items()}
+        runner = Runner(
+            self.path, self.dt, n_steps, batch, self.weights, self.parameters, self._wanted(sink), signals,
+            self.state.detached(), self.like,
+        )  # fmt: skip
+        runner.run(self.plan.blocks)
+        self.state = runner.state
+        for decoder in network.decoders:
+            decoder.decode(_observable(runner, decoder.target, decoder.decoding.variable), self.dt)
+        for monitor in network.monitors:
+            monitor.observe(_observable(runner, monitor.target, monitor.variable), self.dt, continued=keep_state)
+        if sink is not None:
+            self._record(sink, runner, raw)
+
+    def _encoded(self, n_steps: int) -> dict[str, Any]:
+        encoders = {e.path: e for e in self.network.encoders}
+        missing = [path for path in self._feeds if path in encoders and encoders[path]._data is None]
+        if missing:
+            raise StateError(f"encoder {missing[0]!r} has no input yet; call it with a batch: net.{missing[0]}(data)")
+        used = {path: e for path, e in encoders.items() if path in self._feeds}
+        return {path: e.encode(n_steps, self.dt, self.network.generator) for path, e in used.items()}
+
+    def _batch_size(self, raw: Mapping[str, Any]) -> int:
+        sizes = {path: len(v) if isinstance(v, Spikes) else v.shape[1] for path, v in raw.items()}
+        if len(set(sizes.values())) > 1:
+            each = ", ".join(f"{path} {size}" for path, size in sizes.items())
+            raise ShapeError(f"the encoders were given batches of different sizes ({each}); give all the same")
+        return next(iter(sizes.values()), 1)
+
+    def _wanted(self, sink: Sink | None) -> dict[str, list[str]]:
+        want: dict[str, set[str]] = {g.path: set() for g in self.network.groups}
+        for decoder in self.network.decoders:
+            want[decoder.target.path].add(decoder.decoding.variable)
+        for monitor in self.network.monitors:
+            want[monitor.target.path].add(monitor.variable)
+        if sink is not None:
+            for group in self.network.groups:
+                want[group.path] |= sink.wants(group.path) & set(group.observables)
+        return {path: sorted(names - {"spikes"}) for path, names in want.items()}
+
+    def _record(self, sink: Sink, runner: Runner, raw: Mapping[str, Any]) -> None:
+        for path, value in raw.items():
+            if isinstance(value, Spikes) and "spikes" in sink.wants(path):
+                sink.write(path, "spikes", value, self.dt)
+        for group in self.network.groups:
+            for name in sorted(sink.wants(group.path) & set(group.observables)):
+                values = as_array(_observable(runner, group, name))
+                sink.write(
+                    group.path, name, Spikes.from_raster(values, self.dt) if name == "spikes" else values, self.dt
+                )
+
+    def _placed(self, layer: Layer) -> Layer:
+        """The layer with its fixed arrays as tensors of this build."""
+        neuron = layer.neuron
+        arrays = {n: v for n in neuron.parameters() if isinstance(v := getattr(neuron, n), np.ndarray)}
+        placed = neuron.bound({n: self._tensor(v) for n, v in arrays.items() if n not in layer.trains})
+        branches = tuple(replace(b, filter=self._placed_filter(b)) for b in layer.branches)
+        return replace(layer, neuron=placed, branches=branches)
+
+    def _placed_filter(self, branch: Branch) -> Any:
+        if branch.filter is None:
+            return None
+        arrays = {n: v for n, v in branch.filter.parameters().items() if isinstance(v, np.ndarray)}
+        return branch.filter.bound({n: self._tensor(v) for n, v in arrays.items()})
+
+    def _tensor(self, array: Any) -> Tensor:
+        source = array.detach() if isinstance(array, Tensor) else torch.as_tensor(np.asarray(array))
+        return source.to(self.like) if source.is_floating_point() else source.to(self.like.device)
+
+    def _module(self) -> nn.Module:
+        """The tensors of the parameter store as one module, in place of the arrays they started from."""
+        root, store = nn.Module(), self.network.draw_parameters()
+        owners: Sequence[NeuronGroup | Connection] = [*self.network.groups, *self.network.connections]
+        for owner in owners:
+            holder = _holder(root, owner.path)
+            for spec in owner.parameter_specs():
+                name = spec.name.rpartition(".")[2]
+                kept = store[spec.name]
+                tensor = kept if isinstance(kept, Tensor) and _fits(kept, self.like) else self._tensor(kept).clone()
+                if spec.trainable:
+                    tensor = tensor if isinstance(tensor, nn.Parameter) else nn.Parameter(tensor)
+                    tensor.requires_grad_(self._trains(owner))
+                    holder.register_parameter(name, tensor)
+                else:
+                    holder.register_buffer(name, tensor)
+                store.put(spec.name, tensor)
+        return root
+
+    def _trains(self, owner: Component) -> bool:
+        learners = self.network.learners
+        return not learners or any(learner.trains(owner) for learner in learners)
+
+
+def _fits(tensor: Tensor, like: Tensor) -> bool:
+    return tensor.device == like.device and (tensor.dtype == like.dtype or not tensor.is_floating_point())
+
+
+def _holder(root: nn.Module, path: str) -> nn.Module:
+    """The submodule of a path such as `block.layer1`, made where it is missing."""
+    module = root
+    for part in path.split("."):
+        if part not in module._modules:
+            if hasattr(module, part):
+                raise ParameterError(f"a component cannot be named {part!r}: torch modules use that name; rename it")
+            module.add_module(part, nn.Module())
+        module = module.get_submodule(part)
+    return module
+
+
+def _below(tensors: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
+    """The tensors of one component, under their own names."""
+    start = path + "."
+    return {n[len(start) :]: t for n, t in tensors.items() if n.startswith(start) and "." not in n[len(start) :]}
+
+
+def _observable(runner: Runner, group: NeuronGroup, name: str) -> Tensor:
+    if name == "spikes":
+        return cast(Tensor, runner.signals[group.path])
+    return runner.traces[group.path][name]

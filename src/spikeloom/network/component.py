@@ -1,0 +1,155 @@
+"""Members of a network: named, owned by an assembly, gathered by an open `with` block."""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from ..errors import ParameterError, StateError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from .network import Network
+
+_OPEN: ContextVar[tuple[tuple[Assembly, list[Component]], ...]] = ContextVar("open assemblies", default=())
+
+
+class Component:
+    """Anything that can be a member of a network. Its name is given by the attribute or variable that holds it."""
+
+    kind = "component"
+
+    def __init__(self, name: str | None = None) -> None:
+        if name is not None:
+            check_name(name)
+        self._name = name
+        self._owner: Assembly | None = None
+        if _OPEN.get():
+            _OPEN.get()[-1][1].append(self)
+
+    @property
+    def name(self) -> str:
+        """The name within its assembly; a text in brackets before it has one."""
+        return self._name or f"<unnamed {self.kind}>"
+
+    @property
+    def path(self) -> str:
+        """The name within its network: `block.layer1`."""
+        owner = self._owner
+        return self.name if owner is None or owner._owner is None else f"{owner.path}.{self.name}"
+
+    @property
+    def network(self) -> Network:
+        """The network it belongs to; StateError where it belongs to none."""
+        from .network import Network
+
+        top: Component = self
+        while top._owner is not None:
+            top = top._owner
+        if not isinstance(top, Network):
+            raise StateError(
+                f"{self.kind} {self.name!r} belongs to no network; assign it: net.{self._name or 'x'} = ..."
+            )
+        return top
+
+    def _changed(self) -> None:
+        """Tells the network that its description has changed."""
+        if self._owner is not None:
+            self._owner._changed()
+
+
+def check_name(name: str) -> None:
+    """Raises ParameterError unless the name is an identifier without a leading underscore."""
+    if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
+        raise ParameterError(f"a component's name must be a plain identifier such as 'layer1', got {name!r}")
+
+
+class Assembly(Component):
+    """A named collection of components; assignment to an attribute adds a member, `del` removes it."""
+
+    kind = "assembly"
+
+    def __init__(self, name: str | None = None) -> None:
+        object.__setattr__(self, "_members", {})
+        super().__init__(name)
+
+    @property
+    def members(self) -> dict[str, Component]:
+        """The direct members by name, in order of creation."""
+        members: dict[str, Component] = self.__dict__["_members"]
+        return dict(members)
+
+    def walk(self) -> list[Component]:
+        """All components below, in order of creation, depth first."""
+        found: list[Component] = []
+        for member in self.members.values():
+            found.append(member)
+            if isinstance(member, Assembly):
+                found.extend(member.walk())
+        return found
+
+    def add(self, name: str, component: Component) -> None:
+        """Adds a member under a name, which becomes an attribute."""
+        setattr(self, name, component)
+
+    add_assembly = add_connection = add_monitor = add_learner = add
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if isinstance(value, Component) and not name.startswith("_"):
+            self._adopt(name, value)
+        elif name in self.__dict__.get("_members", {}):
+            raise ParameterError(f"{self.kind}.{name} is a component; `del` it before it becomes something else")
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        member = self.__dict__["_members"].pop(name, None)
+        object.__delattr__(self, name)
+        if member is not None:
+            member._owner = None
+            self._changed()
+
+    def _adopt(self, name: str, component: Component) -> None:
+        if "_members" not in self.__dict__:
+            raise StateError(f"{type(self).__name__}: call super().__init__() before adding {name!r}")
+        check_name(name)
+        if hasattr(type(self), name):
+            raise ParameterError(
+                f"{name!r} is a method of {type(self).__name__}; choose another name for this {component.kind}"
+            )
+        if component is self or component._owner not in (None, self):
+            raise ParameterError(
+                f"{component.kind} {component.name!r} already belongs to an assembly and cannot be {name!r} too"
+            )
+        if component._owner is self and self.members.get(component.name) is component and component.name != name:
+            raise ParameterError(f"{component.kind} {component.name!r} is already a member and cannot be {name!r} too")
+        previous = self.members.get(name)
+        if previous is not None and previous is not component:
+            previous._owner = None
+        component._name, component._owner = name, self
+        self.__dict__["_members"][name] = component
+        self._changed()
+
+    def __enter__(self) -> Assembly:
+        _OPEN.set((*_OPEN.get(), (self, [])))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        *rest, (_, pending) = _OPEN.get()
+        _OPEN.set(tuple(rest))
+        if kind is not None:
+            return
+        variables = sys._getframe(1).f_locals
+        for component in pending:
+            if component._owner is None and component is not self:
+                named = [n for n, v in variables.items() if v is component and not n.startswith("_")]
+                self.add(component._name or (named[0] if named else self._free_name(component.kind)), component)
+
+    def _free_name(self, kind: str) -> str:
+        stem, number = kind.replace(" ", "_"), 1
+        while hasattr(self, f"{stem}{number}"):
+            number += 1
+        return f"{stem}{number}"

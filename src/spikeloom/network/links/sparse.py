@@ -1,0 +1,118 @@
+"""Some neurons to some neurons, and never any other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...errors import ParameterError, ShapeError
+from ..initializers import Initializer
+from ..parameters import ParameterSpec, as_array
+from .link import Ends, Gradients, Link, Signal, bias_spec, drawn, flat, weight_spec
+from .rows import SpikeRows
+
+_BLOCK = 1 << 22
+"""How many products of the weight gradient are held at a time."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sparse(Link):
+    """A list of synapses, `indices` (2, n) of (post, pre), and their weights (n,): absent ones cannot appear.
+
+    density: the fraction of pairs that are joined, drawn without repetition; or indices, or a matrix `weight` (post,
+    pre) whose non-zero entries are the synapses.
+    """
+
+    weight: Any = None
+    indices: Any = None
+    bias: Any = None
+    density: float = 0.1
+    w_mean: float = 0.005
+    w_std: float = 0.05
+
+    name = "sparse"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.density <= 1:
+            raise ParameterError(f"Sparse.density must be in (0, 1], got {self.density!r}")
+
+    def check(self, owner: str, ends: Ends) -> None:
+        indices = self._given_indices()
+        if indices is None:
+            return
+        size = np.array([[math.prod(ends.post)], [math.prod(ends.pre)]])
+        if indices.shape[0] != 2 or np.any(indices < 0) or np.any(indices >= size):
+            raise ShapeError(f"{owner}: synapses must be (post, pre) pairs below {size.ravel().tolist()}")
+        matrix = self._matrix()
+        if matrix is not None and matrix.shape != (size[0, 0], size[1, 0]):
+            raise ShapeError(f"{owner}.weight must have shape {tuple(size.ravel())} (post, pre), got {matrix.shape}")
+
+    def specs(self, path: str, ends: Ends) -> list[ParameterSpec]:
+        post, pre = math.prod(ends.post), math.prod(ends.pre)
+        indices, matrix = self._given_indices(), self._matrix()
+        n = indices.shape[1] if indices is not None else max(1, round(self.density * post * pre))
+        given = matrix[tuple(indices)] if matrix is not None and indices is not None else self.weight
+
+        def draw(generator: np.random.Generator) -> NDArray[np.int64]:
+            return np.stack(np.divmod(np.sort(generator.choice(post * pre, size=n, replace=False)), pre))
+
+        where = ParameterSpec(
+            f"{path}.indices", (2, n), draw if indices is None else lambda _: indices, trainable=False
+        )
+        return [
+            where,
+            weight_spec(f"{path}.weight", (n,), given, drawn(self.w_mean, self.w_std)),
+            *bias_spec(path, post, self.bias),
+        ]
+
+    def product(self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends) -> Tensor:
+        values = signal.dense(weights["weight"].dtype) if isinstance(signal, SpikeRows) else signal
+        rows = flat(values)
+        post, pre = weights["indices"]
+        current = rows.new_zeros(math.prod(ends.post), rows.shape[0])
+        step = max(1, _BLOCK // max(1, rows.shape[0]))
+        turned = rows.t()
+        for part in range(0, len(post), step):
+            some = slice(part, part + step)
+            current = current.index_add(0, post[some], turned[pre[some]] * weights["weight"][some, None])
+        current = current.t()
+        if "bias" in weights:
+            current = current + weights["bias"]
+        return current.reshape(*values.shape[:2], *ends.post)
+
+    def gradients(
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, to_signal: bool
+    ) -> Gradients:
+        values = signal.dense(grad.dtype) if isinstance(signal, SpikeRows) else signal
+        before, after = flat(values).t().contiguous(), flat(grad).t().contiguous()
+        post, pre = weights["indices"]
+        step = max(1, _BLOCK // max(1, before.shape[1]))
+        parts = [slice(k, k + step) for k in range(0, len(post), step)]
+        found = {"weight": torch.cat([(after[post[s]] * before[pre[s]]).sum(1) for s in parts])}
+        if "bias" in weights:
+            found["bias"] = after.sum(1)
+        if not to_signal:
+            return Gradients(None, found)
+        back = torch.zeros_like(before)
+        for s in parts:
+            back.index_add_(0, pre[s], after[post[s]] * weights["weight"][s, None])
+        return Gradients(back.t().reshape(*values.shape[:2], *ends.pre), found)
+
+    def _matrix(self) -> NDArray[Any] | None:
+        if self.weight is None or isinstance(self.weight, Initializer) or self.indices is not None:
+            return None
+        matrix = as_array(self.weight)
+        return matrix if matrix.ndim == 2 else None
+
+    def _given_indices(self) -> NDArray[Any] | None:
+        if self.indices is not None:
+            return as_array(self.indices)
+        matrix = self._matrix()
+        return None if matrix is None else np.stack(np.nonzero(matrix))

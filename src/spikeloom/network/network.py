@@ -1,0 +1,227 @@
+"""A network: a description that an engine runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from ..errors import ParameterError, StateError
+from ..registry import Registry
+from ..units import check_dt, duration_steps
+from .component import Assembly
+from .connection import Connection
+from .decoder import Decoder
+from .encoder import Encoder
+from .group import NeuronGroup
+from .monitors import Monitor
+from .parameters import ParameterSpec, ParameterStore
+from .protocols import Attached, Build, Engine, Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .component import Component
+
+BACKENDS: Registry[type[Any]] = Registry("backend")
+BACKENDS.add("torch", "spikeloom.backends:TorchBackend")
+
+
+class Network(Assembly):
+    """A network of populations, connections, encoders, decoders, monitors and learners.
+
+    Subclass it and assign the members to attributes, or create them inside `with net:`. Weights live in `store` and
+    outlive every build; editing the network makes the next run rebuild it and keeps what still fits.
+    """
+
+    kind = "network"
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(name)
+        self.store = ParameterStore()
+        self._engine: Engine | None = None
+        self._build: Build | None = None
+        self._ran = False
+        self._seed: int | None = None
+        self._generator: np.random.Generator | None = None
+        self._training = True
+
+    def of_kind(self, kind: type[Any]) -> list[Any]:
+        """All components of a class, at any depth, in order of creation."""
+        return [c for c in self.walk() if isinstance(c, kind)]
+
+    @property
+    def groups(self) -> list[NeuronGroup]:
+        return self.of_kind(NeuronGroup)
+
+    @property
+    def connections(self) -> list[Connection]:
+        return self.of_kind(Connection)
+
+    @property
+    def encoders(self) -> list[Encoder]:
+        return self.of_kind(Encoder)
+
+    @property
+    def decoders(self) -> list[Decoder]:
+        return self.of_kind(Decoder)
+
+    @property
+    def monitors(self) -> list[Monitor]:
+        return self.of_kind(Monitor)
+
+    @property
+    def learners(self) -> list[Attached]:
+        return self.of_kind(Attached)
+
+    @property
+    def seed(self) -> int:
+        """The seed of weights and encoders: the one that was set, or one drawn once."""
+        if self._seed is None:
+            self.set_random_seed(int(np.random.SeedSequence().entropy) % 2**32)  # type: ignore[arg-type]
+        return cast(int, self._seed)
+
+    def set_random_seed(self, seed: int) -> None:
+        """Sets the seed; weights that are already drawn stay."""
+        if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
+            raise ParameterError(f"Network.set_random_seed: seed must be a whole number from 0 on, got {seed!r}")
+        self._seed = int(seed)
+        self._generator = np.random.default_rng(self._seed)
+
+    @property
+    def generator(self) -> np.random.Generator:
+        """The generator that encoders draw from."""
+        if self._generator is None:
+            self.set_random_seed(self.seed)
+        return cast(np.random.Generator, self._generator)
+
+    @property
+    def backend(self) -> Engine:
+        """The engine; a TorchBackend on the CPU with dt 0.1 ms unless set."""
+        if self._engine is None:
+            self._engine = cast(Engine, BACKENDS["torch"]())
+        return self._engine
+
+    def set_backend(self, backend: Engine | str, device: str | None = None) -> None:
+        """Sets the engine: an object, or a name such as 'torch' with a device such as 'cpu' or 'cuda'."""
+        if isinstance(backend, str):
+            engine: Any = BACKENDS[backend](**({} if device is None else {"device": device}))
+            if self._engine is not None:
+                engine.dt = self._engine.dt
+        else:
+            engine = backend
+        if not isinstance(engine, Engine):
+            raise ParameterError(
+                f"Network.set_backend takes a backend or a name, one of: {', '.join(BACKENDS)}, got {backend!r}"
+            )
+        self._engine = engine
+        self._changed()
+
+    def set_backend_dt(self, dt: float = 0.1) -> None:
+        """Sets the time step in ms."""
+        self.backend.dt = check_dt(dt, "Network.set_backend_dt: dt")
+        self._changed()
+
+    def build(self, backend: Engine | str | None = None, device: str | None = None) -> None:
+        """Makes the network ready to run; keeps weights that still fit, draws the others."""
+        if backend is not None:
+            self.set_backend(backend, device)
+        if not self.groups:
+            raise StateError("the network has no neuron group; add one: net.layer1 = NeuronGroup(10, model='lif')")
+        built = self.backend.build(self)
+        self._build, self._ran = built, False
+
+    def specs(self) -> list[ParameterSpec]:
+        """Every parameter that the components need."""
+        owners: list[NeuronGroup | Connection] = [*self.groups, *self.connections]
+        return [spec for owner in owners for spec in owner.parameter_specs()]
+
+    def draw_parameters(self) -> ParameterStore:
+        """The store with every parameter that is needed: kept ones, and fresh ones where none fits."""
+        specs = self.specs()
+        for spec in specs:
+            self.store.require(spec, self.seed)
+        self.store.retain({spec.name for spec in specs})
+        return self.store
+
+    def run(self, time: float, *, record: Sink | None = None) -> None:
+        """Runs `time` ms from rest; decoders and monitors hold the result, a recorder takes what it wants."""
+        self._run(time, record, keep_state=False)
+
+    def run_continue(self, time: float, *, record: Sink | None = None) -> None:
+        """Runs `time` ms from where the last run ended."""
+        self._run(time, record, keep_state=True)
+
+    def _run(self, time: float, record: Sink | None, *, keep_state: bool) -> None:
+        n_steps = duration_steps(time, self.backend.dt, "Network.run: time")
+        build = self._built()
+        build.run(n_steps, keep_state=keep_state and self._ran, sink=record)
+        self._ran = True
+
+    def _built(self) -> Build:
+        if self._build is None or getattr(self._build, "dt", None) != self.backend.dt:
+            self.build()
+        return cast(Build, self._build)
+
+    @property
+    def plan(self) -> Any:
+        """How the network is run: print it."""
+        return self._built().plan
+
+    @property
+    def module(self) -> Any:
+        """The nn.Module that holds the parameters."""
+        return self._built().module
+
+    def parameters(self) -> Iterator[Any]:
+        """The trainable tensors, for an optimizer."""
+        return (p for p in self.module.parameters() if p.requires_grad)
+
+    def named_parameters(self) -> Iterator[tuple[str, Any]]:
+        """The trainable tensors with their names."""
+        return ((n, p) for n, p in self.module.named_parameters() if p.requires_grad)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All parameters and buffers by name."""
+        return cast(dict[str, Any], self.module.state_dict())
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Copies parameters and buffers in place."""
+        self.module.load_state_dict(state)
+
+    def train(self, mode: bool = True) -> Network:
+        """Switches what differs between training and evaluation."""
+        self.module.train(mode)
+        return self
+
+    def eval(self) -> Network:
+        """Switches to evaluation."""
+        return self.train(False)
+
+    def _changed(self) -> None:
+        self.__dict__["_build"] = None
+
+    def __enter__(self) -> Network:
+        super().__enter__()
+        return self
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} {self._name or ''}".rstrip()]
+        lines += [f"  {c.path}: {_one_line(c)}" for c in self.walk()]
+        return "\n".join(lines)
+
+
+def _one_line(component: Component) -> str:
+    if isinstance(component, NeuronGroup):
+        return f"{component.num} x {component.model}, shape {component.shape}"
+    if isinstance(component, Connection):
+        delay = f", delay {component.delay} ms" if component.delay else ""
+        synapse = f", {type(component.filter).__name__}" if component.filter is not None else ""
+        return f"{component.pre.path} -> {component.post.path}, {component.link.name}{synapse}{delay}"
+    if isinstance(component, Encoder):
+        return f"{component.coding_method}, shape {component.shape}"
+    if isinstance(component, Decoder):
+        return f"{component.coding_method} of {component.target.path}, {component.num}"
+    if isinstance(component, Monitor):
+        return f"{component.variable} of {component.target.path}"
+    return component.kind

@@ -1,0 +1,63 @@
+"""What the description asks of those that act on it: engines, sinks, learners. Implementations live further down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from .component import Component
+
+if TYPE_CHECKING:
+    from ..neurons import Emission
+    from ..spikes import Spikes
+    from .group import NeuronGroup
+    from .network import Network
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A backend: makes a runnable build of a network. dt in ms."""
+
+    dt: float
+
+    def build(self, network: Network) -> Build:
+        """The network made ready to run; keeps what the parameter store already holds."""
+
+
+class Build(Protocol):
+    """A network made ready to run."""
+
+    plan: Any
+    module: Any
+
+    def run(self, n_steps: int, *, keep_state: bool, sink: Sink | None) -> None:
+        """Runs n steps, from rest or from where the last run ended, and fills decoders, monitors and the sink."""
+
+
+class Sink(Protocol):
+    """A receiver of what happened in a run: a recorder."""
+
+    def wants(self, layer: str) -> frozenset[str]:
+        """The observables of a layer that it takes, such as {'spikes', 'v'}."""
+
+    def write(self, layer: str, variable: str, data: Spikes | Any, dt: float) -> None:
+        """Takes one window of one run: Spikes, or an array (T, B, *shape)."""
+
+    def metadata(self, values: Mapping[str, Any]) -> None:
+        """Takes settings of the run: seed, dt, layers."""
+
+
+class Attached(Component):
+    """A component that shapes how a build learns: a learner."""
+
+    def emission_for(self, group: NeuronGroup, emission: Emission) -> Emission:
+        """The emission, with the surrogate of the learner in place."""
+        return emission
+
+    def trains(self, owner: Component) -> bool:
+        """Whether the parameters of a component are to be trained by it."""
+        return False
+
+    def describe(self) -> dict[str, Any]:
+        """Its settings as JSON values."""
+        return {}

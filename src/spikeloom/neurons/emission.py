@@ -1,0 +1,128 @@
+"""What happens at the threshold: who fires, what leaves the neuron, what is reset, what stands for the derivative."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import ParameterError
+from ..ops import Array, Ops
+from ..registry import Registry
+from .surrogates import Arctan, Surrogate
+
+
+class Forward(ABC):
+    """What leaves the neuron, as a function of d = v - threshold and of v."""
+
+    uses_surrogate = False
+
+    @abstractmethod
+    def output(self, d: Array, v: Array, xp: Ops[Any]) -> Array:
+        """The output of one step, in the shape of v."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Forward):
+    """A spike, 1, where v >= threshold, else 0. Its derivative is the emission's surrogate."""
+
+    uses_surrogate = True
+
+    def output(self, d: Array, v: Array, xp: Ops[Any]) -> Array:
+        return xp.where(d >= 0, 1.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Smooth(Forward):
+    """1 / (1 + exp(-d / width)): graded, with its own exact derivative (Jomaa et al., UltraLIF)."""
+
+    width: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not self.width > 0:
+            raise ParameterError(f"Smooth.width must be positive, got {self.width!r}")
+
+    def output(self, d: Array, v: Array, xp: Ops[Any]) -> Array:
+        return 0.5 + 0.5 * xp.tanh(d * (0.5 / self.width))
+
+
+@dataclass(frozen=True, slots=True)
+class Graded(Forward):
+    """The membrane potential itself: a non-spiking neuron."""
+
+    def output(self, d: Array, v: Array, xp: Ops[Any]) -> Array:
+        return v
+
+
+class Reset(ABC):
+    """What a spike does to the variable that crossed the threshold."""
+
+    @abstractmethod
+    def after(self, v: Array, threshold: Array, spikes: Array, neuron: Any) -> Array:
+        """v after the spikes (0 or 1 each) of this step."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToValue(Reset):
+    """v is set to a number, or to the neuron's parameter of that name."""
+
+    value: str | float = "v_reset"
+
+    def after(self, v: Array, threshold: Array, spikes: Array, neuron: Any) -> Array:
+        target = getattr(neuron, self.value) if isinstance(self.value, str) else self.value
+        kept = v * (1 - spikes)
+        return kept if isinstance(target, (int, float)) and target == 0 else kept + spikes * target
+
+
+@dataclass(frozen=True, slots=True)
+class Subtract(Reset):
+    """The threshold is subtracted from v: nothing above it is lost."""
+
+    def after(self, v: Array, threshold: Array, spikes: Array, neuron: Any) -> Array:
+        return v - spikes * threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Scale(Reset):
+    """v is multiplied by a factor."""
+
+    factor: float = 0.5
+
+    def after(self, v: Array, threshold: Array, spikes: Array, neuron: Any) -> Array:
+        return v - spikes * v * (1 - self.factor)
+
+
+@dataclass(frozen=True, slots=True)
+class NoReset(Reset):
+    """v stays as it is; the model's own `after_spike` does what is to be done."""
+
+    def after(self, v: Array, threshold: Array, spikes: Array, neuron: Any) -> Array:
+        return v
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Emission:
+    """Threshold, output, surrogate and reset of a neuron.
+
+    variable: the state that is compared; threshold: a number or the name of a parameter; detach_reset: whether the
+    gradient through the reset is left out.
+    """
+
+    variable: str = "v"
+    threshold: str | float = "v_th"
+    forward: Forward = field(default_factory=Step)
+    surrogate: Surrogate = field(default_factory=Arctan)
+    reset: Reset = field(default_factory=ToValue)
+    detach_reset: bool = False
+
+
+RESETS: Registry[type[Reset]] = Registry("reset")
+RESETS.add("to_value", ToValue)
+RESETS.add("subtract", Subtract)
+RESETS.add("scale", Scale)
+RESETS.add("none", NoReset)
+
+FORWARDS: Registry[type[Forward]] = Registry("forward")
+FORWARDS.add("step", Step)
+FORWARDS.add("smooth", Smooth)
+FORWARDS.add("graded", Graded)

@@ -1,0 +1,111 @@
+"""The base of every neuron model, and one step of it.
+
+A model is parameters (frozen), a named state and a pure sub-threshold `update`; threshold, output and reset are its
+emission. `advance` joins them; every engine and every test steps a neuron through it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+
+from ..errors import ParameterError
+from ..ops import Array, Ops
+from .emission import Emission
+
+S = TypeVar("S", bound=tuple[Any, ...])
+Value = Any
+"""A parameter's value: a float, an array with one value for each neuron, or (bound by an engine) a tensor."""
+
+Fire = Callable[[Any, Any, Emission, Any], Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Neuron(ABC, Generic[S]):
+    """An elementwise neuron model.
+
+    State: the NamedTuple of its state; ports: the names of its input currents; trains: the parameters that are
+    trained unless the group says otherwise.
+    """
+
+    emission: Emission = Emission()
+
+    State: ClassVar[type[Any]]
+    ports: ClassVar[tuple[str, ...]] = ("i_syn",)
+    trains: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def initial(self) -> S:
+        """The state at rest, each variable a value that broadcasts to (B, *shape)."""
+
+    @abstractmethod
+    def update(self, state: Any, inputs: Any, dt: float, xp: Ops[Any]) -> Any:
+        """The state after one step of dt ms with the input current of the step, spikes aside."""
+
+    def threshold(self, state: Any, xp: Ops[Any]) -> Value:
+        """What the emission's variable is compared with."""
+        name = self.emission.threshold
+        return getattr(self, name) if isinstance(name, str) else name
+
+    def after_spike(self, state: Any, spikes: Any, dt: float, xp: Ops[Any]) -> Any:
+        """The state after what a spike does beyond the reset; by default nothing."""
+        return state
+
+    @classmethod
+    def parameters(cls) -> tuple[str, ...]:
+        """The names of the model's parameters."""
+        return tuple(f.name for f in fields(cls) if f.name != "emission")
+
+    def bound(self, values: Mapping[str, Any]) -> Neuron[S]:
+        """The same model with these parameters in place, unchecked: tensors, symbols."""
+        twin = object.__new__(type(self))
+        for f in fields(self):
+            object.__setattr__(twin, f.name, values.get(f.name, getattr(self, f.name)))
+        return twin
+
+
+def check_positive(neuron: Neuron[Any], *names: str) -> None:
+    """Raises ParameterError unless each named parameter is a positive, finite time in ms."""
+    for name in names:
+        value = getattr(neuron, name)
+        if not _numeric(value) or not np.all(np.isfinite(value)) or np.any(np.asarray(value) <= 0):
+            raise ParameterError(f"{type(neuron).__name__}.{name} must be a positive time in ms, got {value!r}")
+
+
+def check_finite(neuron: Neuron[Any], *names: str) -> None:
+    """Raises ParameterError unless each named parameter is a finite number or an array of such."""
+    for name in names:
+        value = getattr(neuron, name)
+        if not _numeric(value) or not np.all(np.isfinite(value)):
+            raise ParameterError(f"{type(neuron).__name__}.{name} must be a finite number, got {value!r}")
+
+
+def _numeric(value: Any) -> bool:
+    return not isinstance(value, bool) and np.asarray(value).dtype.kind in "iuf"
+
+
+def plain_fire(d: Array, v: Array, emission: Emission, xp: Ops[Any]) -> Array:
+    """The emission's output; what stands for its derivative is the engine's affair."""
+    return emission.forward.output(d, v, xp)
+
+
+def advance(
+    neuron: Neuron[Any], state: Any, inputs: Any, dt: float, xp: Ops[Any], fire: Fire = plain_fire
+) -> tuple[Array, Any]:
+    """Output and state after one step of dt ms: integrate, emit, reset.
+
+    state: the model's NamedTuple of arrays (B, *shape); inputs: an array (B, *shape), or a tuple of them for a model
+    with several ports. fire: puts the surrogate in place of the derivative of the step.
+    """
+    emission = neuron.emission
+    state = neuron.update(state, inputs, dt, xp)
+    v = getattr(state, emission.variable)
+    threshold = neuron.threshold(state, xp)
+    output = fire(v - threshold, v, emission, xp)
+    spikes = xp.stop_gradient(output) if emission.detach_reset else output
+    state = state._replace(**{emission.variable: emission.reset.after(v, threshold, spikes, neuron)})
+    return output, neuron.after_spike(state, spikes, dt, xp)

@@ -1,0 +1,21 @@
+"""The data model: `Spikes`, rasters, bits, encoders and artificial data."""
+
+from .artificial import artificial_spikes
+from .bits import pack_bits, unpack_bits
+from .container import Collisions, Grid, Spikes
+from .encode import bernoulli, latency, poisson
+from .validate import Numbers, validate_raster
+
+__all__ = [
+    "Collisions",
+    "Grid",
+    "Numbers",
+    "Spikes",
+    "artificial_spikes",
+    "bernoulli",
+    "latency",
+    "pack_bits",
+    "poisson",
+    "unpack_bits",
+    "validate_raster",
+]

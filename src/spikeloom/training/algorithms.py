@@ -1,0 +1,40 @@
+"""Learning algorithms by name: which surrogate stands for the derivative of the step.
+
+All of them send gradients back through the whole window (BPTT); what else can be carried or cut is credit, which this
+registry does not yet hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..neurons import SURROGATES, Gaussian, Rectangle, Surrogate
+from ..registry import Registry
+
+Algorithm = Callable[..., Surrogate]
+
+
+def stca(*, alpha: float = 0.5) -> Surrogate:
+    """Rectangle of half width alpha (Gu et al., 2019, IJCAI)."""
+    return Rectangle(alpha)
+
+
+def stbp(*, alpha: float = 0.5) -> Surrogate:
+    """Gaussian of variance alpha (Wu et al., 2018, Frontiers in Neuroscience 12:331)."""
+    return Gaussian(alpha)
+
+
+def sbp(*, surrogate: str | Surrogate = "arctan", alpha: float | None = None) -> Surrogate:
+    """Any surrogate by name, with its alpha."""
+    if isinstance(surrogate, Surrogate):
+        return surrogate
+    kind: Any = SURROGATES[surrogate]
+    made: Surrogate = kind() if alpha is None else kind(alpha)
+    return made
+
+
+ALGORITHMS: Registry[Algorithm] = Registry("learning algorithm")
+ALGORITHMS.add("stca", stca)
+ALGORITHMS.add("stbp", stbp)
+ALGORITHMS.add("sbp", sbp)

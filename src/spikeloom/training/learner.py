@@ -1,0 +1,164 @@
+"""What is trained, with which surrogate, by which optimizer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import ParameterError, StateError
+from ..network import Assembly, Attached, Component, Connection, Network, NeuronGroup
+from ..neurons import Emission
+from ..registry import Registry, resolve_keywords
+from .algorithms import ALGORITHMS
+
+
+def _torch_classes(kind: str, module: Any, base: type[Any]) -> Registry[type[Any]]:
+    registry: Registry[type[Any]] = Registry(kind)
+    for name, value in sorted(vars(module).items()):
+        if inspect.isclass(value) and issubclass(value, base) and value is not base and not name.startswith("_"):
+            registry.add(name, value)
+    return registry
+
+
+OPTIMIZERS = _torch_classes("optimizer", torch.optim, torch.optim.Optimizer)
+SCHEDULES = _torch_classes("schedule", torch.optim.lr_scheduler, torch.optim.lr_scheduler.LRScheduler)
+
+
+class Learner(Attached):
+    """`Learner(trainable=net, algorithm='STCA', alpha=...)` trains components of a network.
+
+    trainable: a network, an assembly, a component, or a list of them; only their parameters are trained. algorithm:
+    'STCA', 'STBP' or 'SBP' with its options: the surrogate of every population, so that gradients also reach what is
+    trained through what is not. lr: the learning rate of `set_optimizer` when it names none.
+    """
+
+    kind = "learner"
+
+    def __init__(
+        self,
+        trainable: Component | Iterable[Component] | None = None,
+        algorithm: str = "STCA",
+        *,
+        lr: float | None = None,
+        name: str | None = None,
+        **options: Any,
+    ) -> None:
+        owner = f"Learner {name!r}" if name else "Learner"
+        self.algorithm = ALGORITHMS.name_of(algorithm)
+        rule = ALGORITHMS[self.algorithm]
+        known = list(inspect.signature(rule).parameters)
+        self.options = resolve_keywords(f"{owner}, algorithm {self.algorithm!r}", "learner option", options, known)
+        self.surrogate = rule(**self.options)
+        self.trainable = _components(owner, trainable)
+        self._lr = lr
+        self._optimizer: tuple[str, dict[str, Any]] | None = None
+        self._schedule: tuple[str, dict[str, Any]] | None = None
+        self._made: tuple[list[nn.Parameter], torch.optim.Optimizer, Any] | None = None
+        super().__init__(name)
+
+    def emission_for(self, group: NeuronGroup, emission: Emission) -> Emission:
+        """The emission with the algorithm's surrogate."""
+        values = {
+            part: getattr(emission, part) for part in ("variable", "threshold", "forward", "reset", "detach_reset")
+        }
+        return Emission(**values, surrogate=self.surrogate)
+
+    def trains(self, owner: Component) -> bool:
+        """Whether a component is among the trainable ones, or lies in one of them."""
+        return any(owner is part or (isinstance(part, Assembly) and owner in part.walk()) for part in self.trainable)
+
+    def set_optimizer(self, optim_name: str, optim_lr: float | None = None, **options: Any) -> None:
+        """Chooses an optimizer of torch by name in any spelling, its learning rate and its options."""
+        name = OPTIMIZERS.name_of(optim_name)
+        known = [k for k in inspect.signature(OPTIMIZERS[name]).parameters if k != "params"]
+        settings = resolve_keywords(f"optimizer {name!r}", "optimizer option", options, known)
+        lr = self._lr if optim_lr is None else optim_lr
+        if lr is not None:
+            if "lr" in settings:
+                raise ParameterError(f"optimizer {name!r}: lr was given twice; give it once")
+            if isinstance(lr, bool) or not isinstance(lr, (int, float)) or not 0 < lr < float("inf"):
+                raise ParameterError(f"optimizer {name!r}: the learning rate must be a positive number, got {lr!r}")
+            settings["lr"] = float(lr)
+        self._optimizer, self._made = (name, settings), None
+
+    def set_schedule(self, lr_schedule_name: str, *arguments: Any, **options: Any) -> None:
+        """Chooses a schedule of the learning rate of torch by name in any spelling, with its options."""
+        name = SCHEDULES.name_of(lr_schedule_name)
+        known = [k for k in inspect.signature(SCHEDULES[name]).parameters if k != "optimizer"]
+        positional = dict(zip(known, arguments, strict=False))
+        if len(arguments) > len(known):
+            raise ParameterError(f"schedule {name!r} takes {', '.join(known)}; got {len(arguments)} values")
+        more = resolve_keywords(f"schedule {name!r}", "schedule option", options, known)
+        if set(positional) & set(more):
+            raise ParameterError(
+                f"schedule {name!r}: {', '.join(set(positional) & set(more))} was given twice; give it once"
+            )
+        self._schedule, self._made = (name, positional | more), None
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """The tensors that this learner trains."""
+        module = self.network.module
+        owners = [c for c in self.network.walk() if isinstance(c, (NeuronGroup, Connection)) and self.trains(c)]
+        names = {spec.name for owner in owners for spec in owner.parameter_specs() if spec.trainable}
+        return [p for n, p in module.named_parameters() if n in names]
+
+    @property
+    def optim(self) -> torch.optim.Optimizer:
+        """The torch optimizer; it is made anew when an edit of the network changed what is trained."""
+        return self._ready()[0]
+
+    @property
+    def schedule(self) -> Any:
+        """The torch schedule, or None."""
+        return self._ready()[1]
+
+    def optim_zero_grad(self) -> None:
+        """Forgets the gradients."""
+        self.optim.zero_grad(set_to_none=True)
+
+    def optim_step(self) -> None:
+        """Moves the parameters by one step of the optimizer."""
+        self.optim.step()
+
+    def optim_schedule(self, metric: float | None = None) -> None:
+        """Moves the learning rate by one step of the schedule; metric: what ReduceLROnPlateau watches."""
+        if self.schedule is None:
+            raise StateError(f"learner {self.name!r} has no schedule; call set_schedule('StepLR', 10) first")
+        self.schedule.step(*([] if metric is None else [metric]))
+
+    def describe(self) -> dict[str, Any]:
+        """The settings as JSON values."""
+        options = {k: v for k, v in self.options.items() if isinstance(v, (int, float, str))}
+        described: dict[str, Any] = {"trainable": [c.path for c in self.trainable if not isinstance(c, Network)]}
+        if any(isinstance(c, Network) for c in self.trainable):
+            described["trainable"] = "network"
+        described |= {"algorithm": self.algorithm, "options": options}
+        for key, chosen in (("optimizer", self._optimizer), ("schedule", self._schedule)):
+            if chosen is not None:
+                described[key] = {"name": chosen[0]} | chosen[1]
+        return described
+
+    def _ready(self) -> tuple[torch.optim.Optimizer, Any]:
+        if self._optimizer is None:
+            raise StateError(f"learner {self.name!r} has no optimizer; call set_optimizer('Adam', 0.001) first")
+        parameters = self.parameters
+        if not parameters:
+            raise StateError(f"learner {self.name!r} trains nothing: its trainable components have no parameters")
+        if self._made is None or [id(p) for p in self._made[0]] != [id(p) for p in parameters]:
+            name, settings = self._optimizer
+            optimizer = OPTIMIZERS[name](parameters, **settings)
+            schedule = None if self._schedule is None else SCHEDULES[self._schedule[0]](optimizer, **self._schedule[1])
+            self._made = (parameters, optimizer, schedule)
+        return self._made[1], self._made[2]
+
+
+def _components(owner: str, trainable: Any) -> list[Component]:
+    parts = [trainable] if isinstance(trainable, Component) else list(trainable or ())
+    if not parts or not all(isinstance(part, Component) for part in parts):
+        raise ParameterError(f"{owner}.trainable must be a network, a component or a list of them, got {trainable!r}")
+    return parts
