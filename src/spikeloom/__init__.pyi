@@ -1,5 +1,11 @@
 from .backends import TorchBackend as TorchBackend
 from .backends import Torch_Backend as Torch_Backend
+from .datasets import ArrayDataset as ArrayDataset
+from .datasets import Dataloader as Dataloader
+from .datasets import Dataset as Dataset
+from .datasets import MNIST as MNIST
+from .datasets import digits as digits
+from .datasets import stratified_split as stratified_split
 from .errors import DataError as DataError
 from .errors import DeviceError as DeviceError
 from .errors import ParameterError as ParameterError
@@ -25,3 +31,6 @@ from .neurons import Neuron as Neuron
 from .spikes import Spikes as Spikes
 from .spikes import artificial_spikes as artificial_spikes
 from .training import Learner as Learner
+from .training import evaluate as evaluate
+from .training import fit as fit
+from .training import predict as predict

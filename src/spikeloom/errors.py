@@ -7,6 +7,7 @@ SpikeloomError                the root; never raised itself
 ├── UnknownNameError          a text choice that no registry holds             (LookupError)
 ├── UnsupportedError          a combination that does not exist                (TypeError)
 ├── StateError                the right call at the wrong time                 (RuntimeError)
+├── StorageError              a file that cannot be read or written            (OSError)
 └── DeviceError               a device that this machine does not have         (RuntimeError)
 
 A message names object and parameter, what was expected, what came, and the way out.
@@ -39,6 +40,10 @@ class UnsupportedError(SpikeloomError, TypeError):
 
 class StateError(SpikeloomError, RuntimeError):
     """The right call at the wrong time."""
+
+
+class StorageError(SpikeloomError, OSError):
+    """A file that cannot be read or written: a full disk, a folder that is not there."""
 
 
 class DeviceError(SpikeloomError, RuntimeError):

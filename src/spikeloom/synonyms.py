@@ -16,8 +16,6 @@ SYNONYMS: Mapping[str, Mapping[str, str]] = {
         "threshold": "v_th",
         "taumem": "tau_m",
         "tau": "tau_m",
-        "vrest": "v_rest",
-        "V0": "v_0",
     },
     "neuron group": {"neuronmodel": "model", "neuronnumber": "num", "neuronshape": "shape", "n": "num"},
     "observable": {
@@ -25,7 +23,6 @@ SYNONYMS: Mapping[str, Mapping[str, str]] = {
         "s": "spikes",
         "spike": "spikes",
         "z": "spikes",
-        "isyn": "i_syn",
         "i": "i_syn",
         "current": "i_syn",
         "membranepotential": "v",
@@ -40,7 +37,6 @@ SYNONYMS: Mapping[str, Mapping[str, str]] = {
         "sparseconnection": "sparse",
         "sparseconnect": "sparse",
     },
-    "connection": {"linktype": "link_type", "presynaptic": "pre", "postsynaptic": "post", "axonaldelay": "delay"},
     "encoding": {
         "poissongenerator": "poisson",
         "float": "constant_current",
@@ -48,9 +44,9 @@ SYNONYMS: Mapping[str, Mapping[str, str]] = {
         "constant": "constant_current",
         "ttfs": "latency",
     },
-    "encoder": {"encoding": "coding_method", "codingtime": "time", "n": "num"},
+    "encoder": {"encoding": "coding_method"},
     "decoding": {"counts": "spike_counts", "rate": "spike_rate", "spikerates": "spike_rate", "ttfs": "first_spike"},
-    "decoder": {"decoding": "coding_method", "target": "dec_target", "n": "num"},
+    "decoder": {"decoding": "coding_method", "target": "dec_target"},
     "learning algorithm": {"surrogate": "sbp", "surrogatebp": "sbp"},
     "surrogate": {
         "rect": "rectangle",

@@ -17,9 +17,14 @@ from .errors import ParameterError
 
 def check_dt(dt: float, owner: str = "dt") -> float:
     """dt as a float; ParameterError unless it is a positive, finite time in ms."""
-    if not isinstance(dt, (int, float, np.number)) or isinstance(dt, bool) or not np.isfinite(dt) or dt <= 0:
+    if not _positive(dt):
         raise ParameterError(f"{owner} must be a positive time step in ms, got {dt!r}")
     return float(dt)
+
+
+def _positive(time: Any) -> bool:
+    number = isinstance(time, (int, float, np.number)) and not isinstance(time, bool)
+    return number and bool(np.isfinite(time)) and time > 0
 
 
 @overload
@@ -41,7 +46,7 @@ def steps(time: float | NDArray[Any], dt: float) -> int | NDArray[np.int64]:
 
 def duration_steps(duration: float, dt: float, owner: str = "duration") -> int:
     """How many steps cover a duration in ms: ceil(duration / dt), where duration = k * dt always gives k."""
-    if not isinstance(duration, (int, float, np.number)) or not np.isfinite(duration) or duration <= 0:
+    if not _positive(duration):
         raise ParameterError(f"{owner} must be a positive time in ms, got {duration!r}")
     return max(1, -steps(-float(duration), dt))
 
@@ -52,4 +57,5 @@ def times(step: int, dt: float) -> float: ...
 def times(step: NDArray[Any], dt: float) -> NDArray[np.float64]: ...
 def times(step: int | NDArray[Any], dt: float) -> float | NDArray[np.float64]:
     """The time in ms at which a step begins: step * dt."""
-    return np.multiply(step, check_dt(dt), dtype=np.float64) if isinstance(step, np.ndarray) else float(step) * dt
+    dt = check_dt(dt)
+    return np.multiply(step, dt, dtype=np.float64) if isinstance(step, np.ndarray) else float(step) * dt

@@ -73,6 +73,7 @@ class TorchBuild:
         self.path: Path = TorchPath()
         self.module = self._module()
         self.state = RunState()
+        self._emitted: dict[str, Tensor] = {}
         tensors = dict(self.module.named_parameters()) | dict(self.module.named_buffers())
         self.weights = {c.path: _below(tensors, c.path) for c in network.connections}
         self.parameters = {g.path: _below(tensors, g.path) for g in network.groups}
@@ -80,6 +81,7 @@ class TorchBuild:
 
     def run(self, n_steps: int, *, keep_state: bool, sink: Sink | None) -> None:
         """Runs n steps; decoders, monitors and the sink get the window."""
+        self._emitted = {}
         network, raw = self.network, self._encoded(n_steps)
         batch = self._batch_size(raw)
         if not keep_state:
@@ -91,12 +93,17 @@ class TorchBuild:
         )  # fmt: skip
         runner.run(self.plan.blocks)
         self.state = runner.state
+        self._emitted = {g.path: cast(Tensor, runner.signals[g.path]).detach() for g in network.groups}
         for decoder in network.decoders:
             decoder.decode(_observable(runner, decoder.target, decoder.decoding.variable), self.dt)
         for monitor in network.monitors:
             monitor.observe(_observable(runner, monitor.target, monitor.variable), self.dt, continued=keep_state)
         if sink is not None:
             self._record(sink, runner, raw)
+
+    def firing_rates(self) -> dict[str, float]:
+        """The mean output of each population in the last run, in Hz for spikes."""
+        return {path: float(spikes.mean()) * 1000 / self.dt for path, spikes in self._emitted.items()}
 
     def _encoded(self, n_steps: int) -> dict[str, Any]:
         encoders = {e.path: e for e in self.network.encoders}

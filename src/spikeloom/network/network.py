@@ -168,6 +168,10 @@ class Network(Assembly):
         """How the network is run: print it."""
         return self._built().plan
 
+    def firing_rates(self) -> dict[str, float]:
+        """The mean output of each population in the last run, in Hz for spikes."""
+        return self._built().firing_rates()
+
     @property
     def module(self) -> Any:
         """The nn.Module that holds the parameters."""

@@ -33,6 +33,9 @@ class Build(Protocol):
     def run(self, n_steps: int, *, keep_state: bool, sink: Sink | None) -> None:
         """Runs n steps, from rest or from where the last run ended, and fills decoders, monitors and the sink."""
 
+    def firing_rates(self) -> dict[str, float]:
+        """The mean output of each population in the last run, in Hz for spikes."""
+
 
 class Sink(Protocol):
     """A receiver of what happened in a run: a recorder."""

@@ -43,7 +43,7 @@ class CLIF(Neuron[CLIFState[Any]]):
     State = CLIFState
     trains = ("v_0",)
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_positive(self, "tau_m", "tau_p", "tau_q")
         check_finite(self, "v_th")
         if np.any(np.asarray(self.tau_p) <= np.asarray(self.tau_q)):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, SpikeloomError
+from ..errors import DataError, SpikeloomError, UnsupportedError
 from ..registry import Registry
 from .emission import FORWARDS, RESETS, Emission
 from .neuron import Neuron
@@ -25,15 +25,18 @@ def describe(neuron: Neuron[Any]) -> dict[str, Any]:
 
 def neuron_from(model: type[Neuron[Any]], description: Mapping[str, Any]) -> Neuron[Any]:
     """The model with described parameters; DataError where the description does not fit."""
-    values: dict[str, Any] = {
-        k: np.asarray(v) if isinstance(v, list) else v for k, v in description.items() if k != "emission"
-    }
-    unknown = set(values) - set(model.parameters())
+    if not isinstance(description, Mapping):
+        raise DataError(f"{model.__name__}: the description must be a mapping, got {type(description).__name__}")
+    values = dict(description)
+    unknown = [name for name in values if name not in (*model.parameters(), "emission")]
     if unknown:
-        raise DataError(f"{model.__name__}: the description has unknown parameters {sorted(unknown)}")
-    if "emission" in description:
-        values["emission"] = _emission_from(model.__name__, description["emission"])
-    return model(**values)
+        raise DataError(f"{model.__name__}: the description has unknown parameters {unknown}")
+    if "emission" in values:
+        values["emission"] = _emission_from(model.__name__, values["emission"])
+    try:
+        return model(**values)
+    except SpikeloomError as error:
+        raise DataError(f"the description of {model.__name__} does not fit: {error}") from error
 
 
 def _plain(value: Any) -> Any:
@@ -46,7 +49,9 @@ def _describe_emission(emission: Emission) -> dict[str, Any]:
 
 
 def _describe_part(registry: Registry[Any], part: Any) -> dict[str, Any]:
-    name = next(n for n in registry if registry[n] is type(part))
+    name = next((n for n in registry if registry[n] is type(part)), None)
+    if name is None:
+        raise UnsupportedError(f"{registry.kind} {type(part).__name__} has no name to be stored by; register it")
     return {"name": name} | {f.name: getattr(part, f.name) for f in fields(part)}
 
 

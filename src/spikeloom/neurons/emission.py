@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import ParameterError
 from ..ops import Array, Ops
 from ..registry import Registry
-from .surrogates import Arctan, Surrogate
+from .surrogates import Arctan, Surrogate, is_number
 
 
 class Forward(ABC):
@@ -39,8 +39,8 @@ class Smooth(Forward):
     width: float = 0.1
 
     def __post_init__(self) -> None:
-        if not self.width > 0:
-            raise ParameterError(f"Smooth.width must be positive, got {self.width!r}")
+        if not is_number(self.width) or self.width <= 0:
+            raise ParameterError(f"Smooth.width must be a positive number, got {self.width!r}")
 
     def output(self, d: Array, v: Array, xp: Ops[Any]) -> Array:
         return 0.5 + 0.5 * xp.tanh(d * (0.5 / self.width))
@@ -57,6 +57,11 @@ class Graded(Forward):
 class Reset(ABC):
     """What a spike does to the variable that crossed the threshold."""
 
+    @property
+    def parameter(self) -> str | None:
+        """The name of the neuron's parameter that it reads, if any."""
+        return None
+
     @abstractmethod
     def after(self, v: Array, threshold: Array, spikes: Array, neuron: Any) -> Array:
         """v after the spikes (0 or 1 each) of this step."""
@@ -67,6 +72,13 @@ class ToValue(Reset):
     """v is set to a number, or to the neuron's parameter of that name."""
 
     value: str | float = "v_reset"
+
+    def __post_init__(self) -> None:
+        _check_name_or_number("ToValue.value", self.value)
+
+    @property
+    def parameter(self) -> str | None:
+        return self.value if isinstance(self.value, str) else None
 
     def after(self, v: Array, threshold: Array, spikes: Array, neuron: Any) -> Array:
         target = getattr(neuron, self.value) if isinstance(self.value, str) else self.value
@@ -87,6 +99,10 @@ class Scale(Reset):
     """v is multiplied by a factor."""
 
     factor: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not is_number(self.factor):
+            raise ParameterError(f"Scale.factor must be a finite number, got {self.factor!r}")
 
     def after(self, v: Array, threshold: Array, spikes: Array, neuron: Any) -> Array:
         return v - spikes * v * (1 - self.factor)
@@ -114,6 +130,23 @@ class Emission:
     surrogate: Surrogate = field(default_factory=Arctan)
     reset: Reset = field(default_factory=ToValue)
     detach_reset: bool = False
+
+    def __post_init__(self) -> None:
+        _check_name_or_number("Emission.threshold", self.threshold)
+        kinds = {"variable": str, "forward": Forward, "surrogate": Surrogate, "reset": Reset, "detach_reset": bool}
+        for name, kind in kinds.items():
+            if not isinstance(getattr(self, name), kind):
+                raise ParameterError(f"Emission.{name} must be a {kind.__name__}, got {getattr(self, name)!r}")
+
+    def parameters(self) -> dict[str, str]:
+        """The names of the neuron's parameters that it reads, by what reads them."""
+        named = {"threshold": self.threshold, "reset": self.reset.parameter}
+        return {what: name for what, name in named.items() if isinstance(name, str)}
+
+
+def _check_name_or_number(owner: str, value: object) -> None:
+    if not isinstance(value, str) and not is_number(value):
+        raise ParameterError(f"{owner} must be a finite number or the name of a parameter, got {value!r}")
 
 
 RESETS: Registry[type[Reset]] = Registry("reset")

@@ -33,7 +33,7 @@ class IF(Neuron[IFState[Any]]):
 
     State = IFState
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_finite(self, "constant_decay", "v_th", "v_reset")
 
     def initial(self) -> IFState[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from ..ops import A, Ops
 from .emission import Emission, Graded, NoReset
 from .lif import LIFState
-from .neuron import Neuron, Value, check_finite, check_positive
+from .neuron import Neuron, Value, check_finite, check_flag, check_positive
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,8 +25,9 @@ class LI(Neuron[LIFState[Any]]):
 
     State = LIFState
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_positive(self, "tau_m")
+        check_flag(self, "scale_input")
         check_finite(self, "v_rest")
 
     def initial(self) -> LIFState[Any]:

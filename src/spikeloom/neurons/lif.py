@@ -14,7 +14,7 @@ from typing import Any, Generic, NamedTuple
 
 from ..ops import A, Ops
 from .emission import Emission, ToValue
-from .neuron import Neuron, Value, check_finite, check_positive
+from .neuron import Neuron, Value, check_finite, check_flag, check_positive
 
 
 class LIFState(NamedTuple, Generic[A]):
@@ -36,8 +36,9 @@ class LIF(Neuron[LIFState[Any]]):
 
     State = LIFState
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_positive(self, "tau_m")
+        check_flag(self, "scale_input")
         check_finite(self, "v_rest", "v_th", "v_reset")
 
     def initial(self) -> LIFState[Any]:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Generic, TypeVar
 
-import numpy as np
-
 from ..errors import ParameterError
+from ..filters.filter import checked, positive
 from ..ops import Array, Ops
+from ..registry import did_you_mean
 from .emission import Emission
 
 S = TypeVar("S", bound=tuple[Any, ...])
@@ -37,6 +37,13 @@ class Neuron(ABC, Generic[S]):
     State: ClassVar[type[Any]]
     ports: ClassVar[tuple[str, ...]] = ("i_syn",)
     trains: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        self.check()
+        _check_emission(self)
+
+    def check(self) -> None:
+        """Raises ParameterError for a wrong parameter; puts in place what follows from others. By default nothing."""
 
     @abstractmethod
     def initial(self) -> S:
@@ -69,23 +76,39 @@ class Neuron(ABC, Generic[S]):
 
 
 def check_positive(neuron: Neuron[Any], *names: str) -> None:
-    """Raises ParameterError unless each named parameter is a positive, finite time in ms."""
-    for name in names:
-        value = getattr(neuron, name)
-        if not _numeric(value) or not np.all(np.isfinite(value)) or np.any(np.asarray(value) <= 0):
-            raise ParameterError(f"{type(neuron).__name__}.{name} must be a positive time in ms, got {value!r}")
+    """Raises ParameterError unless each named parameter is a positive, finite time in ms, or an array of such."""
+    _put(neuron, names, positive)
 
 
 def check_finite(neuron: Neuron[Any], *names: str) -> None:
     """Raises ParameterError unless each named parameter is a finite number or an array of such."""
+    _put(neuron, names, checked)
+
+
+def _put(neuron: Neuron[Any], names: tuple[str, ...], check: Callable[[str, Any], Any]) -> None:
     for name in names:
-        value = getattr(neuron, name)
-        if not _numeric(value) or not np.all(np.isfinite(value)):
-            raise ParameterError(f"{type(neuron).__name__}.{name} must be a finite number, got {value!r}")
+        object.__setattr__(neuron, name, check(f"{type(neuron).__name__}.{name}", getattr(neuron, name)))
 
 
-def _numeric(value: Any) -> bool:
-    return not isinstance(value, bool) and np.asarray(value).dtype.kind in "iuf"
+def check_flag(neuron: Neuron[Any], name: str) -> None:
+    """Raises ParameterError unless the named parameter is True or False."""
+    if not isinstance(getattr(neuron, name), bool):
+        raise ParameterError(f"{type(neuron).__name__}.{name} must be True or False, got {getattr(neuron, name)!r}")
+
+
+def _check_emission(neuron: Neuron[Any]) -> None:
+    """Raises ParameterError unless the states and parameters that the emission names are those of the model."""
+    model, emission = type(neuron), neuron.emission
+    if not isinstance(emission, Emission):
+        raise ParameterError(f"{model.__name__}.emission must be an Emission, got {emission!r}")
+    named = [("variable", emission.variable, model.State._fields)]
+    named += [(what, name, model.parameters()) for what, name in emission.parameters().items()]
+    for what, name, known in named:
+        if name not in known:
+            has = ", ".join(known)
+            raise ParameterError(
+                f"{model.__name__}.emission.{what}: there is no {name!r}{did_you_mean(name, known)} It has: {has}"
+            )
 
 
 def plain_fire(d: Array, v: Array, emission: Emission, xp: Ops[Any]) -> Array:

@@ -15,6 +15,11 @@ from ..ops import Array, Ops
 from ..registry import Registry
 
 
+def is_number(value: object) -> bool:
+    """Whether a value is a finite plain number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Surrogate(ABC):
     """A surrogate derivative with one parameter alpha > 0, whose meaning each surrogate states."""
@@ -22,7 +27,7 @@ class Surrogate(ABC):
     alpha: float
 
     def __post_init__(self) -> None:
-        if not isinstance(self.alpha, (int, float)) or not math.isfinite(self.alpha) or self.alpha <= 0:
+        if not is_number(self.alpha) or self.alpha <= 0:
             raise ParameterError(f"{type(self).__name__}.alpha must be a positive number, got {self.alpha!r}")
 
     @abstractmethod

@@ -1,6 +1,21 @@
-"""Learners and training."""
+"""Learners, losses, training and evaluation."""
 
 from .algorithms import ALGORITHMS
+from .evaluation import Metrics, evaluate, predict
+from .fit import Epoch, Interrupted, fit
 from .learner import OPTIMIZERS, SCHEDULES, Learner
+from .losses import LOSSES
 
-__all__ = ["ALGORITHMS", "OPTIMIZERS", "SCHEDULES", "Learner"]
+__all__ = [
+    "ALGORITHMS",
+    "LOSSES",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "Epoch",
+    "Interrupted",
+    "Learner",
+    "Metrics",
+    "evaluate",
+    "fit",
+    "predict",
+]

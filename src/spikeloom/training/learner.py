@@ -117,6 +117,11 @@ class Learner(Attached):
         """The torch schedule, or None."""
         return self._ready()[1]
 
+    @property
+    def watches_metric(self) -> bool:
+        """Whether the schedule's step takes a figure: ReduceLROnPlateau."""
+        return isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau)
+
     def optim_zero_grad(self) -> None:
         """Forgets the gradients."""
         self.optim.zero_grad(set_to_none=True)

@@ -38,7 +38,7 @@ class Full(Link):
         if isinstance(signal, SpikeRows):
             current = signal.times(weight.t())
         else:
-            current = (flat(signal) @ weight.t()).view(*signal.shape[:2], -1)
+            current = (flat(signal) @ weight.t()).view(*signal.shape[:2], weight.shape[0])
         if bias is not None:
             current = current + bias
         return current.reshape(*current.shape[:2], *ends.post)
@@ -49,7 +49,7 @@ class Full(Link):
         flat_grad = flat(grad)
         found: dict[str, Tensor] = {}
         if isinstance(signal, SpikeRows):
-            found["weight"] = signal.transposed_times(grad.reshape(*grad.shape[:2], -1)).t()
+            found["weight"] = signal.transposed_times(grad.flatten(2)).t()
         else:
             found["weight"] = flat_grad.t() @ flat(signal)
         if "bias" in weights:

@@ -79,7 +79,7 @@ def settings(link: Link) -> dict[str, Any]:
 
 def flat(values: Tensor) -> Tensor:
     """(T, B, *shape) as (T * B, n)."""
-    return values.reshape(values.shape[0] * values.shape[1], -1)
+    return values.flatten(2).flatten(0, 1)
 
 
 def weight_spec(path: str, shape: tuple[int, ...], given: Any, default: Initializer) -> ParameterSpec:

@@ -42,7 +42,7 @@ class OneToOne(Link):
 
     def product(self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends) -> Tensor:
         values = signal.dense(weights["weight"].dtype) if isinstance(signal, SpikeRows) else signal
-        current = values.reshape(*values.shape[:2], -1) * weights["weight"]
+        current = values.flatten(2) * weights["weight"]
         if "bias" in weights:
             current = current + weights["bias"]
         return current.view(*current.shape[:2], *ends.post)

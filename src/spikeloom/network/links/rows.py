@@ -54,11 +54,11 @@ class SpikeRows:
     def times(self, table: Tensor) -> Tensor:
         """The product (T, B, m) with a table (n, m)."""
         summed = _sum_rows(table, *self._by_row)
-        return summed.view(self.n_samples, self.n_steps, -1).transpose(0, 1)
+        return summed.view(self.n_samples, self.n_steps, table.shape[1]).transpose(0, 1)
 
     def transposed_times(self, values: Tensor) -> Tensor:
         """The product (n, m) of the transposed spikes with values (T, B, m): a weight gradient."""
-        rows = values.transpose(0, 1).reshape(self.n_samples * self.n_steps, -1)
+        rows = values.transpose(0, 1).flatten(0, 1)
         return _sum_rows(rows, *self._by_neuron)
 
     def dense(self, dtype: torch.dtype) -> Tensor:

@@ -1,0 +1,1 @@
+"""Seed names: the modules of SPAIC's `IO` package."""

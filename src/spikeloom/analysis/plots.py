@@ -1,0 +1,217 @@
+"""Figures of spikes, potentials, weights and training; each function returns a matplotlib `Figure` of its own.
+
+No global state of matplotlib is used: nothing is shown, and nothing has to be closed. `save` writes a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import ParameterError, ShapeError
+from ..spikes import Spikes
+from .measures import mean_rate, population_rate
+from .style import BLUE, COLOURS, INK, MUTED, VERMILION, dress, legend, new_figure
+
+_MOST_POINTS = 200_000
+_MOST_BARS = 120
+
+
+def save(figure: Figure, path: str | Path, dpi: float = 150) -> Path:
+    """The path, after the figure has been written there in the format of its ending; folders are made."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=dpi)
+    return path
+
+
+def raster(spikes: Spikes, sample: int = 0, *, max_neurons: int | None = None, title: str = "Spikes") -> Figure:
+    """A figure of one sample's spikes over time; of more than 2e5 spikes it shows a binned image instead of points.
+
+    Of more than `max_neurons` neurons the first ones are shown, and the title says so.
+    """
+    train = _sample(spikes, sample)
+    shown = train.n_neurons if max_neurons is None else min(max_neurons, train.n_neurons)
+    if shown < 1:
+        raise ParameterError(f"raster.max_neurons must be at least 1, got {max_neurons}")
+    figure = new_figure(8, 3.6)
+    if shown < train.n_neurons:
+        title = f"{title} (first {shown} of {train.n_neurons} neurons)"
+    axes = dress(figure.add_subplot(), title, "time (ms)", "neuron", grid=None)
+    inside = train.ids < shown
+    _draw_spikes(axes, train.times_ms()[inside], train.ids[inside], train.duration, shown)
+    return figure
+
+
+def rate_timeline(spikes: Spikes, bin_ms: float = 50.0, *, title: str = "Firing rate") -> Figure:
+    """A figure of the population rate over time, averaged over samples, with the mean as a dashed line."""
+    found = population_rate(spikes, bin_ms)
+    rate = found.rate.mean(axis=0)
+    figure = new_figure(8, 2.8)
+    axes = dress(figure.add_subplot(), title, "time (ms)", "rate (Hz per neuron)")
+    edges = np.append(found.start, spikes.duration)
+    axes.stairs(rate, edges, fill=True, color=BLUE, alpha=0.25)
+    axes.stairs(rate, edges, color=BLUE, linewidth=1.4, label=f"bins of {bin_ms:g} ms")
+    mean = mean_rate(spikes)
+    axes.axhline(mean, color=VERMILION, linewidth=1.2, linestyle="--", label=f"mean {mean:.3g} Hz")
+    axes.set(xlim=(0, spikes.duration), ylim=(0, max(1.25 * float(rate.max(initial=0)), 1e-3)))
+    legend(axes, loc="upper right", ncols=2)
+    return figure
+
+
+def neuron_rate_bars(rates: ArrayLike, *, title: str = "Rate of each neuron") -> Figure:
+    """A figure of the rates (N,) in Hz: one bar a neuron, or a histogram where there are more than 120."""
+    rates = _flat(rates, "neuron_rate_bars.rates")
+    figure = new_figure(8, 2.8)
+    if len(rates) > _MOST_BARS:
+        axes = dress(figure.add_subplot(), title, "rate (Hz)", "neurons")
+        axes.hist(rates, bins=40, color=BLUE, edgecolor="white", linewidth=0.5)
+        axes.axvline(rates.mean(), color=VERMILION, linewidth=1.2, linestyle="--", label=f"mean {rates.mean():.3g} Hz")
+    else:
+        axes = dress(figure.add_subplot(), title, "neuron", "rate (Hz)")
+        axes.bar(np.arange(len(rates)), rates, width=0.8, color=BLUE)
+        axes.axhline(rates.mean(), color=VERMILION, linewidth=1.2, linestyle="--", label=f"mean {rates.mean():.3g} Hz")
+        axes.set_xlim(-0.7, len(rates) - 0.3)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_ylim(0, max(1.2 * rates.max(), 1e-3))
+    legend(axes, loc="upper right")
+    return figure
+
+
+def membrane_traces(
+    v: ArrayLike,
+    dt: float,
+    *,
+    threshold: float | None = None,
+    neurons: Sequence[int] | None = None,
+    time: ArrayLike | None = None,
+    title: str = "Membrane potential",
+) -> Figure:
+    """A figure of potentials v (T, N) at steps of dt ms, or at times `time` (T,): of `neurons`, else the first five."""
+    v = np.asarray(v, float)
+    if v.ndim != 2 or not v.size:
+        raise ShapeError(f"membrane_traces.v must have shape (T, N), got {v.shape}")
+    chosen = range(min(5, v.shape[1])) if neurons is None else neurons
+    if not all(0 <= n < v.shape[1] for n in chosen):
+        raise ParameterError(f"membrane_traces.neurons must be in 0..{v.shape[1] - 1}, got {list(chosen)}")
+    at = np.arange(len(v)) * dt if time is None else np.asarray(time, float)
+    figure = new_figure(8, 3.2)
+    axes = dress(figure.add_subplot(), title, "time (ms)", "potential (v)")
+    for n, colour in zip(chosen, _cycled(len(chosen)), strict=True):
+        axes.plot(at, v[:, n], color=colour, linewidth=1.3, label=f"neuron {n}")
+    if threshold is not None:
+        axes.axhline(threshold, color=INK, linewidth=1.1, linestyle=(0, (4, 3)), label="threshold")
+    axes.margins(x=0.01)
+    legend(axes, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def training_curves(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+    """A figure with one panel a quantity, over epochs.
+
+    `panels` maps a label with unit, such as 'accuracy (%)', 'loss' or 'firing rate (Hz)', to named curves such as
+    {'train': [...], 'test': [...]}.
+    """
+    if not panels:
+        raise ParameterError("training_curves.panels must hold at least one panel, got none")
+    figure = new_figure(max(4.0 * len(panels), 5), 3.2)
+    every = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (label, curves) in zip(every, panels.items(), strict=True):
+        name = label.partition(" (")[0]
+        dress(axes, name[:1].upper() + name[1:], "epoch", label)
+        for (curve, values), colour in zip(curves.items(), _cycled(len(curves)), strict=True):
+            epochs = np.arange(1, len(values) + 1)
+            marker = "o" if len(values) <= 30 else None
+            axes.plot(epochs, values, color=colour, linewidth=1.6, marker=marker, markersize=3.5, label=curve)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if curves:
+            legend(axes)
+    return figure
+
+
+def inputs_beside_spikes(
+    images: ArrayLike, spikes: Spikes, labels: Sequence[object] | None = None, *, title: str = "Inputs and their spikes"
+) -> Figure:
+    """A figure with one row a sample: the image (K, H, W) at the left, the spikes it evokes at the right."""
+    images = np.asarray(images, float)
+    if images.ndim != 3 or len(images) != len(spikes) or not len(images):
+        raise ShapeError(f"images must have shape (K, H, W) with K = {len(spikes)} samples, got {images.shape}")
+    figure = new_figure(8, 0.6 + 1.5 * len(images))
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
+    every = figure.subplots(len(images), 2, squeeze=False, width_ratios=(1, 4.4))
+    for k, (left, right) in enumerate(every):
+        left.imshow(images[k], cmap="gray_r", interpolation="nearest")
+        left.set(xticks=[], yticks=[])
+        left.set_ylabel("" if labels is None else str(labels[k]), rotation=0, ha="right", va="center", color=INK)
+        for spine in left.spines.values():
+            spine.set_color(MUTED)
+        last = k == len(images) - 1
+        dress(right, "", "time (ms)" if last else "", "neuron", grid=None)
+        right.tick_params(labelbottom=last)
+        train = spikes[k]
+        _draw_spikes(right, train.times_ms(), train.ids, train.duration, train.n_neurons)
+    return figure
+
+
+def weights_histogram(weights: ArrayLike, *, title: str = "Weights") -> Figure:
+    """A figure of the distribution of weights of any shape, with mean and standard deviation in its title."""
+    flat = _flat(weights, "weights_histogram.weights")
+    figure = new_figure(6, 3)
+    title = f"{title}: {flat.size:,} values, mean {flat.mean():.3g}, std {flat.std():.3g}"
+    axes = dress(figure.add_subplot(), title, "weight", "synapses")
+    axes.hist(flat, bins=60, color=BLUE)
+    axes.axvline(0, color=MUTED, linewidth=0.8)
+    return figure
+
+
+def _draw_spikes(axes: Axes, time: NDArray[np.float64], ids: NDArray[np.int64], duration: float, n: int) -> None:
+    if len(time) > _MOST_POINTS:
+        bins = (min(n, 400), 1200)
+        counts, _, _ = np.histogram2d(ids, time, bins=bins, range=((-0.5, n - 0.5), (0, duration)))
+        image = axes.imshow(
+            counts, origin="lower", aspect="auto", cmap="Blues", extent=(0, duration, -0.5, n - 0.5), vmin=0
+        )
+        bar = axes.figure.colorbar(image, ax=axes, pad=0.01)
+        bar.set_label(f"spikes per {duration / bins[1]:.3g} ms and {n / bins[0]:.3g} neurons", fontsize=8.5, color=INK)
+        bar.ax.tick_params(labelsize=8, colors=MUTED)
+    else:
+        size = float(np.clip(4000 / max(n, 1), 2.0, 60.0))
+        width = float(np.clip(600 / max(len(time), 1) ** 0.5, 0.6, 1.6))
+        axes.scatter(time, ids, s=size, marker="|", linewidths=width, color=BLUE)
+    axes.set(xlim=(0, duration), ylim=(-0.5, n - 0.5))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+
+
+def _sample(spikes: Spikes, sample: int) -> Spikes:
+    if not 0 <= sample < len(spikes):
+        raise ParameterError(f"sample must be in 0..{len(spikes) - 1}, got {sample}")
+    return spikes[sample]
+
+
+def _flat(values: ArrayLike, owner: str) -> NDArray[np.float64]:
+    flat = np.asarray(values, float).ravel()
+    if not flat.size or not np.isfinite(flat).all():
+        raise ParameterError(f"{owner} must be finite numbers, at least one, got {flat}")
+    return flat
+
+
+def _cycled(n: int) -> list[str]:
+    return [COLOURS[i % len(COLOURS)] for i in range(n)]
+
+
+__all__ = [
+    "inputs_beside_spikes",
+    "membrane_traces",
+    "neuron_rate_bars",
+    "raster",
+    "rate_timeline",
+    "save",
+    "training_curves",
+    "weights_histogram",
+]

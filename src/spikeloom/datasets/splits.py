@@ -1,0 +1,46 @@
+"""Splitting a data set into parts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ParameterError
+from .checks import check_generator
+from .dataset import ArrayDataset, Dataset
+
+
+def stratified_split(
+    dataset: Dataset, test_fraction: float, generator: np.random.Generator
+) -> tuple[ArrayDataset, ArrayDataset]:
+    """(train, test), in which every class has its share; each part keeps the order of the data set.
+
+    The test part has n * test_fraction samples, rounded to the nearest (halves up). A class gives its whole share,
+    rounded down; what is missing to the total comes from the classes with the largest remainders, one each, the
+    lower class first where they are equal. Raises ParameterError where a part would be empty.
+    """
+    check_generator(generator, "stratified_split.generator")
+    if not isinstance(test_fraction, (int, float, np.number)) or not 0 < test_fraction < 1:
+        raise ParameterError(f"stratified_split.test_fraction must lie between 0 and 1, got {test_fraction!r}")
+    counts = np.unique(dataset.labels, return_counts=True)[1]
+    shares = _shares(counts, test_fraction)
+    if shares.sum() in (0, len(dataset)):
+        raise ParameterError(
+            f"stratified_split.test_fraction {test_fraction} leaves a part of the {len(dataset)} samples empty; "
+            "choose it nearer to 0.5"
+        )
+    shuffled = generator.permutation(len(dataset))
+    by_class = shuffled[np.argsort(dataset.labels[shuffled], kind="stable")]
+    rank = np.arange(len(dataset)) - np.repeat(np.cumsum(counts) - counts, counts)
+    in_test = rank < np.repeat(shares, counts)
+    return dataset.select(np.sort(by_class[~in_test])), dataset.select(np.sort(by_class[in_test]))
+
+
+def _shares(counts: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
+    """How many samples of each class go to the test part: the method of largest remainders."""
+    exact = counts * fraction
+    shares: NDArray[np.int64] = np.floor(exact).astype(np.int64)
+    # Rounded to 9 digits: 29 * 0.05 is 1.4500000000000002, and equal remainders must be equal.
+    missing = int(np.floor(np.round(counts.sum() * fraction, 9) + 0.5)) - int(shares.sum())
+    shares[np.argsort(np.round(shares - exact, 9), kind="stable")[:missing]] += 1
+    return shares

@@ -1,0 +1,216 @@
+"""Batches as they are read back from a node's file, which may come from anywhere: every claim is checked first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import isfinite, prod
+from typing import Any, cast, get_args
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError, ParameterError, ShapeError, SpikeloomError
+from ..spikes import Spikes
+from ..units import steps
+from .batches import MembraneBatch, SpikeBatch
+from .layout import is_name, key_time
+from .sampling import Mode, Sampling, is_kept
+
+_MOST_STEPS = 1 << 31
+_MOST_NEURONS = 1 << 31
+_MOST_RATIO = 1100
+"""gzip makes data at most about 1030 times smaller; what claims more is not on disk."""
+
+
+@contextmanager
+def damage_named() -> Iterator[None]:
+    """Turns what h5py raises on damaged files, which is any of five errors, into DataError."""
+    try:
+        yield
+    except SpikeloomError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise DataError(f"a recorded file is damaged: {error}") from error
+
+
+@damage_named()
+def members(group: h5py.Group) -> list[str]:
+    """The names of a group's own members, sorted; links to elsewhere and names no recorder writes are left out."""
+    return sorted(name for name in group if is_name(name) and isinstance(group.get(name, getlink=True), h5py.HardLink))
+
+
+@damage_named()
+def subgroup(group: h5py.Group, *names: str) -> h5py.Group | None:
+    """The group of these names below a group, or None."""
+    for name in names:
+        if name not in members(group) or not isinstance(group[name], h5py.Group):
+            return None
+        group = group[name]
+    return group
+
+
+@damage_named()
+def member(group: h5py.Group, name: str) -> h5py.Dataset:
+    """The data set of this name in a group."""
+    if name not in members(group) or not isinstance(group[name], h5py.Dataset):
+        raise DataError(f"{name_of(group)} must have a data set {name!r}")
+    return group[name]
+
+
+@damage_named()
+def datasets(group: h5py.Group) -> list[h5py.Dataset]:
+    """The batches of a group in the order of model time."""
+    timed = [(time, name) for name in members(group) if (time := key_time(name)) is not None]
+    found = [group[name] for _, name in sorted(timed)]
+    for data in found:
+        if not isinstance(data, h5py.Dataset):
+            raise DataError(f"{name_of(data)} must be a data set, got a group")
+    return found
+
+
+@damage_named()
+def read_array(dataset: h5py.Dataset, kinds: str) -> NDArray[Any]:
+    """The content of a data set of these NumPy kinds, once it is known to lie in the file itself."""
+    owner = name_of(dataset)
+    if dataset.external is not None or dataset.is_virtual:
+        raise DataError(f"{owner} must lie in the file itself, got a link to other files")
+    if dataset.dtype.kind not in kinds:
+        raise DataError(f"{owner} must hold data of kind {kinds}, got {dataset.dtype}")
+    if dataset.nbytes > 4096 + _MOST_RATIO * dataset.id.get_storage_size():
+        raise DataError(f"{owner} claims {dataset.nbytes} bytes, but takes {dataset.id.get_storage_size()} in the file")
+    return np.asarray(dataset[()])
+
+
+def read_json(dataset: h5py.Dataset) -> Any:
+    """The value that a data set holds as JSON text."""
+    text = read_array(dataset, "S")
+    try:
+        return json.loads(text.item())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{name_of(dataset)} must be JSON: {error}") from error
+
+
+@damage_named()
+def read_spikes(dataset: h5py.Dataset, offsets: h5py.Group | None) -> SpikeBatch:
+    """The batch of spikes in a data set; long offsets have a data set of the same name in a group of their own."""
+    owner, events = name_of(dataset), read_array(dataset, "V")
+    names = events.dtype.names or ()
+    if events.ndim != 1 or names not in (("step", "id"), ("step", "id", "value")):
+        raise DataError(f"{owner} must be a list of events with step and id, got {dataset.dtype} of {dataset.shape}")
+    if any(events.dtype[name].kind not in "iuf" for name in names):
+        raise DataError(f"{owner} must hold numbers, got {events.dtype}")
+    n_steps, dt, start, shape = _stretch(dataset)
+    bounds = _bounds(dataset, offsets)
+    if (len(bounds) - 1) * n_steps * prod(shape) >= 1 << 62:
+        raise DataError(f"{owner} claims {len(bounds) - 1} samples of {n_steps} steps of shape {shape}: too many")
+    try:
+        spikes = Spikes.from_steps(
+            events["step"],
+            events["id"],
+            shape,
+            n_steps,
+            dt,
+            samples=np.repeat(np.arange(len(bounds) - 1), np.diff(bounds)),
+            values=events["value"] if "value" in names else None,
+            n_samples=len(bounds) - 1,
+        )
+    except (DataError, ParameterError, ShapeError) as error:
+        raise DataError(f"{owner}: {error}") from error
+    return SpikeBatch(start, spikes)
+
+
+@damage_named()
+def read_membrane(dataset: h5py.Dataset) -> MembraneBatch:
+    """The batch of potentials in a data set."""
+    owner, values = name_of(dataset), read_array(dataset, "f")
+    n_steps, dt, start, shape = _stretch(dataset)
+    rate = _rate(dataset)
+    if values.ndim < 3 or n_steps * rate > len(values) + 1:
+        raise DataError(f"{owner} must hold {rate} of {n_steps} steps, got shape {values.shape}")
+    step = np.flatnonzero(is_kept(np.arange(n_steps) + start, rate))
+    if values.shape[2:] != shape or len(values) != len(step):
+        raise DataError(f"{owner} must have shape ({len(step)}, samples, *{shape}), got {values.shape}")
+    return MembraneBatch(start, n_steps, dt, step, values)
+
+
+@damage_named()
+def read_sampling(dataset: h5py.Dataset, neurons: h5py.Group | None) -> Sampling:
+    """How the layer of this batch was thinned; the neurons that were chosen are a data set of the layer's name."""
+    owner, mode = name_of(dataset), attribute(dataset, "mode", "S").item().decode(errors="replace")
+    if mode not in get_args(Mode):
+        raise DataError(f"{owner}: mode must be one of {', '.join(get_args(Mode))}, got {mode!r}")
+    if mode != "neurons":
+        return Sampling(cast(Mode, mode), _rate(dataset))
+    n_neurons = prod(_stretch(dataset)[3])
+    if neurons is None:
+        raise DataError(f"{owner}: the neurons that were sampled are missing")
+    chosen = read_array(member(neurons, dataset.parent.name.rpartition("/")[2]), "iu")
+    if (
+        chosen.ndim != 1
+        or not chosen.size
+        or np.any(chosen[1:] <= chosen[:-1])
+        or chosen[0] < 0
+        or chosen[-1] >= n_neurons
+    ):
+        raise DataError(f"{owner}: the sampled neurons must be rising ids below {n_neurons}")
+    return Sampling("neurons", _rate(dataset), chosen.astype(np.int64))
+
+
+def name_of(dataset: h5py.Dataset | h5py.Group) -> str:
+    """What a data set is called in messages."""
+    return f"recorded {dataset.name}"
+
+
+def _bounds(dataset: h5py.Dataset, offsets: h5py.Group | None) -> NDArray[Any]:
+    if "offsets" in dataset.attrs or offsets is None:
+        bounds = attribute(dataset, "offsets", "iu")
+    else:
+        bounds = read_array(member(offsets, dataset.name.rpartition("/")[2]), "iu")
+    if (
+        bounds.ndim != 1
+        or not bounds.size
+        or bounds[0]
+        or bounds[-1] != dataset.size
+        or np.any(bounds[1:] < bounds[:-1])
+    ):
+        raise DataError(f"{name_of(dataset)}: offsets must rise from 0 to the number of events, {dataset.size}")
+    return bounds
+
+
+def _stretch(dataset: h5py.Dataset) -> tuple[int, float, int, tuple[int, ...]]:
+    """n_steps, dt, the first step and the shape that a batch states."""
+    n_steps = attribute(dataset, "n_steps", "iu")
+    shape = attribute(dataset, "shape", "iu")
+    dt, t_start = number(dataset, "dt"), number(dataset, "t_start")
+    sizes = tuple(int(n) for n in np.atleast_1d(shape))
+    sane = n_steps.ndim == 0 and 0 < n_steps <= _MOST_STEPS and len(sizes) > 0 and min(sizes) > 0
+    if not (sane and prod(sizes) <= _MOST_NEURONS and dt > 0 and 0 <= t_start < dt * 2**53):
+        raise DataError(
+            f"{name_of(dataset)}: n_steps, shape, dt and t_start must be sane, got {n_steps}, {shape}, {dt}, {t_start}"
+        )
+    return int(n_steps), dt, steps(t_start, dt), sizes
+
+
+def attribute(dataset: h5py.Dataset, name: str, kinds: str) -> NDArray[Any]:
+    """An attribute of these NumPy kinds; texts of variable length are not read, damaged ones can hang HDF5."""
+    if name not in dataset.attrs or dataset.attrs.get_id(name).dtype.kind not in kinds:
+        raise DataError(f"{name_of(dataset)} must have an attribute {name} of kind {kinds}")
+    return np.asarray(dataset.attrs[name])
+
+
+def number(dataset: h5py.Dataset, name: str) -> float:
+    """An attribute that is one finite number."""
+    value = attribute(dataset, name, "iuf")
+    if value.ndim or not isfinite(value):
+        raise DataError(f"{name_of(dataset)}: the attribute {name} must be a finite number, got {value}")
+    return float(value)
+
+
+def _rate(dataset: h5py.Dataset) -> float:
+    rate = number(dataset, "rate")
+    if not 0 < rate <= 1:
+        raise DataError(f"{name_of(dataset)}: rate must be in (0, 1], got {rate}")
+    return rate
