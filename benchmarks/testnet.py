@@ -206,17 +206,22 @@ def picture(records: Records, path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
+def machine() -> str:
+    """The day and the processor."""
+    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    name = cpu[1] if cpu else platform.machine()
+    return f"{datetime.date.today()}; {name}, {os.cpu_count()} logical processors"
+
+
 def conditions(records: Records, args: argparse.Namespace, load: float) -> str:
     """The command, the day, the processor and the versions behind the numbers."""
     words = {args.mnist: "FOLDER", args.spaic: "PYTHON", str(args.results): "FILE"}
     command = shlex.join(["python", "benchmarks/testnet.py", *(words.get(word, word) for word in sys.argv[1:])])
-    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     versions = {r["framework"]: r["versions"] for r in records.records}
     lines = [
         f"`{command}`",
         "",
-        f"- {datetime.date.today()}; {cpu[1] if cpu else platform.machine()}, {os.cpu_count()} logical processors; "
-        f"load average {load:.1f} at the start; one thread",
+        f"- {machine()}; load average {load:.1f} at the start; one thread",
         *("- " + ", ".join(f"{part} {version}" for part, version in versions[name].items()) for name in versions),
         f"- data: {records.records[0]['data']}; 784-N clif, full connection, Poisson encoder, spike counts, two "
         "monitors, STCA, Adam 0.001, dt 0.1 ms, batch 100",

@@ -26,6 +26,9 @@ from .network import Network as Network
 from .network import NeuronGroup as NeuronGroup
 from .network import SpikeMonitor as SpikeMonitor
 from .network import StateMonitor as StateMonitor
+from .network import network_from as network_from
+from .network import network_load as network_load
+from .network import network_save as network_save
 from .neurons import Emission as Emission
 from .neurons import Neuron as Neuron
 from .spikes import Spikes as Spikes

@@ -49,6 +49,25 @@ def resolve_keywords(owner: str, kind: str, given: Mapping[str, Any], known: Ite
     return resolved
 
 
+def fill_keywords(
+    owner: str, kind: str, own: Mapping[str, Any], given: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`own` with what is None there taken from the given keywords, under any of its names, and the other keywords.
+
+    Raises ParameterError for one that was given twice.
+    """
+    filled, rest = dict(own), {}
+    for name, value in given.items():
+        found = canonical(kind, name, own)
+        if found is None:
+            rest[name] = value
+        elif filled[found] is not None:
+            raise ParameterError(f"{owner}: {found} was given twice, once as {name!r}; give it once")
+        else:
+            filled[found] = value
+    return filled, rest
+
+
 class Registry(Generic[T]):
     """Things by name. An entry may be the thing itself or `package.module:attribute`, imported when asked for."""
 

@@ -54,7 +54,7 @@ class PathContract:
     def case(self, request):
         generator = torch.Generator().manual_seed(0)
         x = (torch.rand(T, B, K, generator=generator) < 0.4).double()
-        signal = SpikeRows(Spikes.from_raster(x.numpy(), 1.0), T, x.device) if request.param == "events" else x
+        signal = SpikeRows(Spikes.from_raster(x.numpy(), 1.0), T, x) if request.param == "events" else x
         weight = torch.randn(N, K, generator=generator, dtype=torch.float64)
         tau = torch.full((), TAU, dtype=torch.float64)
         v0 = torch.rand(B, N, generator=generator, dtype=torch.float64)

@@ -194,5 +194,5 @@ class _Stepper:
 def to_signal(raw: Any, n_steps: int, like: Tensor) -> Signal:
     """What an encoder made, as what connections take: Spikes as rows of events, values as a tensor."""
     if hasattr(raw, "offsets"):
-        return SpikeRows(raw, n_steps, like.device)
+        return SpikeRows(raw, n_steps, like)
     return torch.as_tensor(raw).to(like)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import ParameterError, StateError
 
@@ -40,19 +40,22 @@ class Component:
         owner = self._owner
         return self.name if owner is None or owner._owner is None else f"{owner.path}.{self.name}"
 
+    def _ancestors(self) -> list[Component]:
+        """The component, the assembly it lies in, and so on to the outermost."""
+        found = [self]
+        while (owner := found[-1]._owner) is not None:
+            found.append(owner)
+        return found
+
     @property
     def network(self) -> Network:
         """The network it belongs to; StateError where it belongs to none."""
-        from .network import Network
-
-        top: Component = self
-        while top._owner is not None:
-            top = top._owner
-        if not isinstance(top, Network):
+        top = self._ancestors()[-1]
+        if top.kind != "network":
             raise StateError(
                 f"{self.kind} {self.name!r} belongs to no network; assign it: net.{self._name or 'x'} = ..."
             )
-        return top
+        return cast("Network", top)
 
     def _changed(self) -> None:
         """Tells the network that its description has changed."""
@@ -96,6 +99,10 @@ class Assembly(Component):
 
     add_assembly = add_connection = add_monitor = add_learner = add
 
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
     def __setattr__(self, name: str, value: object) -> None:
         if isinstance(value, Component) and not name.startswith("_"):
             self._adopt(name, value)
@@ -118,7 +125,7 @@ class Assembly(Component):
             raise ParameterError(
                 f"{name!r} is a method of {type(self).__name__}; choose another name for this {component.kind}"
             )
-        if component is self or component._owner not in (None, self):
+        if component in self._ancestors() or component._owner not in (None, self):
             raise ParameterError(
                 f"{component.kind} {component.name!r} already belongs to an assembly and cannot be {name!r} too"
             )

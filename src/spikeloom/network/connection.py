@@ -10,12 +10,12 @@ import numpy as np
 from ..errors import ParameterError, UnsupportedError
 from ..filters import Filter
 from ..ops import NumpyOps
-from ..registry import canonical, resolve_keywords
+from ..registry import canonical, fill_keywords, resolve_keywords
 from ..units import steps
 from .component import Component
 from .group import NeuronGroup
 from .links import LINKS, Ends, Link
-from .parameters import ParameterHandle, ParameterSpec
+from .parameters import ParameterHandle, ParameterSpec, as_array
 
 
 @runtime_checkable
@@ -50,19 +50,20 @@ class Connection(Component):
         **keywords: Any,
     ) -> None:
         label = f"Connection {name!r}" if name else "Connection"
-        link_type, keywords = _link_type(link_type, keywords)
+        own, keywords = fill_keywords(label, "connection", {"link_type": link_type}, keywords)
         if not isinstance(pre, Component) or not isinstance(pre, Source):
             raise ParameterError(f"{label}.pre must be an encoder or a neuron group, got {type(pre).__name__}")
         if not isinstance(post, NeuronGroup):
             raise ParameterError(f"{label}.post must be a neuron group, got {type(post).__name__}")
-        if not isinstance(delay, (int, float)) or not 0 <= delay < float("inf"):
+        if isinstance(delay, bool) or not isinstance(delay, (int, float, np.number)) or not 0 <= delay < float("inf"):
             raise ParameterError(f"{label}.delay must be a time in ms, zero or more, got {delay!r}")
         _check_filter(label, filter, post)
         self.pre, self.post = pre, post
-        self.link = _link(label, link_type, keywords)
+        self.link = _link(label, own["link_type"], keywords)
         self.delay, self.filter = float(delay), filter
         self.port = _port(label, post, port)
         self.link.check(f"{label} ({self.link.name})", self.ends)
+        self.link.specs(label, self.ends)  # raises where a given weight does not fit
         super().__init__(name)
 
     @property
@@ -94,17 +95,10 @@ class Connection(Component):
         return self._handle("bias")
 
     def _handle(self, which: str) -> ParameterHandle:
-        if f"{self.path}.{which}" not in {spec.name for spec in self.parameter_specs()}:
+        specs = {spec.name: spec for spec in self.parameter_specs()}
+        if f"{self.path}.{which}" not in specs:
             raise ParameterError(f"connection {self.name!r} ({self.link.name}) has no {which}")
-        return ParameterHandle(lambda: self.network.store, f"{self.path}.{which}")
-
-
-def _link_type(link_type: Any, keywords: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    other = {k: v for k, v in keywords.items() if canonical("connection", k, ["link_type"]) is None}
-    spelt = [v for k, v in keywords.items() if k not in other]
-    if link_type is not None and spelt:
-        raise ParameterError("Connection: link_type was given twice; give it once")
-    return (spelt[0] if spelt else link_type), other
+        return ParameterHandle(self.network.store, specs[f"{self.path}.{which}"], self.network.seed)
 
 
 def _link(label: str, link_type: str | Link | None, keywords: dict[str, Any]) -> Link:
@@ -116,7 +110,8 @@ def _link(label: str, link_type: str | Link | None, keywords: dict[str, Any]) ->
         return link_type
     kind = LINKS[link_type]
     owner = f"{label}, link_type {kind.name!r}"
-    return kind(**resolve_keywords(owner, "link parameter", keywords, [f.name for f in fields(kind)]))
+    values = resolve_keywords(owner, "link parameter", keywords, [f.name for f in fields(kind)])
+    return kind(**{k: as_array(v).copy() if hasattr(v, "shape") else v for k, v in values.items()})
 
 
 def _check_filter(label: str, filter: Any, post: NeuronGroup) -> None:

@@ -6,10 +6,9 @@ from dataclasses import fields
 from typing import Any
 
 from ..errors import ParameterError, ShapeError, StateError, UnsupportedError
-from ..registry import canonical, resolve_keywords
+from ..registry import fill_keywords, resolve_keywords
 from .component import Component
 from .decodings import DECODINGS
-from .encoder import method_and_options
 from .group import NeuronGroup
 
 
@@ -33,19 +32,16 @@ class Decoder(Component):
         **options: Any,
     ) -> None:
         owner = f"Decoder {name!r}" if name else "Decoder"
-        method, options = method_and_options(owner, "decoder", coding_method, "spike_counts", options)
-        rest = {k: v for k, v in options.items() if canonical("decoder", k, ["dec_target"]) is None}
-        spelt = [v for k, v in options.items() if k not in rest]
-        if len(spelt) + (dec_target is not None) != 1:
-            raise ParameterError(f"{owner}: give dec_target=, the neuron group to decode, once")
-        target = spelt[0] if spelt else dec_target
+        own: dict[str, Any] = {"dec_target": dec_target, "coding_method": coding_method}
+        own, options = fill_keywords(owner, "decoder", own, options)
+        target, method = own["dec_target"], own["coding_method"]
         if not isinstance(target, NeuronGroup):
-            raise ParameterError(f"{owner}.dec_target must be a neuron group, got {type(target).__name__}")
-        self.target, self.coding_method = target, DECODINGS.name_of(method)
+            raise ParameterError(f"{owner}.dec_target must be the neuron group to decode, got {type(target).__name__}")
+        self.target, self.coding_method = target, DECODINGS.name_of("spike_counts" if method is None else method)
         coding = DECODINGS[self.coding_method]
         known = [f.name for f in fields(coding)]
         self.decoding = coding(
-            **resolve_keywords(f"{owner}, coding {self.coding_method!r}", "coding option", rest, known)
+            **resolve_keywords(f"{owner}, coding {self.coding_method!r}", "coding option", options, known)
         )
         if coding.variable not in target.observables:
             raise UnsupportedError(

@@ -9,7 +9,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ..errors import DataError, ParameterError, StateError, UnsupportedError
+import numpy as np
+
+from ..errors import DataError, StateError, UnsupportedError
 from ..filters import LogSpaced, filter_from
 from ..filters import describe as describe_filter
 from ..neurons import NEURONS, neuron_from
@@ -25,7 +27,8 @@ from .initializers import INITIALIZERS, Initializer
 from .links import LINKS, Link, Sparse
 from .monitors import SpikeMonitor, StateMonitor
 from .network import Network
-from .values import at, entries, made, named, plain, settings_of
+from .values import at, entries, made, mapping, named, plain, settings_of
+from .weights import put_weights
 
 FORMAT, VERSION = "spikeloom.network", 1
 MAX_NEURONS = 10**7
@@ -43,10 +46,10 @@ Paths = Mapping[int, str]
 
 
 def describe(network: Network) -> dict[str, Any]:
-    """The network as JSON values: all but its weights, which are in its parameter store. Equal networks give equal ones.
+    """The network as JSON values: all but its weights, which are in its parameter store.
 
-    Raises StateError for a component that refers to one outside of the network, UnsupportedError for what has no name
-    to be saved under and for values that no file can hold.
+    Equal networks give equal descriptions. Raises StateError for a component that refers to one outside of the network,
+    UnsupportedError for what has no name to be saved under and for values that no file can hold.
     """
     members = network.walk()
     paths = {id(network): "network"} | {id(c): c.path for c in members}
@@ -57,25 +60,27 @@ def describe(network: Network) -> dict[str, Any]:
 
 
 def network_from(description: Mapping[str, Any]) -> Network:
-    """The network that `describe` described, with its seed and dt and with weights yet to be drawn or loaded.
+    """The network that `describe` described, with its seed and dt.
 
-    Raises DataError, with the place in the description, for whatever is missing, unknown or wrong.
+    Its weights are those under `weights`, where a file has them, else they are yet to be drawn or loaded. Raises
+    DataError, with the place in the description, for whatever is missing, unknown or wrong.
     """
     with at("description"):
-        keys = ("format", "version", "name", "seed", "dt", "components")
         values = plain("description", description)
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise DataError(f"this is no description of a network: its format must be {FORMAT!r}")
         if values.get("version") != VERSION:
             raise DataError(f"version {values.get('version')!r} is unknown, this release reads version {VERSION}")
-        entries("it", values, keys)
+        entries("the mapping", values, ("format", "version", "name", "seed", "dt", "components"), ("weights",))
         network = Network(values["name"])
         network.set_random_seed(values["seed"])
         network.set_backend_dt(values["dt"])
-        if not isinstance(values["components"], dict):
-            raise DataError("components must be a mapping from paths to components")
-    _fill(network, values["components"])
+        components = mapping("components", values["components"])
+    _fill(network, components)
     _check_sizes(network)
+    if "weights" in values:
+        with at("weights"):
+            put_weights(network, {k: np.asarray(v) for k, v in mapping("it", values["weights"]).items()})
     return network
 
 
@@ -94,17 +99,18 @@ def _fill(network: Network, described: Mapping[str, Any]) -> None:
     for path in described:
         with at(f"components.{path}"):
             parent, _, name = path.rpartition(".")
-            owner = members.get(parent, network) if parent else network
-            if not isinstance(owner, Assembly) or (parent and owner is network):
+            owner = members.get(parent or "network")
+            if not isinstance(owner, Assembly) or parent == "network":
                 raise DataError(f"there is no assembly {parent!r} that it could lie in")
-            if hasattr(owner, name):
-                raise ParameterError(f"{name!r} is taken by {type(owner).__name__}; choose another name")
+            if name in vars(owner):
+                raise DataError(f"{name!r} is taken; choose another name")
             owner.add(name, members[path])
 
 
 def _check_sizes(network: Network) -> None:
     total = 0
-    for owner in (*network.groups, *network.connections):
+    owners: list[NeuronGroup | Connection] = [*network.groups, *network.connections]
+    for owner in owners:
         with at(f"components.{owner.path}"):
             shapes = [spec.shape for spec in owner.parameter_specs()]
             total += sum(map(math.prod, shapes))
@@ -184,7 +190,9 @@ def _describe_encoder(encoder: Encoder, paths: Paths) -> dict[str, Any]:
 
 def _encoder(values: dict[str, Any], members: Members) -> Encoder:
     entries("an encoder", values, ("shape", "coding_method", "options"))
-    options = entries("options", values["options"], (), values["options"])
+    options = mapping("options", values["options"])
+    if not isinstance(values["coding_method"], str):
+        raise DataError(f"coding_method must be a name, got {values['coding_method']!r:.80}")
     for name, value in options.items():
         if not isinstance(value, (bool, int, float, str)):
             raise DataError(f"options.{name} must be a number or a text, got {value!r:.80}")
@@ -265,9 +273,7 @@ def _is_array(value: Any) -> bool:
 
 
 def _link(kind: type[Link], described: Any) -> Link:
-    if not isinstance(described, dict):
-        raise DataError(f"link must be a mapping, got {type(described).__name__}")
-    values = dict(described)
+    values = mapping("link", described)
     if values.get("indices") is not None:
         raise DataError("link.indices: synapses stand in the file of the weights")
     for name in ("weight", "bias"):

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DataError, ParameterError, ShapeError, StateError
-from ..registry import canonical, resolve_keywords
+from ..registry import fill_keywords, resolve_keywords
 from ..spikes import Spikes
 from .codings import CODINGS
 from .component import Component
 from .group import population_shape
-
-
-def method_and_options(
-    owner: str, kind: str, method: Any, default: str, keywords: Mapping[str, Any]
-) -> tuple[str, dict[str, Any]]:
-    """coding_method under any of its names, and what is left of the keywords."""
-    rest = {k: v for k, v in keywords.items() if canonical(kind, k, ["coding_method"]) is None}
-    spelt = [v for k, v in keywords.items() if k not in rest]
-    if len(spelt) + (method is not None) > 1:
-        raise ParameterError(f"{owner}: coding_method was given twice; give it once")
-    return method or (spelt[0] if spelt else default), rest
 
 
 class Encoder(Component):
@@ -50,9 +41,9 @@ class Encoder(Component):
         owner = f"Encoder {name!r}" if name else "Encoder"
         if isinstance(num, (tuple, list)):
             num, shape = None, num if shape is None else shape
-        method, options = method_and_options(owner, "encoder", coding_method, "poisson", options)
+        own, options = fill_keywords(owner, "encoder", {"coding_method": coding_method}, options)
         self.shape = population_shape(owner, num, shape)
-        self.coding_method = CODINGS.name_of(method)
+        self.coding_method = CODINGS.name_of("poisson" if own["coding_method"] is None else own["coding_method"])
         parameters = inspect.signature(CODINGS[self.coding_method]).parameters.values()
         known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
         self.options = resolve_keywords(f"{owner}, coding {self.coding_method!r}", "coding option", options, known)
@@ -71,10 +62,7 @@ class Encoder(Component):
 
     def __call__(self, data: Any) -> None:
         """Sets the batch of the next run: values (B, *shape) or (B, num), Spikes, or for 'null' (B, T, *shape)."""
-        self._data = data if isinstance(data, Spikes) else self._checked(data)
-        if isinstance(data, Spikes) and math.prod(data.shape) != self.num:
-            self._data = None
-            raise ShapeError(f"encoder {self.name!r} has shape {self.shape}, the spikes have {data.shape}")
+        self._data = self._reshaped(data) if isinstance(data, Spikes) else self._checked(data)
 
     def encode(self, n_steps: int, dt: float, generator: np.random.Generator) -> Any:
         """The signal of the batch: Spikes on the grid of dt, or values (T, B, *shape), T = 1 where constant."""
@@ -99,16 +87,17 @@ class Encoder(Component):
             raise StateError(f"encoder {self.name!r} has no input yet; call it with a batch: net.{self.path}(data)")
         return self._data
 
+    def _reshaped(self, spikes: Spikes) -> Spikes:
+        """The spikes in the shape of the encoder."""
+        if math.prod(spikes.shape) != self.num:
+            raise ShapeError(f"encoder {self.name!r} has shape {self.shape}, the spikes have {spikes.shape}")
+        return spikes if spikes.shape == self.shape else replace(spikes, shape=self.shape)
+
     def _checked(self, data: Any) -> Any:
         """The batch as float values (B, *shape), or (B, T, *shape) for 'null'; tensors stay tensors."""
         tensor = hasattr(data, "detach")
         if not tensor:
-            try:
-                data = np.asarray(data, dtype=np.float32)
-            except (TypeError, ValueError) as error:
-                raise DataError(
-                    f"encoder {self.name!r} takes numbers (B, *{self.shape}), got {type(data).__name__}: {error}"
-                ) from error
+            data = _numbers(f"encoder {self.name!r}", data)
         lead = 2 if self.coding_method == "null" else 1
         given, flat = tuple(data.shape[lead:]), (self.num,)
         if data.ndim <= lead or (
@@ -123,3 +112,14 @@ class Encoder(Component):
                 f"encoder {self.name!r}: the input holds NaN or infinity, first at index {tuple(map(int, where))}"
             )
         return data.reshape(*data.shape[:lead], *self.shape)
+
+
+def _numbers(owner: str, data: Any) -> NDArray[Any]:
+    """The data as an array of floats, of the precision it has; DataError where it is something else."""
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise DataError(f"{owner} takes an array of numbers, got {type(data).__name__}: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{owner} takes real numbers, got {type(data).__name__} of dtype {array.dtype}")
+    return array if array.dtype.kind == "f" else array.astype(np.float32)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import ParameterError, ShapeError
 from ..neurons import NEURONS, Emission, Neuron
-from ..registry import resolve_keywords
+from ..registry import fill_keywords, resolve_keywords
 from .component import Component
 from .parameters import ParameterHandle, ParameterSpec, as_array, constant_spec
 
@@ -57,15 +58,15 @@ class NeuronGroup(Component):
         emission: Emission | None = None,
         **keywords: Any,
     ) -> None:
-        own: dict[str, Any] = {"num": num, "model": model, "shape": shape}
-        own, keywords = _renamed(own, keywords)
         owner = f"NeuronGroup {name!r}" if name else "NeuronGroup"
+        own: dict[str, Any] = {"num": num, "model": model, "shape": shape}
+        own, keywords = fill_keywords(owner, "neuron group", own, keywords)
         self.shape = population_shape(owner, own["num"], own["shape"])
         if own["model"] is None:
             raise ParameterError(f"{owner}: give model=, one of: {', '.join(NEURONS)}")
-        self.neuron = _neuron(owner, own["model"], {**(param or {}), **keywords}, keywords, param or {})
+        self.neuron = _neuron(owner, own["model"], param or {}, keywords)
         if emission is not None:
-            self.neuron = self.neuron.bound({"emission": emission})
+            self.neuron = replace(self.neuron, emission=emission)
         self.trains = self._trained(owner, parameter_variables)
         self._check_shapes(owner)
         super().__init__(name)
@@ -98,7 +99,8 @@ class NeuronGroup(Component):
         found = resolve_keywords(f"NeuronGroup {self.name!r}", "neuron parameter", {name: 0}, self.neuron.parameters())
         (parameter,) = found
         if parameter in self.trains and self._owner is not None:
-            value = as_array(ParameterHandle(lambda: self.network.store, f"{self.path}.{parameter}").value)
+            spec = self.parameter_specs()[self.trains.index(parameter)]
+            value = as_array(ParameterHandle(self.network.store, spec, self.network.seed).value)
             return float(value) if value.ndim == 0 else value
         return getattr(self.neuron, parameter)
 
@@ -106,7 +108,7 @@ class NeuronGroup(Component):
         if names is None:
             return type(self.neuron).trains
         names = [names] if isinstance(names, str) else list(names)
-        known = self.neuron.parameters()
+        known = [p for p in self.neuron.parameters() if not isinstance(getattr(self.neuron, p), bool)]
         return tuple(resolve_keywords(f"{owner}.parameter_variables", "neuron parameter", dict.fromkeys(names), known))
 
     def _check_shapes(self, owner: str) -> None:
@@ -117,45 +119,18 @@ class NeuronGroup(Component):
                 raise ShapeError(f"{owner}.{parameter} must be a number or have shape {self.shape}, got shape {shape}")
 
 
-def _renamed(own: dict[str, Any], keywords: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """num, model and shape under the names that other versions and frameworks use, and the other keywords."""
-    from ..registry import canonical
-
-    own, rest = dict(own), {}
-    for key, value in keywords.items():
-        target = canonical("neuron group", key, own) if canonical("neuron parameter", key, ()) is None else None
-        if target is None:
-            rest[key] = value
-        elif own[target] is not None:
-            raise ParameterError(f"NeuronGroup: {target} was given twice, once as {key!r}; give it once")
-        else:
-            own[target] = value
-    return own, rest
-
-
-def _neuron(
-    owner: str, model: str | Neuron[Any], merged: dict[str, Any], keywords: Mapping[str, Any], param: Mapping[str, Any]
-) -> Neuron[Any]:
+def _neuron(owner: str, model: str | Neuron[Any], param: Mapping[str, Any], keywords: Mapping[str, Any]) -> Neuron[Any]:
     if isinstance(model, Neuron):
-        if merged:
-            raise ParameterError(
-                f"{owner}: the model is given as an object; give {', '.join(merged)} to it, not to the group"
-            )
+        if param or keywords:
+            given = ", ".join([*param, *keywords])
+            raise ParameterError(f"{owner}: the model is given as an object; give {given} to it, not to the group")
         return model
     name = NEURONS.name_of(model)
     parameters = NEURONS[name].parameters()
     owner = f"{owner}, model {name!r}"
-    given = resolve_keywords(owner, "neuron parameter", param, parameters)
+    values = resolve_keywords(owner, "neuron parameter", param, parameters)
     more = resolve_keywords(owner, "neuron parameter", keywords, parameters)
-    twice = set(given) & set(more)
-    if twice:
+    if twice := set(values) & set(more):
         raise ParameterError(f"{owner}: {', '.join(sorted(twice))} is given in param= and beside it; give it once")
-    return NEURONS[name](**{k: _plain(v) for k, v in (given | more).items()})
-
-
-def _plain(value: Any) -> Any:
-    """A number as a float, an array or tensor as a NumPy array, anything else as it is."""
-    if isinstance(value, (bool, str)) or value is None:
-        return value
-    array = np.asarray(as_array(value))
-    return float(array) if array.ndim == 0 and array.dtype.kind in "iuf" else array
+    plain: dict[str, Any] = {k: as_array(v) if hasattr(v, "detach") else v for k, v in (values | more).items()}
+    return NEURONS[name](**plain)

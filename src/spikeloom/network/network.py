@@ -19,9 +19,10 @@ from .parameters import ParameterSpec, ParameterStore
 from .protocols import Attached, Build, Engine, Sink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from .component import Component
+    from .files import Name
 
 BACKENDS: Registry[type[Any]] = Registry("backend")
 BACKENDS.add("torch", "spikeloom.backends:TorchBackend")
@@ -38,17 +39,21 @@ class Network(Assembly):
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__(name)
-        self.store = ParameterStore()
+        self._store = ParameterStore()
         self._engine: Engine | None = None
         self._build: Build | None = None
         self._ran = False
         self._seed: int | None = None
         self._generator: np.random.Generator | None = None
-        self._training = True
 
     def of_kind(self, kind: type[Any]) -> list[Any]:
         """All components of a class, at any depth, in order of creation."""
         return [c for c in self.walk() if isinstance(c, kind)]
+
+    @property
+    def store(self) -> ParameterStore:
+        """The weights and other parameters by name, as they are now."""
+        return self._store
 
     @property
     def groups(self) -> list[NeuronGroup]:
@@ -159,7 +164,7 @@ class Network(Assembly):
         self._ran = True
 
     def _built(self) -> Build:
-        if self._build is None or getattr(self._build, "dt", None) != self.backend.dt:
+        if self._build is None or self._build.dt != self.backend.dt:
             self.build()
         return cast(Build, self._build)
 
@@ -192,6 +197,28 @@ class Network(Assembly):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Copies parameters and buffers in place."""
         self.module.load_state_dict(state)
+
+    def save(self, filename: Name | None = None, path: Name | None = None, **options: Any) -> str | dict[str, Any]:
+        """The path of the description that `network_save` wrote, with its options and with the weights beside it."""
+        from .files import network_save
+
+        return network_save(self, filename, path, **options)
+
+    def save_state(
+        self, filename: Name | None = None, direct: Name | None = None, save: bool = True
+    ) -> str | dict[str, Any]:
+        """The path of the weights alone, <direct or .>/<filename>.safetensors; with save=False the arrays by name."""
+        from .files import save_state
+
+        return save_state(self, filename, direct, save)
+
+    def state_from_dict(
+        self, state: Mapping[str, Any] | None = None, filename: Name | None = None, direct: Name | None = None
+    ) -> None:
+        """Copies weights in place, so that training goes on: arrays or tensors by name, or a file of `save_state`."""
+        from .files import load_state
+
+        load_state(self, state, filename, direct)
 
     def train(self, mode: bool = True) -> Network:
         """Switches what differs between training and evaluation."""

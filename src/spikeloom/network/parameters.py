@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,19 +16,45 @@ from ..registry import did_you_mean
 Initial = Callable[[np.random.Generator], NDArray[Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ParameterSpec:
-    """A tensor that a component needs: its shape, how it is drawn, whether it is trained by default."""
+    """A tensor that a component needs: its shape, the array it was given or how it is drawn, whether it is trained."""
 
     name: str
     shape: tuple[int, ...]
-    initial: Initial
+    initial: NDArray[Any] | Initial
     trainable: bool = True
+
+    @property
+    def given(self) -> NDArray[Any] | None:
+        """The array that it was given, None where it is drawn."""
+        return self.initial if isinstance(self.initial, np.ndarray) else None
+
+    def start(self, seed: int) -> NDArray[Any]:
+        """The array that it starts from: the one given, or one drawn by the seed and the name."""
+        if isinstance(self.initial, np.ndarray):
+            return self.initial
+        drawn = np.asarray(self.initial(np.random.default_rng([seed, zlib.crc32(self.name.encode())])))
+        if drawn.shape != self.shape:
+            raise ShapeError(f"{self.name} must have shape {self.shape}, got {drawn.shape}")
+        return drawn
+
+
+def check_fit(shapes: Mapping[str, tuple[int, ...]], specs: Iterable[ParameterSpec]) -> None:
+    """Raises ParameterError for a name, ShapeError for a shape that differs from what is needed."""
+    needed = {spec.name: spec.shape for spec in specs}
+    for name in [*shapes, *needed]:
+        if name not in needed:
+            raise ParameterError(f"weights: the network has no {name!r}{did_you_mean(name, needed)}")
+        if name not in shapes:
+            raise ParameterError(f"weights: {name!r} is missing; the weights are those of another network")
+        if tuple(shapes[name]) != needed[name]:
+            raise ShapeError(f"weights: {name!r} must have shape {needed[name]}, got {tuple(shapes[name])}")
 
 
 def constant_spec(name: str, value: NDArray[Any]) -> ParameterSpec:
     """A trained parameter that starts from a given value."""
-    return ParameterSpec(name, value.shape, lambda _: value)
+    return ParameterSpec(name, value.shape, value)
 
 
 class ParameterStore:
@@ -40,16 +66,15 @@ class ParameterStore:
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
+        self._given: dict[str, NDArray[Any] | None] = {}
 
     def require(self, spec: ParameterSpec, seed: int) -> Any:
-        """The value that is kept, if it still fits, else a fresh one."""
-        kept = self._values.get(spec.name)
-        if kept is None or tuple(kept.shape) != spec.shape:
-            generator = np.random.default_rng([seed, zlib.crc32(spec.name.encode())])
-            kept = np.asarray(spec.initial(generator))
-            if kept.shape != spec.shape:
-                raise ShapeError(f"{spec.name} must have shape {spec.shape}, got {kept.shape}")
-            self._values[spec.name] = kept
+        """The value that is kept, if it still fits and no other was given since, else a fresh one."""
+        kept, known, given = self._values.get(spec.name), self._given.get(spec.name), spec.given
+        anew = given is not None and (known is None or not np.array_equal(given, known))
+        if kept is None or tuple(kept.shape) != spec.shape or anew:
+            self._values[spec.name] = spec.start(seed)
+        self._given[spec.name] = given
         return self._values[spec.name]
 
     def put(self, name: str, value: Any) -> None:
@@ -59,23 +84,22 @@ class ParameterStore:
     def retain(self, names: set[str]) -> None:
         """Forgets what no component needs any more."""
         self._values = {k: v for k, v in self._values.items() if k in names}
+        self._given = {k: v for k, v in self._given.items() if k in names}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Copies of all values as NumPy arrays."""
         return {name: as_array(value).copy() for name, value in self._values.items()}
 
-    def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Copies values in place; names and shapes must be those of the store, or nothing is changed."""
-        for name in [*arrays, *self._values]:
-            if name not in self._values:
-                raise ParameterError(f"weights: the network has no {name!r}{did_you_mean(name, self._values)}")
-            if name not in arrays:
-                raise ParameterError(f"weights: {name!r} is missing; the weights are those of another network")
-            if tuple(arrays[name].shape) != tuple(self._values[name].shape):
-                shape = tuple(self._values[name].shape)
-                raise ShapeError(f"weights: {name!r} must have shape {shape}, got {tuple(arrays[name].shape)}")
+    def load(self, arrays: Mapping[str, NDArray[Any]], specs: Iterable[ParameterSpec]) -> None:
+        """Takes a copy of every parameter that is needed, in place where there is one; or nothing is changed."""
+        specs = list(specs)
+        check_fit({name: array.shape for name, array in arrays.items()}, specs)
+        self._given = {spec.name: spec.given for spec in specs}
         for name, array in arrays.items():
-            self.assign(name, array)
+            if name in self._values and tuple(self._values[name].shape) == array.shape:
+                self.assign(name, array)
+            else:
+                self.put(name, array.copy())
 
     def assign(self, name: str, array: Any) -> None:
         """Copies one value in place, so that an optimizer keeps its parameter."""
@@ -106,17 +130,18 @@ def as_array(value: Any) -> NDArray[Any]:
 class ParameterHandle:
     """One parameter of a component: `.value` reads the tensor, and assignment copies into it."""
 
-    def __init__(self, store: Callable[[], ParameterStore], name: str) -> None:
-        self._store, self._name = store, name
+    def __init__(self, store: ParameterStore, spec: ParameterSpec, seed: int) -> None:
+        self._store, self._spec, self._seed = store, spec, seed
 
     @property
     def value(self) -> Any:
         """The tensor that the backend uses (before the first build, the array it will start from)."""
-        return self._store()[self._name]
+        return self._store.require(self._spec, self._seed)
 
     @value.setter
     def value(self, new: Any) -> None:
-        self._store().assign(self._name, new)
+        self._store.require(self._spec, self._seed)
+        self._store.assign(self._spec.name, new)
 
     def __repr__(self) -> str:
-        return f"<parameter {self._name}>"
+        return f"<parameter {self._spec.name}>"

@@ -25,8 +25,9 @@ class Engine(Protocol):
 
 
 class Build(Protocol):
-    """A network made ready to run."""
+    """A network made ready to run in steps of dt ms."""
 
+    dt: float
     plan: Any
     module: Any
 

@@ -45,19 +45,25 @@ def at(where: str) -> Iterator[None]:
         raise DataError(f"{where}: {error}") from error
 
 
-def entries(what: str, value: Any, needed: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Any]:
-    """The value, which is a mapping with the needed keys and none but those and the optional ones."""
+def mapping(what: str, value: Any) -> dict[str, Any]:
+    """The value, which is a mapping."""
     if not isinstance(value, dict):
         raise DataError(f"{what} must be a mapping, got {type(value).__name__}")
+    return dict(value)
+
+
+def entries(what: str, value: Any, needed: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Any]:
+    """The value, which is a mapping with the needed keys and none but those and the optional ones."""
     needed = list(needed)
     known = [*needed, *optional]
-    for key in value:
+    values = mapping(what, value)
+    for key in values:
         if key not in known:
             raise DataError(f"{what} has an unknown entry {key!r}{did_you_mean(str(key), known)}")
-    missing = [key for key in needed if key not in value]
+    missing = [key for key in needed if key not in values]
     if missing:
         raise DataError(f"{what} lacks {', '.join(missing)}")
-    return value
+    return values
 
 
 def named(registry: Registry[Any], part: object) -> str:

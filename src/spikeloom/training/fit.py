@@ -198,23 +198,29 @@ def fit(
     on from it, bit for bit as if nothing had happened. patience: epochs without a better (validation) loss after which
     training ends. Raises StateError where the network has no learner with an optimizer, DataError when the loss is NaN.
     """
+    learner = _checked(network, data, epochs=epochs, patience=patience)
+    path = None if checkpoint is None else Path(checkpoint)
+    training = _Training(
+        network, data, learner, loss_of(loss), time, epochs, validation, path, checkpoint_seconds, patience,
+        progress, after_epoch,
+    )  # fmt: skip
+    if resume:
+        training.load()
+    return training.run()
+
+
+def _checked(network: Network, data: Any, **counts: int | None) -> Learner:
+    """The one learner of the network; an error where an argument of `fit` cannot be used."""
     if not isinstance(data, Dataloader):
         raise ParameterError(
             f"fit: data must be a Dataloader, got {type(data).__name__}; wrap it: Dataloader(data, 64)"
         )
-    for name, value in (("epochs", epochs), *([("patience", patience)] if patience is not None else [])):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    for name, value in counts.items():
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
             raise ParameterError(f"fit.{name} must be a whole number from 1 on, got {value!r}")
     learners = [learner for learner in network.learners if isinstance(learner, Learner)]
     if len(learners) != 1:
         raise StateError(
             f"fit needs one learner in the network, found {len(learners)}; add net.learner = Learner(net, 'STCA')"
         )
-    path = None if checkpoint is None else Path(checkpoint)
-    training = _Training(
-        network, data, learners[0], loss_of(loss), time, epochs, validation, path, checkpoint_seconds, patience,
-        progress, after_epoch,
-    )  # fmt: skip
-    if resume:
-        training.load()
-    return training.run()
+    return learners[0]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from ..errors import ParameterError, StateError
-from ..network import Assembly, Attached, Component, Connection, Network, NeuronGroup
-from ..neurons import Emission
+from ..errors import DataError, ParameterError, StateError
+from ..network import Assembly, Attached, Component, Connection, Members, NeuronGroup, member
+from ..network.values import entries, mapping, named
+from ..neurons import SURROGATES, Emission, Surrogate
 from ..registry import Registry, resolve_keywords
 from .algorithms import ALGORITHMS
 
@@ -137,16 +138,44 @@ class Learner(Attached):
         self.schedule.step(*([] if metric is None else [metric]))
 
     def describe(self) -> dict[str, Any]:
-        """The settings as JSON values."""
-        options = {k: v for k, v in self.options.items() if isinstance(v, (int, float, str))}
-        described: dict[str, Any] = {"trainable": [c.path for c in self.trainable if not isinstance(c, Network)]}
-        if any(isinstance(c, Network) for c in self.trainable):
-            described["trainable"] = "network"
-        described |= {"algorithm": self.algorithm, "options": options}
+        """Its settings, with paths in place of components: what `from_description` takes."""
+        options = dict(self.options)
+        if isinstance(options.get("surrogate"), Surrogate):
+            options |= {"surrogate": named(SURROGATES, self.surrogate), "alpha": self.surrogate.alpha}
+        paths = [self._path(part) for part in self.trainable]
+        described = {"trainable": paths, "algorithm": self.algorithm, "options": options, "lr": self._lr}
         for key, chosen in (("optimizer", self._optimizer), ("schedule", self._schedule)):
             if chosen is not None:
                 described[key] = {"name": chosen[0]} | chosen[1]
         return described
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any], members: Members) -> Learner:
+        """The learner that `describe` described, with the components at its paths.
+
+        Raises DataError for an incomplete description and for paths that are not there; ParameterError and
+        UnknownNameError for wrong settings.
+        """
+        needed = ("trainable", "algorithm", "options", "lr")
+        values = entries("a learner", dict(description), needed, ("optimizer", "schedule"))
+        if not isinstance(values["trainable"], list):
+            raise DataError(f"trainable must be a list of paths, got {values['trainable']!r:.80}")
+        parts = [member("trainable", path, members) for path in values["trainable"]]
+        learner = cls(parts, values["algorithm"], lr=values["lr"], **mapping("options", values["options"]))
+        if "optimizer" in values:
+            options = mapping("optimizer", values["optimizer"])
+            learner.set_optimizer(options.pop("name", ""), options.pop("lr", None), **options)
+        if "schedule" in values:
+            options = mapping("schedule", values["schedule"])
+            learner.set_schedule(options.pop("name", ""), **options)
+        return learner
+
+    def _path(self, part: Component) -> str:
+        if part is not self.network and part not in self.network.walk():
+            raise StateError(
+                f"learner {self.name!r} trains {part.name!r}, which is not in the network; assign it first"
+            )
+        return "network" if part is self.network else part.path
 
     def _ready(self) -> tuple[torch.optim.Optimizer, Any]:
         if self._optimizer is None:

@@ -19,12 +19,23 @@ from .rows import SpikeRows
 def pair(value: Any) -> tuple[int, int]:
     """A number or two numbers as (height, width)."""
     first, second = value if isinstance(value, (tuple, list)) else (value, value)
-    return int(first), int(second)
+    return first, second
 
 
-def _frames(signal: Signal, dtype: torch.dtype) -> Tensor:
+def _check_pairs(link: Link, lowest: Mapping[str, int]) -> None:
+    """Raises ParameterError unless each named field is a whole number not below its lowest value, or two of them."""
+    for name, least in lowest.items():
+        value = getattr(link, name)
+        both = value if isinstance(value, (tuple, list)) else (value, value)
+        if len(both) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) and n >= least for n in both):
+            raise ParameterError(
+                f"{type(link).__name__}.{name} must be a whole number from {least} on, or two of them, got {value!r}"
+            )
+
+
+def _frames(signal: Signal) -> Tensor:
     """(T, B, C, H, W) as (T * B, C, H, W)."""
-    values = signal.dense(dtype) if isinstance(signal, SpikeRows) else signal
+    values = signal.dense() if isinstance(signal, SpikeRows) else signal
     return values.reshape(-1, *values.shape[2:])
 
 
@@ -69,6 +80,11 @@ class Conv(Link):
 
     name = "conv"
 
+    def __post_init__(self) -> None:
+        _check_pairs(self, {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1})
+        if not isinstance(self.groups, int) or self.groups < 1:
+            raise ParameterError(f"Conv.groups must be a whole number from 1 on, got {self.groups!r}")
+
     def check(self, owner: str, ends: Ends) -> None:
         _check_image(owner, ends)
         if self.in_channels not in (None, ends.pre[0]):
@@ -96,14 +112,14 @@ class Conv(Link):
 
     def product(self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends) -> Tensor:
         weight = weights["weight"]
-        frames = _frames(signal, weight.dtype)
+        frames = _frames(signal)
         current = F.conv2d(frames, weight, weights.get("bias"), *self._options(), self.groups)
         return current.view(*_window_of(signal), *ends.post)
 
     def gradients(
         self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, to_signal: bool
     ) -> Gradients:
-        frames = _frames(signal, grad.dtype)
+        frames = _frames(signal)
         back, weight, bias = torch.ops.aten.convolution_backward(
             grad.reshape(-1, *ends.post), frames, weights["weight"], [ends.post[0]], *self._options(), False, [0, 0],
             self.groups, [to_signal, True, "bias" in weights],
@@ -127,6 +143,7 @@ class Pool(Link):
     def __post_init__(self) -> None:
         if self.pool not in ("max", "avg"):
             raise ParameterError(f"Pool.pool must be 'max' or 'avg', got {self.pool!r}")
+        _check_pairs(self, {"kernel_size": 1, "padding": 0} | ({} if self.stride is None else {"stride": 1}))
 
     def check(self, owner: str, ends: Ends) -> None:
         _check_image(owner, ends)
@@ -144,6 +161,6 @@ class Pool(Link):
         return []
 
     def product(self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends) -> Tensor:
-        frames = _frames(signal, torch.get_default_dtype())
+        frames = _frames(signal)
         pooled = (F.max_pool2d if self.pool == "max" else F.avg_pool2d)(frames, *self._window())
         return (pooled * self.scale).view(*_window_of(signal), *ends.post)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import ParameterError, ShapeError
@@ -60,7 +61,7 @@ class Link(ABC):
     ) -> Gradients:
         """The adjoint of `product` at a gradient of the current; by default found by autograd."""
         leaves = {k: w.detach().requires_grad_(w.is_floating_point()) for k, w in weights.items()}
-        values = signal.dense(grad.dtype) if isinstance(signal, SpikeRows) else signal
+        values = signal.dense() if isinstance(signal, SpikeRows) else signal
         values = values.detach().requires_grad_(to_signal)
         with torch.enable_grad():
             current = self.product(values, leaves, ends)
@@ -87,12 +88,24 @@ def weight_spec(path: str, shape: tuple[int, ...], given: Any, default: Initiali
     source = default if given is None else given
     if isinstance(source, Initializer):
         return ParameterSpec(path, shape, lambda generator: source.draw(shape, generator))
-    array = as_array(source).astype(np.float64)
+    array = numbers(path, source)
     if array.shape != shape:
-        raise ShapeError(f"{path} must have shape {shape} (post, pre), got {array.shape}")
+        axes = " (post, pre)" if len(shape) == 2 else ""
+        raise ShapeError(f"{path} must have shape {shape}{axes}, got {array.shape}")
     if not np.all(np.isfinite(array)):
         raise ParameterError(f"{path} must hold finite numbers, got NaN or infinity")
-    return ParameterSpec(path, shape, lambda _: array)
+    return ParameterSpec(path, shape, array.astype(np.float64))
+
+
+def numbers(owner: str, given: Any) -> NDArray[Any]:
+    """An array, a tensor or nested lists as an array; ParameterError unless it holds real numbers."""
+    try:
+        array = as_array(given)
+    except ValueError as error:
+        raise ParameterError(f"{owner} must be an array of numbers: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise ParameterError(f"{owner} must be an array of numbers or an initializer, got {given!r:.80}")
+    return array
 
 
 def bias_spec(path: str, size: int, given: Any) -> list[ParameterSpec]:

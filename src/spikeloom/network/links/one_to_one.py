@@ -41,7 +41,7 @@ class OneToOne(Link):
         ]
 
     def product(self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends) -> Tensor:
-        values = signal.dense(weights["weight"].dtype) if isinstance(signal, SpikeRows) else signal
+        values = signal.dense() if isinstance(signal, SpikeRows) else signal
         current = values.flatten(2) * weights["weight"]
         if "bias" in weights:
             current = current + weights["bias"]

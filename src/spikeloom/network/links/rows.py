@@ -19,24 +19,25 @@ from ...spikes import Spikes
 class SpikeRows:
     """A batch of spike trains as compressed rows: row b * T + t holds the ids of the neurons that fire in that step.
 
-    The product with a table (n, m) sums one row of the table for each spike, in O(spikes * m).
+    The product with a table (n, m) sums one row of the table for each spike, in O(spikes * m). like: a tensor of the
+    type and on the device that `dense` gives.
     """
 
-    def __init__(self, spikes: Spikes, n_steps: int, device: torch.device) -> None:
+    def __init__(self, spikes: Spikes, n_steps: int, like: Tensor) -> None:
         self.n_steps, self.n_samples, self.shape = n_steps, spikes.n_samples, spikes.shape
         rows = spikes.samples() * n_steps + np.asarray(spikes.step)
         counts = np.bincount(rows, minlength=self.n_samples * n_steps)
         self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
         self._ids = np.asarray(spikes.ids, dtype=np.int32)
         self._values = None if spikes.value is None else np.asarray(spikes.value, dtype=np.float32)
-        self.device = device
+        self._like = like
 
     @property
     def n_spikes(self) -> int:
         return len(self._ids)
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self._like.device)
 
     @cached_property
     def _by_row(self) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -61,13 +62,13 @@ class SpikeRows:
         rows = values.transpose(0, 1).flatten(0, 1)
         return _sum_rows(rows, *self._by_neuron)
 
-    def dense(self, dtype: torch.dtype) -> Tensor:
+    def dense(self) -> Tensor:
         """The raster (T, B, *shape)."""
         n = math.prod(self.shape)
-        raster = torch.zeros(self.n_samples * self.n_steps, n, dtype=dtype, device=self.device)
+        raster = self._like.new_zeros(self.n_samples * self.n_steps, n)
         rows = self._tensor(np.repeat(np.arange(len(self._starts) - 1), np.diff(self._starts)))
         ids, _, values = self._by_row
-        raster[rows, ids.long()] = 1.0 if values is None else values.to(dtype)
+        raster[rows, ids.long()] = 1.0 if values is None else values.to(raster.dtype)
         return raster.view(self.n_samples, self.n_steps, *self.shape).transpose(0, 1)
 
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ...errors import ParameterError, ShapeError
 from ..initializers import Initializer
-from ..parameters import ParameterSpec, as_array
-from .link import Ends, Gradients, Link, Signal, bias_spec, drawn, flat, weight_spec
+from ..parameters import ParameterSpec
+from .link import Ends, Gradients, Link, Signal, bias_spec, drawn, flat, numbers, weight_spec
 from .rows import SpikeRows
 
 _BLOCK = 1 << 22
@@ -40,19 +40,22 @@ class Sparse(Link):
     name = "sparse"
 
     def __post_init__(self) -> None:
-        if not 0 < self.density <= 1:
+        if not isinstance(self.density, (int, float)) or not 0 < self.density <= 1:
             raise ParameterError(f"Sparse.density must be in (0, 1], got {self.density!r}")
 
     def check(self, owner: str, ends: Ends) -> None:
+        size, matrix = (math.prod(ends.post), math.prod(ends.pre)), self._matrix()
+        if matrix is not None and matrix.shape != size:
+            raise ShapeError(f"{owner}.weight must have shape {size} (post, pre), got {matrix.shape}")
         indices = self._given_indices()
         if indices is None:
             return
-        size = np.array([[math.prod(ends.post)], [math.prod(ends.pre)]])
-        if indices.shape[0] != 2 or np.any(indices < 0) or np.any(indices >= size):
-            raise ShapeError(f"{owner}: synapses must be (post, pre) pairs below {size.ravel().tolist()}")
-        matrix = self._matrix()
-        if matrix is not None and matrix.shape != (size[0, 0], size[1, 0]):
-            raise ShapeError(f"{owner}.weight must have shape {tuple(size.ravel())} (post, pre), got {matrix.shape}")
+        if indices.dtype.kind not in "iu" or indices.ndim != 2 or len(indices) != 2:
+            raise ShapeError(
+                f"{owner}.indices must be whole numbers (2, n), post and pre, got {indices.dtype} {indices.shape}"
+            )
+        if np.any(indices < 0) or np.any(indices >= np.array(size)[:, None]):
+            raise ShapeError(f"{owner}: synapses must be (post, pre) pairs below {size}")
 
     def specs(self, path: str, ends: Ends) -> list[ParameterSpec]:
         post, pre = math.prod(ends.post), math.prod(ends.pre)
@@ -63,9 +66,7 @@ class Sparse(Link):
         def draw(generator: np.random.Generator) -> NDArray[np.int64]:
             return np.stack(np.divmod(np.sort(generator.choice(post * pre, size=n, replace=False)), pre))
 
-        where = ParameterSpec(
-            f"{path}.indices", (2, n), draw if indices is None else lambda _: indices, trainable=False
-        )
+        where = ParameterSpec(f"{path}.indices", (2, n), draw if indices is None else indices, trainable=False)
         return [
             where,
             weight_spec(f"{path}.weight", (n,), given, drawn(self.w_mean, self.w_std)),
@@ -73,7 +74,7 @@ class Sparse(Link):
         ]
 
     def product(self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends) -> Tensor:
-        values = signal.dense(weights["weight"].dtype) if isinstance(signal, SpikeRows) else signal
+        values = signal.dense() if isinstance(signal, SpikeRows) else signal
         rows = flat(values)
         post, pre = weights["indices"]
         current = rows.new_zeros(math.prod(ends.post), rows.shape[0])
@@ -90,11 +91,11 @@ class Sparse(Link):
     def gradients(
         self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, to_signal: bool
     ) -> Gradients:
-        values = signal.dense(grad.dtype) if isinstance(signal, SpikeRows) else signal
+        values = signal.dense() if isinstance(signal, SpikeRows) else signal
         before, after = flat(values).t().contiguous(), flat(grad).t().contiguous()
         post, pre = weights["indices"]
         step = max(1, _BLOCK // max(1, before.shape[1]))
-        parts = [slice(k, k + step) for k in range(0, len(post), step)]
+        parts = [slice(k, k + step) for k in range(0, max(1, len(post)), step)]
         found = {"weight": torch.cat([(after[post[s]] * before[pre[s]]).sum(1) for s in parts])}
         if "bias" in weights:
             found["bias"] = after.sum(1)
@@ -108,11 +109,11 @@ class Sparse(Link):
     def _matrix(self) -> NDArray[Any] | None:
         if self.weight is None or isinstance(self.weight, Initializer) or self.indices is not None:
             return None
-        matrix = as_array(self.weight)
+        matrix = numbers("Sparse.weight", self.weight)
         return matrix if matrix.ndim == 2 else None
 
     def _given_indices(self) -> NDArray[Any] | None:
         if self.indices is not None:
-            return as_array(self.indices)
+            return numbers("Sparse.indices", self.indices)
         matrix = self._matrix()
         return None if matrix is None else np.stack(np.nonzero(matrix))

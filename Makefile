@@ -1,0 +1,50 @@
+# make demo: train on real digits and write a report.   make test: run the tests.   make help: everything else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help demo test check bench format clean
+help:
+	@echo "make demo    set up .venv, train a spiking network on real digits, write runs/<name>/report.html"
+	@echo "make test    run the tests"
+	@echo "make check   formatting, lint, types, import layers, sizes"
+	@echo "make bench   side by side with SPAIC, into benchmarks/RESULTS.md (installs it into .bench/)"
+	@echo "make format  format the code"
+	@echo "make clean   remove .venv, .bench and caches"
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11 demo")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(shell grep '^torch==' constraints.txt)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(VENV)/ready
+	$(BIN)/spikeloom train
+
+test: $(VENV)/ready
+	$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/check_code.py src/spikeloom
+
+format: $(VENV)/ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.bench/spaic/ready:
+	$(PYTHON) -m venv .bench/spaic
+	.bench/spaic/bin/pip install --quiet $(shell grep '^torch==' constraints.txt) spaic==0.6.3.0.0 scipy matplotlib pyyaml tqdm h5py networkx
+	touch $@
+
+bench: $(VENV)/ready .bench/spaic/ready
+	$(BIN)/python benchmarks/testnet.py $(BENCH)
+	$(BIN)/python benchmarks/digits.py
+
+clean:
+	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,5 @@
+"""`python -m spikeloom` is the `spikeloom` command."""
+
+from .cli import main
+
+main()

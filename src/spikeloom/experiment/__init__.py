@@ -1,0 +1,6 @@
+"""Whole training runs: what `spikeloom train` does."""
+
+from .config import TrainConfig, config_from, read_config
+from .run import RunResult, environment, resume_run, start_run
+
+__all__ = ["RunResult", "TrainConfig", "config_from", "environment", "read_config", "resume_run", "start_run"]

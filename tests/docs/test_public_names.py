@@ -1,0 +1,47 @@
+"""The top level: every name that its stub lists is there, and importing it is cheap."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import spikeloom
+
+STUB = Path(spikeloom.__file__).with_suffix(".pyi")
+
+
+def listed() -> dict[str, str]:
+    tree = ast.parse(STUB.read_text())
+    return {a.name: node.module for node in tree.body if isinstance(node, ast.ImportFrom) for a in node.names}
+
+
+def test_every_listed_name_is_the_object_of_its_home():
+    names = listed()
+    assert len(names) > 40
+    for name, module in names.items():
+        home = __import__(f"spikeloom.{module}", fromlist=[name])
+        assert getattr(spikeloom, name) is getattr(home, name)
+        assert name in dir(spikeloom)
+
+
+def test_the_seed_s_names_of_this_release_are_at_the_top_level():
+    seed = (
+        "Network Encoder Decoder NeuronGroup Connection StateMonitor SpikeMonitor Learner Torch_Backend Dataloader "
+        "network_save network_load SimulationRecorder RecorderConfig SimulationAnalyzer set_global_recorder Assembly"
+    )
+    missing = set(seed.split()) - set(listed())
+    assert not missing
+
+
+def test_importing_the_package_loads_neither_torch_nor_matplotlib():
+    code = "import sys, spikeloom; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_ground_works_where_torch_cannot_be_imported():
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import spikeloom.errors, spikeloom.registry, spikeloom.units, spikeloom.ops, spikeloom.filters, spikeloom.neurons\n"
+        "assert spikeloom.neurons.LIF().tau_m == 8.0"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
