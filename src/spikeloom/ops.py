@@ -48,12 +48,15 @@ class NumpyOps:
     tanh = staticmethod(np.tanh)
     sqrt = staticmethod(np.sqrt)
     abs = staticmethod(np.abs)
-    where = staticmethod(np.where)
     minimum = staticmethod(np.minimum)
     maximum = staticmethod(np.maximum)
     logical_and = staticmethod(np.logical_and)
     logical_or = staticmethod(np.logical_or)
     logical_not = staticmethod(np.logical_not)
+
+    @staticmethod
+    def where(condition: Any, a: Any, b: Any) -> NDArray[Any]:
+        return np.where(condition, a, b)
 
     @staticmethod
     def stop_gradient(x: NDArray[Any]) -> NDArray[Any]:

@@ -15,17 +15,18 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     Raises StorageError when it cannot be written (a full disk, a folder that is not there), with the old file intact.
     """
     path = Path(path)
-    temporary: str | None = None
+    temporary: Path | None = None
     try:
         with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = file.name
+            temporary = Path(file.name)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         kept = "; the earlier file is intact" if path.exists() else ""
         raise StorageError(f"cannot write {path}: {error.strerror or error}{kept}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)

@@ -86,6 +86,7 @@ class TorchBuild:
         batch = self._batch_size(raw)
         if not keep_state:
             self.state = RunState()
+        self._check_continued(batch)
         signals = {path: to_signal(value, n_steps, self.like) for path, value in raw.items()}
         runner = Runner(
             self.path, self.dt, n_steps, batch, self.weights, self.parameters, self._wanted(sink), signals,
@@ -119,6 +120,14 @@ class TorchBuild:
             each = ", ".join(f"{path} {size}" for path, size in sizes.items())
             raise ShapeError(f"the encoders were given batches of different sizes ({each}); give all the same")
         return next(iter(sizes.values()), 1)
+
+    def _check_continued(self, batch: int) -> None:
+        """Raises ShapeError unless the state that a run starts from is that of as many samples."""
+        sizes = {len(layer.neuron[0]) for layer in self.state.layers.values()}
+        if sizes - {batch}:
+            raise ShapeError(
+                f"a run of {max(sizes)} samples cannot be continued with a batch of {batch}; give as many, or use run"
+            )
 
     def _wanted(self, sink: Sink | None) -> dict[str, list[str]]:
         want: dict[str, set[str]] = {g.path: set() for g in self.network.groups}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Container
 from contextvars import ContextVar
+from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import ParameterError, StateError
@@ -123,7 +125,7 @@ class Assembly(Component):
         check_name(name)
         if hasattr(type(self), name):
             raise ParameterError(
-                f"{name!r} is a method of {type(self).__name__}; choose another name for this {component.kind}"
+                f"{name!r} is taken by {type(self).__name__} itself; choose another name for this {component.kind}"
             )
         if component in self._ancestors() or component._owner not in (None, self):
             raise ParameterError(
@@ -150,13 +152,17 @@ class Assembly(Component):
         if kind is not None:
             return
         variables = sys._getframe(1).f_locals
+        found: dict[str, Component] = {}
         for component in pending:
             if component._owner is None and component is not self:
-                named = [n for n, v in variables.items() if v is component and not n.startswith("_")]
-                self.add(component._name or (named[0] if named else self._free_name(component.kind)), component)
+                variable = next((n for n, v in variables.items() if v is component and not n.startswith("_")), None)
+                name = component._name or variable or self._free_name(component.kind, found)
+                if name in found:
+                    raise ParameterError(f"two components are to be called {name!r}; give each a name of its own")
+                found[name] = component
+        for name, component in found.items():
+            self.add(name, component)
 
-    def _free_name(self, kind: str) -> str:
-        stem, number = kind.replace(" ", "_"), 1
-        while hasattr(self, f"{stem}{number}"):
-            number += 1
-        return f"{stem}{number}"
+    def _free_name(self, kind: str, taken: Container[str]) -> str:
+        names = (f"{kind.replace(' ', '_')}{number}" for number in count(1))
+        return next(name for name in names if name not in taken and not hasattr(self, name))

@@ -73,4 +73,4 @@ class Decoder(Component):
 
     def decode(self, activity: Any, dt: float) -> None:
         """Makes the answer from what was observed of the target, (T, B, *shape)."""
-        self._predict = self.decoding.decode(activity.reshape(*activity.shape[:2], -1), dt)
+        self._predict = self.decoding.decode(activity.flatten(2), dt)

@@ -48,7 +48,8 @@ class SpikeCounts(Decoding):
 
     def decode(self, activity: Tensor, dt: float) -> Tensor:
         counts = activity.sum(0)
-        return counts if self.pop_size == 1 else counts.view(len(counts), -1, self.pop_size).mean(2)
+        populations = counts.view(len(counts), self.width(counts.shape[1]), self.pop_size)
+        return counts if self.pop_size == 1 else populations.mean(2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -98,12 +98,10 @@ def _fill(network: Network, described: Mapping[str, Any]) -> None:
             members[path] = kinds[path].build({k: v for k, v in described[path].items() if k != "kind"}, members)
     for path in described:
         with at(f"components.{path}"):
-            parent, _, name = path.rpartition(".")
-            owner = members.get(parent or "network")
+            parent, dot, name = path.rpartition(".")
+            owner = members.get(parent) if dot else network
             if not isinstance(owner, Assembly) or parent == "network":
                 raise DataError(f"there is no assembly {parent!r} that it could lie in")
-            if name in vars(owner):
-                raise DataError(f"{name!r} is taken; choose another name")
             owner.add(name, members[path])
 
 
@@ -114,7 +112,7 @@ def _check_sizes(network: Network) -> None:
         with at(f"components.{owner.path}"):
             shapes = [spec.shape for spec in owner.parameter_specs()]
             total += sum(map(math.prod, shapes))
-            if total > MAX_WEIGHTS or any(size < 1 for shape in shapes for size in shape):
+            if total > MAX_WEIGHTS:
                 raise DataError(f"parameters of shapes {shapes}: a network in a file has at most {MAX_WEIGHTS} in all")
 
 

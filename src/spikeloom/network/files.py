@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import yaml
 from safetensors.numpy import save as safetensors_bytes
 
-from ..errors import DataError, ParameterError
+from ..errors import DataError, ParameterError, StorageError
 from ..registry import Registry
+from ..storage import write_atomically
 from .description import describe, network_from
 from .network import Network
 from .parameters import as_array
@@ -97,7 +98,7 @@ def network_save(
     Writes <path or .>/<filename>/<filename>.json (or .yml) and, unless save_weight is False, .safetensors; filename:
     by default the network's name, or that of its class. combine=True puts the weights into the description, as lists.
     A network that is not built yet gets its weights now. What a network has recorded, and the state of an optimizer,
-    are not saved.
+    are not saved. Raises StorageError when the files cannot be written; those of the save before it stay.
     """
     if not isinstance(net, Network):
         raise ParameterError(f"network_save: net must be a Network, got {type(net).__name__}")
@@ -115,7 +116,7 @@ def network_save(
     files = {target: text}
     if save_weight and not combine:
         files[target.with_suffix(".safetensors")] = safetensors_bytes(weights)
-    _write(folder, files)
+    _write(files)
     return str(target)
 
 
@@ -131,7 +132,7 @@ def network_load(
     load_weight=False leaves the weights to be drawn from the network's seed. Raises DataError, with the file and the
     place in it, for whatever is missing, torn or wrong.
     """
-    file = _description_file(_target(path, filename))
+    file = _description_file(Path("." if path is None else path) / filename)
     with at(str(file)):
         description = _read(file)
         combined = isinstance(description, dict) and "weights" in description
@@ -152,7 +153,7 @@ def save_state(network: Network, filename: Name | None, direct: Name | None, sav
     weights = network.draw_parameters().arrays()
     if not save:
         return weights
-    _write(file.parent, {file: safetensors_bytes(weights)})
+    _write({file: safetensors_bytes(weights)})
     return str(file)
 
 
@@ -208,30 +209,29 @@ def _read(file: Path) -> Any:
         raise DataError(f"it cannot be read: {error}") from error
 
 
-def _write(folder: Path, files: Mapping[Path, bytes]) -> None:
+def _write(files: Mapping[Path, bytes]) -> None:
     """Writes files of one folder so that each, and after an error all of them, are either new or as they were."""
-    folder.mkdir(parents=True, exist_ok=True)
-    before = {file: file.read_bytes() if file.exists() else None for file in list(files)[:-1]}
-    with TemporaryDirectory(dir=folder, prefix=".saving-") as scratch:
-        for file, content in files.items():
-            with open(Path(scratch, file.name), "wb") as opened:
-                opened.write(content)
-                opened.flush()
-                os.fsync(opened.fileno())
-        replaced: list[Path] = []
-        try:
+    folder = next(iter(files)).parent
+    done: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder, prefix=".saving-") as scratch:
+            for file, content in files.items():
+                write_atomically(Path(scratch, file.name), content)
+            before = {file: file.read_bytes() if file.exists() else None for file in list(files)[:-1]}
             for file in files:
                 os.replace(Path(scratch, file.name), file)
-                replaced.append(file)
-        finally:
-            if len(replaced) < len(files):
-                _restore({file: before[file] for file in replaced}, Path(scratch))
+                done.append(file)
+    except OSError as error:
+        raise StorageError(f"cannot write into {folder}: {error.strerror or error}") from error
+    finally:
+        if len(done) < len(files):
+            for file in done:
+                _restore(file, before[file])
 
 
-def _restore(contents: Mapping[Path, bytes | None], scratch: Path) -> None:
-    for file, content in contents.items():
-        if content is None:
-            file.unlink()
-        else:
-            Path(scratch, file.name).write_bytes(content)
-            os.replace(Path(scratch, file.name), file)
+def _restore(file: Path, content: bytes | None) -> None:
+    if content is None:
+        file.unlink()
+    else:
+        write_atomically(file, content)

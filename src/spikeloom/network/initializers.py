@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ParameterError
 from ..registry import Registry
 
 
@@ -20,7 +22,17 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 class Initializer(ABC):
-    """Draws an array of a given shape."""
+    """Draws an array of a given shape. Its fields are finite numbers, none below its value in `least`."""
+
+    least: ClassVar[Mapping[str, float]] = {}
+
+    def __post_init__(self) -> None:
+        for name in (f.name for f in fields(self)):  # type: ignore[arg-type]
+            value, least = getattr(self, name), self.least.get(name, -math.inf)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+            if not number or value < least:
+                bound = f" from {least} on" if name in self.least else ""
+                raise ParameterError(f"{type(self).__name__}.{name} must be a finite number{bound}, got {value!r}")
 
     @abstractmethod
     def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[Any]:
@@ -33,6 +45,8 @@ class Normal(Initializer):
 
     mean: float = 0.0
     std: float = 1.0
+
+    least: ClassVar[Mapping[str, float]] = {"std": 0}
 
     def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[Any]:
         return generator.normal(self.mean, self.std, shape)
@@ -65,6 +79,8 @@ class XavierUniform(Initializer):
 
     gain: float = 1.0
 
+    least: ClassVar[Mapping[str, float]] = {"gain": 0}
+
     def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[Any]:
         bound = self.gain * math.sqrt(6 / sum(fans(shape)))
         return generator.uniform(-bound, bound, shape)
@@ -75,6 +91,8 @@ class KaimingUniform(Initializer):
     """Uniform with variance gain^2 / fan_in (He et al., 2015, ICCV); gain sqrt(2) is the rectifier's."""
 
     gain: float = math.sqrt(2)
+
+    least: ClassVar[Mapping[str, float]] = {"gain": 0}
 
     def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[Any]:
         bound = self.gain * math.sqrt(3 / fans(shape)[0])

@@ -119,8 +119,7 @@ class SpikeMonitor(Monitor):
         return np.asarray(self._flat().mean(2).T)
 
     def _flat(self) -> NDArray[Any]:
-        recorded = self._recorded
-        return recorded.reshape(*recorded.shape[:2], -1).cpu().numpy()
+        return self._recorded.flatten(2).cpu().numpy()
 
     def _by_neuron(self) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         flat = self._flat()

@@ -31,8 +31,9 @@ def plain(where: str, value: Any, depth: int = 0) -> Any:
         return [plain(where, part, depth + 1) for part in value]
     if depth < _MAX_DEPTH and isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {str(key): plain(f"{where}.{key}", part, depth + 1) for key, part in value.items()}
+    shown = type(value).__name__ if isinstance(value, (list, tuple, Mapping)) else f"{value!r:.80}"
     raise UnsupportedError(
-        f"{where} must be a finite number, a text, or a list or mapping of such to stand in a file, got {value!r:.80}"
+        f"{where} must be a finite number, a text, or a list or mapping of such to stand in a file, got {shown}"
     )
 
 

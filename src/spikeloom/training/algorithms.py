@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import ParameterError
 from ..neurons import SURROGATES, Gaussian, Rectangle, Surrogate
 from ..registry import Registry
 
@@ -26,8 +27,10 @@ def stbp(*, alpha: float = 0.5) -> Surrogate:
 
 
 def sbp(*, surrogate: str | Surrogate = "arctan", alpha: float | None = None) -> Surrogate:
-    """Any surrogate by name, with its alpha."""
+    """Any surrogate by name, with its alpha, or the surrogate itself."""
     if isinstance(surrogate, Surrogate):
+        if alpha is not None:
+            raise ParameterError(f"algorithm 'sbp': {surrogate!r} has its own alpha; give alpha={alpha!r} to it")
         return surrogate
     kind: Any = SURROGATES[surrogate]
     made: Surrogate = kind() if alpha is None else kind(alpha)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import DataError, ShapeError, StateError
+from ..errors import DataError, ParameterError, ShapeError, StateError
 from ..network import Decoder, Encoder, Network, Sink
 from .losses import LOSSES, Loss
 from .progress import Bar
@@ -61,24 +61,49 @@ def ends(network: Network) -> tuple[Encoder, Decoder]:
 
 def loss_of(loss: str | Loss) -> Loss:
     """The loss by its name, or the function itself."""
+    if not isinstance(loss, str) and not callable(loss):
+        raise ParameterError(
+            f"loss must be a name or a function of answer and labels, got {loss!r}; use {list(LOSSES)}"
+        )
     return LOSSES[loss] if isinstance(loss, str) else loss
 
 
-def answer(network: Network, data: Any, label: Any, time: float, record: Sink | None = None) -> tuple[Tensor, Tensor]:
-    """The decoder's answer to a batch after a run of `time` ms, and the labels as a tensor beside it."""
+def scored(loss: Loss, found: Tensor, labels: Tensor) -> Tensor:
+    """The loss of a batch, one number; ShapeError where the function gives something else."""
+    value: Any = loss(found, labels)
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+        raise ShapeError(f"a loss must be a tensor of one number, got {got}; return its mean")
+    return value
+
+
+def answer(network: Network, data: Any, time: float, record: Sink | None = None) -> Tensor:
+    """The decoder's answer (B, n) to a batch after a run of `time` ms."""
     encoder, decoder = ends(network)
     encoder(data)
     network.run(time, record=record)
     found: Tensor = decoder.predict
+    if found.ndim != 2:
+        raise ShapeError(
+            f"decoder {decoder.path!r} ({decoder.coding_method}) answers with shape {tuple(found.shape)}, not (B, n); "
+            "use coding_method='spike_counts'"
+        )
+    return found
+
+
+def labels_for(network: Network, found: Tensor, label: Any) -> Tensor:
+    """The labels (B,) as a tensor beside an answer (B, n); an error unless they are classes that it has."""
     labels = torch.as_tensor(np.asarray(label), device=found.device)
-    if found.ndim != 2 or labels.shape != found.shape[:1]:
-        raise ShapeError(f"labels must have shape ({len(found)},) beside an answer (B, n), got {tuple(labels.shape)}")
+    if labels.shape != found.shape[:1]:
+        raise ShapeError(f"labels must have shape ({len(found)},), one a sample, got {tuple(labels.shape)}")
+    if labels.is_floating_point():
+        raise DataError(f"labels must be whole numbers, the classes, got {labels.dtype}")
     if len(labels) and (int(labels.min()) < 0 or int(labels.max()) >= found.shape[1]):
         raise DataError(
-            f"labels must lie from 0 to {found.shape[1] - 1}, what decoder {decoder.path!r} answers; "
+            f"labels must lie from 0 to {found.shape[1] - 1}, what decoder {ends(network)[1].path!r} answers; "
             f"got {int(labels.min())} to {int(labels.max())}"
         )
-    return found, labels
+    return labels
 
 
 def mean_rate(network: Network) -> float:
@@ -104,10 +129,13 @@ def evaluate(
     function, tally = loss_of(loss), Tally()
     with torch.no_grad(), Bar("test", _length(data), shown=progress) as bar:
         for values, label in data:
-            found, labels = answer(network, values, label, time, record)
-            tally.add(float(function(found, labels)), found, labels, mean_rate(network))
+            found = answer(network, values, time, record)
+            labels = labels_for(network, found, label)
+            tally.add(float(scored(function, found, labels)), found, labels, mean_rate(network))
             now = tally.metrics()
             bar.step(loss=now.loss, accuracy=now.accuracy, rate_hz=now.rate_hz)
+    if not tally.samples:
+        raise DataError("evaluate: the data gave no samples; a generator that was used up must be made anew")
     return tally.metrics()
 
 
@@ -117,12 +145,10 @@ def _length(data: Iterable[Any]) -> int | None:
 
 def predict(network: Network, data: Iterable[Any], *, time: float, progress: bool = True) -> NDArray[Any]:
     """The decoder's answers (samples, n) over the batches of a loader, `[data, labels]` or data alone."""
-    encoder, decoder = ends(network)
     answers = []
     with torch.no_grad(), Bar("predict", _length(data), shown=progress) as bar:
         for batch in data:
-            encoder(batch[0] if isinstance(batch, (list, tuple)) else batch)
-            network.run(time)
-            answers.append(decoder.predict.cpu().numpy())
+            values = batch[0] if isinstance(batch, (list, tuple)) else batch
+            answers.append(answer(network, values, time).cpu().numpy())
             bar.step()
-    return np.concatenate(answers) if answers else np.zeros((0, decoder.num), np.float32)
+    return np.concatenate(answers) if answers else np.zeros((0, ends(network)[1].num), np.float32)

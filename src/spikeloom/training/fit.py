@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import math
 import time as clock
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..datasets import Dataloader
-from ..errors import DataError, ParameterError, StateError
+from ..errors import DataError, ParameterError, StateError, StorageError
 from ..network import Network
+from ..network.parameters import check_fit
 from .checkpoint import load_checkpoint, save_checkpoint
-from .evaluation import Metrics, Tally, answer, evaluate, loss_of, mean_rate
+from .evaluation import Metrics, Tally, answer, evaluate, labels_for, loss_of, mean_rate, scored
 from .interrupt import StopRequest
 from .learner import Learner
 from .losses import Loss
@@ -55,7 +59,7 @@ class _Training:
     loss: Loss
     time: float
     epochs: int
-    validation: Any
+    validation: Dataloader | None
     checkpoint: Path | None
     checkpoint_seconds: float
     patience: int | None
@@ -64,11 +68,14 @@ class _Training:
     progress: Progress = field(default_factory=Progress)
 
     def run(self) -> list[Epoch]:
-        done = (self.progress.epoch - 1) * len(self.loader) + self.loader.state_dict()["batches"]
+        under_way = self.loader.state_dict()["batches"] if self.progress.tally.samples else 0
+        done = (self.progress.epoch - 1) * len(self.loader) + under_way
         total = self.epochs * len(self.loader)
         with StopRequest() as stop, Bar("train", total, done=done, shown=self.shown) as bar:
             while self.progress.epoch <= self.epochs and not self._stalled():
                 self._epoch(stop, bar)
+                if stop.requested:
+                    self._interrupt()
         return self.progress.history
 
     def _epoch(self, stop: StopRequest, bar: Bar) -> None:
@@ -85,15 +92,27 @@ class _Training:
         self._end_epoch()
 
     def _step(self, values: Any, label: Any) -> None:
-        found, labels = answer(self.network, values, label, self.time)
-        loss = self.loss(found, labels)
-        value = float(loss.detach())
-        if value != value:
-            raise DataError(f"the loss became NaN in epoch {self.progress.epoch}; lower the learning rate")
+        found = answer(self.network, values, self.time)
+        labels = labels_for(self.network, found, label)
+        loss = scored(self.loss, found, labels)
+        if not loss.requires_grad:
+            raise StateError(
+                f"the loss depends on nothing that learner {self.learner.name!r} trains; check its trainable= and the "
+                "connections to the decoder"
+            )
         self.learner.optim_zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        self._check_finite(float(loss.detach()))
         self.learner.optim_step()
-        self.progress.tally.add(value, found, labels, mean_rate(self.network))
+        self.progress.tally.add(float(loss.detach()), found, labels, mean_rate(self.network))
+
+    def _check_finite(self, loss: float) -> None:
+        """Raises before the step: weights of NaN are silent, since no neuron fires any more."""
+        grads = {n: p.grad for n, p in self.network.named_parameters() if p.grad is not None}
+        wrong = [f"the gradient of {name}" for name, grad in grads.items() if not bool(grad.isfinite().all())]
+        if wrong or not math.isfinite(loss):
+            what = wrong[0] if math.isfinite(loss) else "the loss"
+            raise DataError(f"{what} became NaN or infinite in epoch {self.progress.epoch}; lower the learning rate")
 
     def _end_epoch(self) -> None:
         validation = None
@@ -104,12 +123,17 @@ class _Training:
         self.progress.history.append(record)
         self.progress.tally = Tally()
         if self.learner.schedule is not None:
-            watched = validation or record.train
-            self.learner.optim_schedule(*([watched.loss] if self.learner.watches_metric else []))
-        if self.checkpoint is not None:
-            self.save()
+            self._move_schedule((validation or record.train).loss)
         if self.after_epoch is not None:
             self.after_epoch(record)
+        if self.checkpoint is not None:
+            self.save()
+
+    def _move_schedule(self, loss: float) -> None:
+        with warnings.catch_warnings():
+            # After a resume at the end of an epoch torch has not seen the steps of the optimizer.
+            warnings.filterwarnings("ignore", "Detected call of .lr_scheduler.step", UserWarning)
+            self.learner.optim_schedule(loss if self.learner.watches_metric else None)
 
     def _stalled(self) -> bool:
         """Whether the watched loss has not become better for `patience` epochs."""
@@ -128,33 +152,63 @@ class _Training:
 
     def save(self) -> None:
         """Writes the checkpoint."""
-        schedule = self.learner.schedule
-        state = {
+        save_checkpoint(self.checkpoint_path, self._state())
+
+    def load(self) -> None:
+        """Goes back to where the checkpoint was written; where it does not fit, nothing is changed."""
+        path = self.checkpoint_path
+        state = load_checkpoint(path)
+        before = copy.deepcopy(self._state())
+        try:
+            self._check_fit(state)
+            self._restore(state)
+        except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            self._restore(before)
+            raise DataError(f"{path} does not fit this training: {error}") from error
+
+    def _state(self) -> dict[str, Any]:
+        schedule, validation = self.learner.schedule, self.validation
+        return {
+            "settings": self._settings(),
             "parameters": self.network.state_dict(),
             "optimizer": self.learner.optim.state_dict(),
             "schedule": None if schedule is None else schedule.state_dict(),
+            "seed": self.network.seed,
             "generator": json.dumps(self.network.generator.bit_generator.state),
             "loader": json.dumps(self.loader.state_dict()),
+            "validation": None if validation is None else json.dumps(validation.state_dict()),
             "history": json.dumps([asdict(epoch) for epoch in self.progress.history]),
             "tally": asdict(self.progress.tally),
-            "epochs": self.epochs,
         }
-        save_checkpoint(self.checkpoint_path, state)
 
-    def load(self) -> None:
-        """Goes back to where the checkpoint was written."""
-        path = self.checkpoint_path
-        state = load_checkpoint(path)
-        try:
-            self.network.load_state_dict(state["parameters"])
-            self.learner.optim.load_state_dict(state["optimizer"])
-            if self.learner.schedule is not None:
-                self.learner.schedule.load_state_dict(state["schedule"])
-            self.network.generator.bit_generator.state = json.loads(state["generator"])
-            self.loader.load_state_dict(json.loads(state["loader"]))
-            self.progress = Progress(_history(json.loads(state["history"])), Tally(**state["tally"]))
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            raise DataError(f"{path} does not fit this training: {error}") from error
+    def _settings(self) -> dict[str, Any]:
+        """What must be equal for a checkpoint to fit, beside the parameters' names and shapes."""
+        learner = self.learner
+        return {
+            "optimizer": type(learner.optim).__name__,
+            "schedule": None if learner.schedule is None else type(learner.schedule).__name__,
+            "precision": str(learner.parameters[0].dtype),
+            "time": float(self.time),
+            "dt": float(self.network.backend.dt),
+        }
+
+    def _check_fit(self, state: dict[str, Any]) -> None:
+        check_fit({name: tuple(value.shape) for name, value in state["parameters"].items()}, self.network.specs())
+        for name, here in self._settings().items():
+            if state["settings"][name] != here:
+                raise ParameterError(f"its {name} is {state['settings'][name]!r}, here it is {here!r}")
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["parameters"])
+        self.learner.optim.load_state_dict(state["optimizer"])
+        if self.learner.schedule is not None:
+            self.learner.schedule.load_state_dict(state["schedule"])
+        self.network.set_random_seed(state["seed"])
+        self.network.generator.bit_generator.state = json.loads(state["generator"])
+        self.loader.load_state_dict(json.loads(state["loader"]))
+        if self.validation is not None and state["validation"] is not None:
+            self.validation.load_state_dict(json.loads(state["validation"]))
+        self.progress = Progress(_history(json.loads(state["history"])), Tally(**state["tally"]))
 
     @property
     def checkpoint_path(self) -> Path:
@@ -195,11 +249,13 @@ def fit(
     data: a Dataloader of batches [data, labels]; time: of each run in ms; loss: 'cross_entropy',
     'normalised_cross_entropy' or a function of the decoder's answer (B, n) and the labels (B,). checkpoint: a file
     written after each epoch, every `checkpoint_seconds` and on Ctrl-C, which then raises Interrupted; resume=True goes
-    on from it, bit for bit as if nothing had happened. patience: epochs without a better (validation) loss after which
-    training ends. Raises StateError where the network has no learner with an optimizer, DataError when the loss is NaN.
+    on from it, bit for bit as if nothing had happened, with its seed and its learning rate. patience: epochs without a
+    better (validation) loss after which training ends. after_epoch: called before the checkpoint of the epoch is
+    written. Raises StateError where the network has no learner with an optimizer, DataError when loss or gradient
+    become NaN or infinite, and when the checkpoint does not fit; then nothing has changed.
     """
-    learner = _checked(network, data, epochs=epochs, patience=patience)
-    path = None if checkpoint is None else Path(checkpoint)
+    learner = _checked(network, data, validation, epochs=epochs, patience=patience)
+    path = _checked_path(checkpoint, checkpoint_seconds)
     training = _Training(
         network, data, learner, loss_of(loss), time, epochs, validation, path, checkpoint_seconds, patience,
         progress, after_epoch,
@@ -209,12 +265,14 @@ def fit(
     return training.run()
 
 
-def _checked(network: Network, data: Any, **counts: int | None) -> Learner:
+def _checked(network: Network, data: Any, validation: Any, **counts: int | None) -> Learner:
     """The one learner of the network; an error where an argument of `fit` cannot be used."""
-    if not isinstance(data, Dataloader):
-        raise ParameterError(
-            f"fit: data must be a Dataloader, got {type(data).__name__}; wrap it: Dataloader(data, 64)"
-        )
+    for name, loader in (("data", data), ("validation", validation)):
+        if not isinstance(loader, Dataloader) and (name == "data" or loader is not None):
+            kind = type(loader).__name__
+            raise ParameterError(f"fit: {name} must be a Dataloader, got {kind}; wrap it: Dataloader({name}, 64)")
+        if loader is not None and len(loader) == 0:
+            raise DataError(f"fit: {name} gives no batches; it holds fewer samples than one batch")
     for name, value in counts.items():
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
             raise ParameterError(f"fit.{name} must be a whole number from 1 on, got {value!r}")
@@ -224,3 +282,12 @@ def _checked(network: Network, data: Any, **counts: int | None) -> Learner:
             f"fit needs one learner in the network, found {len(learners)}; add net.learner = Learner(net, 'STCA')"
         )
     return learners[0]
+
+
+def _checked_path(checkpoint: str | Path | None, seconds: Any) -> Path | None:
+    """The checkpoint's path; StorageError now rather than after the first epoch where its folder is not there."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
+        raise ParameterError(f"fit.checkpoint_seconds must be a time in s, zero or more, got {seconds!r}")
+    if checkpoint is not None and not Path(checkpoint).parent.is_dir():
+        raise StorageError(f"cannot write {checkpoint}: there is no folder {Path(checkpoint).parent}; make it first")
+    return None if checkpoint is None else Path(checkpoint)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -63,10 +65,7 @@ class Learner(Attached):
 
     def emission_for(self, group: NeuronGroup, emission: Emission) -> Emission:
         """The emission with the algorithm's surrogate."""
-        values = {
-            part: getattr(emission, part) for part in ("variable", "threshold", "forward", "reset", "detach_reset")
-        }
-        return Emission(**values, surrogate=self.surrogate)
+        return replace(emission, surrogate=self.surrogate)
 
     def trains(self, owner: Component) -> bool:
         """Whether a component is among the trainable ones, or lies in one of them."""
@@ -76,12 +75,13 @@ class Learner(Attached):
         """Chooses an optimizer of torch by name in any spelling, its learning rate and its options."""
         name = OPTIMIZERS.name_of(optim_name)
         known = [k for k in inspect.signature(OPTIMIZERS[name]).parameters if k != "params"]
-        settings = resolve_keywords(f"optimizer {name!r}", "optimizer option", options, known)
-        lr = self._lr if optim_lr is None else optim_lr
+        settings = _plain(resolve_keywords(f"optimizer {name!r}", "optimizer option", options, known))
+        if optim_lr is not None and "lr" in settings:
+            raise ParameterError(f"optimizer {name!r}: lr was given twice; give it once")
+        lr = settings.pop("lr", self._lr) if optim_lr is None else optim_lr
         if lr is not None:
-            if "lr" in settings:
-                raise ParameterError(f"optimizer {name!r}: lr was given twice; give it once")
-            if isinstance(lr, bool) or not isinstance(lr, (int, float)) or not 0 < lr < float("inf"):
+            number = isinstance(lr, (int, float, np.number)) and not isinstance(lr, bool)
+            if not number or not 0 < lr < float("inf"):
                 raise ParameterError(f"optimizer {name!r}: the learning rate must be a positive number, got {lr!r}")
             settings["lr"] = float(lr)
         self._optimizer, self._made = (name, settings), None
@@ -98,7 +98,7 @@ class Learner(Attached):
             raise ParameterError(
                 f"schedule {name!r}: {', '.join(set(positional) & set(more))} was given twice; give it once"
             )
-        self._schedule, self._made = (name, positional | more), None
+        self._schedule, self._made = (name, _plain(positional | more)), None
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -127,14 +127,30 @@ class Learner(Attached):
         """Forgets the gradients."""
         self.optim.zero_grad(set_to_none=True)
 
-    def optim_step(self) -> None:
-        """Moves the parameters by one step of the optimizer."""
-        self.optim.step()
+    def optim_step(self, closure: Callable[[], Any] | None = None) -> None:
+        """Moves the parameters by one step of the optimizer.
+
+        closure: forgets the gradients, computes the loss and its gradients anew, and returns it; LBFGS needs one.
+        """
+        optimizer = self.optim
+        if closure is not None:
+            optimizer.step(closure)
+        elif isinstance(optimizer, torch.optim.LBFGS):
+            raise StateError(
+                f"learner {self.name!r}: LBFGS computes the loss several times a step; call optim_step(closure), or "
+                "choose another optimizer"
+            )
+        else:
+            optimizer.step()
 
     def optim_schedule(self, metric: float | None = None) -> None:
         """Moves the learning rate by one step of the schedule; metric: what ReduceLROnPlateau watches."""
-        if self.schedule is None:
+        if self._schedule is None:
             raise StateError(f"learner {self.name!r} has no schedule; call set_schedule('StepLR', 10) first")
+        if self.watches_metric is (metric is None):
+            way = "give it: optim_schedule(loss)" if self.watches_metric else "leave it out: optim_schedule()"
+            takes = "watches a figure" if self.watches_metric else "takes no figure"
+            raise ParameterError(f"schedule {self._schedule[0]!r} {takes}; {way}")
         self.schedule.step(*([] if metric is None else [metric]))
 
     def describe(self) -> dict[str, Any]:
@@ -164,7 +180,7 @@ class Learner(Attached):
         learner = cls(parts, values["algorithm"], lr=values["lr"], **mapping("options", values["options"]))
         if "optimizer" in values:
             options = mapping("optimizer", values["optimizer"])
-            learner.set_optimizer(options.pop("name", ""), options.pop("lr", None), **options)
+            learner.set_optimizer(options.pop("name", ""), **options)
         if "schedule" in values:
             options = mapping("schedule", values["schedule"])
             learner.set_schedule(options.pop("name", ""), **options)
@@ -184,15 +200,28 @@ class Learner(Attached):
         if not parameters:
             raise StateError(f"learner {self.name!r} trains nothing: its trainable components have no parameters")
         if self._made is None or [id(p) for p in self._made[0]] != [id(p) for p in parameters]:
-            name, settings = self._optimizer
-            optimizer = OPTIMIZERS[name](parameters, **settings)
-            schedule = None if self._schedule is None else SCHEDULES[self._schedule[0]](optimizer, **self._schedule[1])
+            optimizer = _from_torch(OPTIMIZERS, *self._optimizer, parameters)
+            schedule = None if self._schedule is None else _from_torch(SCHEDULES, *self._schedule, optimizer)
             self._made = (parameters, optimizer, schedule)
         return self._made[1], self._made[2]
 
 
 def _components(owner: str, trainable: Any) -> list[Component]:
-    parts = [trainable] if isinstance(trainable, Component) else list(trainable or ())
+    many = isinstance(trainable, Iterable) and not isinstance(trainable, Component)
+    parts = list(trainable) if many else [trainable]
     if not parts or not all(isinstance(part, Component) for part in parts):
         raise ParameterError(f"{owner}.trainable must be a network, a component or a list of them, got {trainable!r}")
     return parts
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """The options with Python's numbers in place of NumPy's, which a checkpoint does not hold."""
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in options.items()}
+
+
+def _from_torch(kinds: Registry[type[Any]], name: str, options: dict[str, Any], subject: Any) -> Any:
+    """The optimizer or schedule of that name for its subject; ParameterError where torch refuses the options."""
+    try:
+        return kinds[name](subject, **options)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ParameterError(f"{kinds.kind} {name!r}: {error}") from error

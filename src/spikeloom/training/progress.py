@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 
 from rich.console import Console
@@ -21,7 +22,9 @@ class Bar:
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        self._progress = Progress(*columns, console=Console(stderr=True), disable=not shown)
+        # What a program prints while the bar is shown stays where it belongs: a file or a pipe gets it.
+        screen = Console(stderr=True)
+        self._progress = Progress(*columns, console=screen, disable=not shown, redirect_stdout=sys.stdout.isatty())
         self._task = self._progress.add_task(label, total=total, completed=done, figures="")
 
     def __enter__(self) -> Bar:
