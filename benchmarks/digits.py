@@ -22,12 +22,29 @@ from testnet import HERE, machine, table, write_section
 def one_run(seed: int, folder: Path) -> dict[str, float]:
     """Test accuracy, wall and CPU seconds of a whole run with one seed."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    command = [sys.executable, "-m", "spikeloom", "train", "--seed", str(seed), "--runs", str(folder), "--name", f"s{seed}"]
+    command = [
+        sys.executable,
+        "-m",
+        "spikeloom",
+        "train",
+        "--seed",
+        str(seed),
+        "--runs",
+        str(folder),
+        "--name",
+        f"s{seed}",
+    ]
     subprocess.run(command, check=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     test = json.loads((folder / f"s{seed}" / "metrics.json").read_text())["test"]
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"seed": seed, "accuracy": test["accuracy"], "rate": test["rate_hz"], "wall": time.perf_counter() - started, "cpu": cpu}
+    return {
+        "seed": seed,
+        "accuracy": test["accuracy"],
+        "rate": test["rate_hz"],
+        "wall": time.perf_counter() - started,
+        "cpu": cpu,
+    }
 
 
 def main() -> None:
@@ -41,14 +58,15 @@ def main() -> None:
             runs.append(one_run(seed, Path(folder)))
             print(json.dumps(runs[-1]), flush=True)
     rows = [
-        [str(r["seed"]), f"{r['accuracy']:.2%}", f"{r['rate']:.0f}", f"{r['wall']:.1f}", f"{r['cpu']:.1f}"] for r in runs
+        [str(r["seed"]), f"{r['accuracy']:.2%}", f"{r['rate']:.0f}", f"{r['wall']:.1f}", f"{r['cpu']:.1f}"]
+        for r in runs
     ]
     mean = {key: statistics.mean(r[key] for r in runs) for key in ("accuracy", "rate", "wall", "cpu")}
     rows.append(["**mean**", f"**{mean['accuracy']:.2%}**", *(f"{mean[k]:.1f}" for k in ("rate", "wall", "cpu"))])
     head = ["seed", "test accuracy", "mean rate, Hz", "wall s", "CPU s"]
     text = (
         f"Command: `python benchmarks/digits.py --seeds {count}`. {machine()}\n\n"
-        "A whole `spikeloom train`: data, training, test, recording and report, one thread; 449 test samples a seed.\n\n"
+        "A whole `spikeloom train` (data, training, test, recording, report), one thread; 449 test samples a seed.\n\n"
         + table(head, rows)
     )
     write_section(HERE / "RESULTS.md", "digits", "Digits, the default training run", text)

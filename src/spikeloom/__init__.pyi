@@ -1,3 +1,4 @@
+from .analysis import SimulationAnalyzer as SimulationAnalyzer
 from .backends import TorchBackend as TorchBackend
 from .backends import Torch_Backend as Torch_Backend
 from .datasets import ArrayDataset as ArrayDataset
@@ -31,6 +32,10 @@ from .network import network_load as network_load
 from .network import network_save as network_save
 from .neurons import Emission as Emission
 from .neurons import Neuron as Neuron
+from .recording import RecorderConfig as RecorderConfig
+from .recording import Session as Session
+from .recording import SimulationRecorder as SimulationRecorder
+from .recording import set_global_recorder as set_global_recorder
 from .spikes import Spikes as Spikes
 from .spikes import artificial_spikes as artificial_spikes
 from .training import Learner as Learner

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from .errors import SpikeloomError
+from .errors import ParameterError, SpikeloomError
+
+if TYPE_CHECKING:
+    from .experiment import RunResult
 
 app = typer.Typer(
     name="spikeloom",
@@ -24,64 +27,84 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+Data = Annotated[str | None, typer.Option(help="'digits' (8x8, ships with scikit-learn) or 'mnist'.")]
+Mnist = Annotated[Path | None, typer.Option(help="Folder with the four MNIST idx files; implies --data mnist.")]
+Config = Annotated[Path | None, typer.Option(help="JSON or YAML file of settings; options below win over it.")]
+Hidden = Annotated[str | None, typer.Option(help="Sizes of the hidden layers, such as 200 or 400,200.")]
+Model = Annotated[str | None, typer.Option(help="Neuron model: if, lif, clif.")]
+Epochs = Annotated[int | None, typer.Option(help="How often the training set is seen.")]
+BatchSize = Annotated[int | None, typer.Option(help="Samples in a batch.")]
+LearningRate = Annotated[float | None, typer.Option(help="Learning rate.")]
+Time = Annotated[float | None, typer.Option(help="How long each sample is shown, in ms.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of split, weights, order and spikes.")]
+Threads = Annotated[int | None, typer.Option(help="Threads of torch; one is best for small networks.")]
+Runs = Annotated[Path, typer.Option(help="Folder that the run's folder is made in.")]
+Name = Annotated[str | None, typer.Option(help="Name of the run's folder (default: data and time).")]
+Resume = Annotated[Path | None, typer.Option(help="Folder of an interrupted run to go on with.")]
+
+
 @app.command()
 def train(
-    data: Annotated[Optional[str], typer.Option(help="'digits' (8x8, ships with scikit-learn) or 'mnist'.")] = None,
-    mnist: Annotated[Optional[Path], typer.Option(help="Folder with the four MNIST idx files; implies --data mnist.")] = None,
-    config: Annotated[Optional[Path], typer.Option(help="JSON or YAML file of settings; options below win over it.")] = None,
-    hidden: Annotated[Optional[str], typer.Option(help="Sizes of the hidden layers, such as 200 or 400,200.")] = None,
-    model: Annotated[Optional[str], typer.Option(help="Neuron model: if, lif, clif.")] = None,
-    epochs: Annotated[Optional[int], typer.Option(help="How often the training set is seen.")] = None,
-    batch_size: Annotated[Optional[int], typer.Option(help="Samples in a batch.")] = None,
-    lr: Annotated[Optional[float], typer.Option(help="Learning rate.")] = None,
-    time: Annotated[Optional[float], typer.Option(help="How long each sample is shown, in ms.")] = None,
-    seed: Annotated[Optional[int], typer.Option(help="Seed of split, weights, order and spikes.")] = None,
-    threads: Annotated[Optional[int], typer.Option(help="Threads of torch; one is best for small networks.")] = None,
-    runs: Annotated[Path, typer.Option(help="Folder that the run's folder is made in.")] = Path("runs"),
-    name: Annotated[Optional[str], typer.Option(help="Name of the run's folder (default: data and time).")] = None,
-    resume: Annotated[Optional[Path], typer.Option(help="Folder of an interrupted run to go on with.")] = None,
+    data: Data = None,
+    mnist: Mnist = None,
+    config: Config = None,
+    hidden: Hidden = None,
+    model: Model = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: LearningRate = None,
+    time: Time = None,
+    seed: Seed = None,
+    threads: Threads = None,
+    runs: Runs = Path("runs"),
+    name: Name = None,
+    resume: Resume = None,
 ) -> None:
     """Trains a spiking network, tests it, records the test and writes a report into runs/<name>/.
 
     Without options it trains on real handwritten digits in well under a minute. Ctrl-C leaves a checkpoint; `--resume
     runs/<name>` goes on from it exactly.
     """
-    from .experiment import read_config, start_run, resume_run
+    from .experiment import read_config, resume_run, start_run
 
     options = {
-        "data": data or ("mnist" if mnist else None), "data_dir": mnist and str(mnist), "model": model, "epochs": epochs,
-        "hidden": hidden and [int(n) if n.strip().isdigit() else n for n in hidden.split(",")],
-        "batch_size": batch_size, "lr": lr, "time": time, "seed": seed, "threads": threads,
+        "data": data or ("mnist" if mnist else None), "data_dir": mnist and str(mnist), "model": model,
+        "hidden": hidden and hidden.split(","), "epochs": epochs, "batch_size": batch_size, "lr": lr, "time": time,
+        "seed": seed, "threads": threads,
     }  # fmt: skip
     given = {key: value for key, value in options.items() if value is not None}
-    if resume is not None:
-        if given or config or name:
-            raise typer.BadParameter("--resume takes its settings from the run; give no others")
-        result = resume_run(resume)
-    else:
+    if resume is None:
         result = start_run({**(read_config(config) if config else {}), **given}, runs, name)
+    elif given or config or name:
+        raise ParameterError("--resume takes its settings from the run; give no others")
+    else:
+        result = resume_run(resume)
+    _show(result)
+
+
+def _show(result: RunResult) -> None:
     test = result.test
     out.print(
         f"test accuracy [bold]{test.accuracy:.2%}[/bold] on {test.samples} samples, "
         f"loss {test.loss:.3f}, mean rate {test.rate_hz:.1f} Hz"
     )
-    out.print(f"run    {result.folder}")
-    out.print(f"report {result.folder / 'report.html'}")
+    out.print(f"run    {result.folder}", markup=False)
+    out.print(f"report {result.folder / 'report.html'}", markup=False)
 
 
 @app.command()
 def analyze(
     session: Annotated[Path, typer.Argument(help="Folder of a recorded session, such as runs/<name>/session.")],
-    report: Annotated[Optional[Path], typer.Option(help="The HTML file to write (default: report.html in it).")] = None,
+    report: Annotated[Path | None, typer.Option(help="The HTML file to write (default: report.html in it).")] = None,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Whether to draw pictures.")] = True,
 ) -> None:
     """Analyses a recorded session: a summary in the terminal, and one HTML file with pictures."""
-    from .analysis import SimulationAnalyzer, session_report
+    from .analysis import SimulationAnalyzer, write_session_report
 
     with SimulationAnalyzer(session) as analyzer:
         out.print(analyzer.generate_summary_report(), markup=False)
-    if plots:
-        out.print(f"report {session_report(session, report)}")
+        if plots:
+            out.print(f"report {write_session_report(session, report)}", markup=False)
 
 
 @app.command()

@@ -56,7 +56,7 @@ class NumpyOps:
 
     @staticmethod
     def where(condition: Any, a: Any, b: Any) -> NDArray[Any]:
-        return np.where(condition, a, b)
+        return np.asarray(np.where(condition, a, b))
 
     @staticmethod
     def stop_gradient(x: NDArray[Any]) -> NDArray[Any]:

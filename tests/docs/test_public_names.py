@@ -41,7 +41,8 @@ def test_importing_the_package_loads_neither_torch_nor_matplotlib():
 def test_the_ground_works_where_torch_cannot_be_imported():
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "import spikeloom.errors, spikeloom.registry, spikeloom.units, spikeloom.ops, spikeloom.filters, spikeloom.neurons\n"
+        "from spikeloom import errors, registry, units, ops, filters\n"
+        "import spikeloom.neurons\n"
         "assert spikeloom.neurons.LIF().tau_m == 8.0"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

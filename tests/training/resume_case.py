@@ -43,9 +43,10 @@ def train(checkpoint, *, seed=1, resume=False, cut=None, epochs=EPOCHS):
             os.kill(os.getpid(), cut[0])
         return F.cross_entropy(answer, label)
 
-    net = network(seed)
+    net, validation = network(seed), loader(6, seed + 20, 1)
+    next(iter(validation))  # a look at a batch before training
     history = fit(
-        net, loader(14, seed + 10, 0), epochs=epochs, time=10, loss=loss, validation=loader(6, seed + 20, 1),
+        net, loader(14, seed + 10, 0), epochs=epochs, time=10, loss=loss, validation=validation,
         checkpoint=checkpoint, checkpoint_seconds=0, resume=resume, progress=False,
     )  # fmt: skip
     return net, history

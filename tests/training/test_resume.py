@@ -54,9 +54,9 @@ def cut(tmp_path_factory):
         [sys.executable, here / "resume_case.py", folder, *cuts],
         capture_output=True,
         text=True,
-        check=True,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
     )
+    assert run.returncode == 0, run.stderr
     return folder, dict(line.split() for line in run.stdout.splitlines()), run.stderr
 
 
@@ -125,6 +125,32 @@ def test_an_interrupt_without_a_checkpoint_says_what_is_missing():
     with pytest.raises(Interrupted, match="there is no checkpoint: give checkpoint="):
         fit(learning(two_layers()), two_patterns(), epochs=2, time=3, loss=loss, progress=False)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("bits", [np.random.MT19937, np.random.Philox, np.random.SFC64])
+def test_loaders_may_draw_from_any_kind_of_generator(tmp_path, bits):
+    def run(name, *, epochs, resume=False):
+        loaders = [two_patterns(shuffle=True) for _ in range(2)]
+        for k, loader in enumerate(loaders):
+            loader.generator = np.random.Generator(bits(k + 9 * resume))
+        settings = ONE_EPOCH | {"epochs": epochs, "checkpoint": tmp_path / name, "resume": resume}
+        history = fit(learning(two_layers(coding="poisson")), loaders[0], validation=loaders[1], **settings)
+        return history, [loader.generator.random() for loader in loaders]
+
+    run("cut.pt", epochs=1)
+    assert run("cut.pt", epochs=3, resume=True) == run("straight.pt", epochs=3)
+
+
+def test_the_handlers_of_signals_are_as_before_after_a_training():
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before, during = [signal.getsignal(n) for n in numbers], []
+
+    def after(_):
+        during.extend(signal.getsignal(n) for n in numbers)
+
+    fit(learning(two_layers()), two_patterns(), after_epoch=after, **ONE_EPOCH)
+    assert [signal.getsignal(n) for n in numbers] == before
+    assert not set(before) & set(during)
 
 
 def test_an_interrupt_in_the_last_validation_is_not_lost(tmp_path):

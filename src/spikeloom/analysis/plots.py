@@ -44,21 +44,25 @@ def raster(spikes: Spikes, sample: int = 0, *, max_neurons: int | None = None, t
     if shown < train.n_neurons:
         title = f"{title} (first {shown} of {train.n_neurons} neurons)"
     axes = dress(figure.add_subplot(), title, "time (ms)", "neuron", grid=None)
-    inside = train.ids < shown
-    _draw_spikes(axes, train.times_ms()[inside], train.ids[inside], train.duration, shown)
+    _draw_spikes(axes, train, shown, 2.8)
     return figure
 
 
-def rate_timeline(spikes: Spikes, bin_ms: float = 50.0, *, title: str = "Firing rate") -> Figure:
-    """A figure of the population rate over time, averaged over samples, with the mean as a dashed line."""
+def rate_timeline(
+    spikes: Spikes, bin_ms: float = 50.0, *, recorded_fraction: float = 1.0, title: str = "Firing rate"
+) -> Figure:
+    """A figure of the population rate over time, averaged over samples, with the mean as a dashed line.
+
+    Where only a fraction of the spikes was recorded, rates are divided by it.
+    """
     found = population_rate(spikes, bin_ms)
-    rate = found.rate.mean(axis=0)
+    rate = found.rate.mean(axis=0) / recorded_fraction
     figure = new_figure(8, 2.8)
     axes = dress(figure.add_subplot(), title, "time (ms)", "rate (Hz per neuron)")
     edges = np.append(found.start, spikes.duration)
     axes.stairs(rate, edges, fill=True, color=BLUE, alpha=0.25)
     axes.stairs(rate, edges, color=BLUE, linewidth=1.4, label=f"bins of {bin_ms:g} ms")
-    mean = mean_rate(spikes)
+    mean = mean_rate(spikes) / recorded_fraction
     axes.axhline(mean, color=VERMILION, linewidth=1.2, linestyle="--", label=f"mean {mean:.3g} Hz")
     axes.set(xlim=(0, spikes.duration), ylim=(0, max(1.25 * float(rate.max(initial=0)), 1e-3)))
     legend(axes, loc="upper right", ncols=2)
@@ -154,8 +158,7 @@ def inputs_beside_spikes(
         last = k == len(images) - 1
         dress(right, "", "time (ms)" if last else "", "neuron", grid=None)
         right.tick_params(labelbottom=last)
-        train = spikes[k]
-        _draw_spikes(right, train.times_ms(), train.ids, train.duration, train.n_neurons)
+        _draw_spikes(right, spikes[k], spikes.n_neurons, 1.2)
     return figure
 
 
@@ -170,20 +173,25 @@ def weights_histogram(weights: ArrayLike, *, title: str = "Weights") -> Figure:
     return figure
 
 
-def _draw_spikes(axes: Axes, time: NDArray[np.float64], ids: NDArray[np.int64], duration: float, n: int) -> None:
+def _draw_spikes(axes: Axes, train: Spikes, n: int, height: float) -> None:
+    """Draws the spikes of the first n neurons of one sample into axes that are about `height` inches high."""
+    inside = train.ids < n
+    time, ids, duration = train.times_ms()[inside], train.ids[inside], train.duration
     if len(time) > _MOST_POINTS:
-        bins = (min(n, 400), 1200)
-        counts, _, _ = np.histogram2d(ids, time, bins=bins, range=((-0.5, n - 0.5), (0, duration)))
-        image = axes.imshow(
-            counts, origin="lower", aspect="auto", cmap="Blues", extent=(0, duration, -0.5, n - 0.5), vmin=0
-        )
+        # Whole steps and whole neurons in each pixel, or it would show stripes that are not in the data.
+        step = duration / 1200 if train.dt is None else train.dt * np.ceil(duration / train.dt / 1200)
+        group = np.ceil(n / 400)
+        across, up = np.arange(np.ceil(duration / step) + 1) * step, np.arange(np.ceil(n / group) + 1) * group - 0.5
+        counts, _, _ = np.histogram2d(ids, time + 1e-9 * step, bins=(up, across))
+        top = float(np.percentile(counts, 99.5))
+        image = axes.pcolormesh(across, up, counts, cmap="Blues", vmin=0, vmax=max(top, 1), rasterized=True)
         bar = axes.figure.colorbar(image, ax=axes, pad=0.01)
-        bar.set_label(f"spikes per {duration / bins[1]:.3g} ms and {n / bins[0]:.3g} neurons", fontsize=8.5, color=INK)
+        bar.set_label(f"spikes per {step:.3g} ms and {group:g} neurons", fontsize=8.5, color=INK)
         bar.ax.tick_params(labelsize=8, colors=MUTED)
     else:
-        size = float(np.clip(4000 / max(n, 1), 2.0, 60.0))
-        width = float(np.clip(600 / max(len(time), 1) ** 0.5, 0.6, 1.6))
-        axes.scatter(time, ids, s=size, marker="|", linewidths=width, color=BLUE)
+        row = 72 * height / n
+        width = float(np.clip(60 / max(len(time), 1) ** 0.5, 0.5, 1.5))
+        axes.scatter(time, ids, s=float(np.clip(1.5 * row, 1.5, 9.0)) ** 2, marker="|", linewidths=width, color=BLUE)
     axes.set(xlim=(0, duration), ylim=(-0.5, n - 0.5))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
 

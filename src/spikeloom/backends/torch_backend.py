@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import DeviceError, ParameterError, ShapeError, StateError
+from ..errors import DeviceError, ParameterError, ShapeError
 from ..network import Component, Connection, Network, NeuronGroup, Sink
 from ..network.parameters import as_array
 from ..spikes import Spikes
@@ -108,9 +108,6 @@ class TorchBuild:
 
     def _encoded(self, n_steps: int) -> dict[str, Any]:
         encoders = {e.path: e for e in self.network.encoders}
-        missing = [path for path in self._feeds if path in encoders and encoders[path]._data is None]
-        if missing:
-            raise StateError(f"encoder {missing[0]!r} has no input yet; call it with a batch: net.{missing[0]}(data)")
         used = {path: e for path, e in encoders.items() if path in self._feeds}
         return {path: e.encode(n_steps, self.dt, self.network.generator) for path, e in used.items()}
 

@@ -89,7 +89,7 @@ def _complete(folder: Path, config: TrainConfig, data: Splits, network: Network,
         recorder.metadata({"run": folder.name, "seed": network.seed, "dt": config.dt})
         result = evaluate(network, test, time=config.time, loss=config.loss, record=recorder)
     _write_json(folder / "metrics.json", {"history": [asdict(e) for e in history], "test": asdict(result)})
-    write_run_report(folder, config, data, history, result)
+    write_run_report(folder, config, data, history, result, sum(p.numel() for p in network.parameters()))
     return RunResult(folder, history, result)
 
 
@@ -116,5 +116,3 @@ def _make_folder(folder: Path) -> None:
 
 def _write_json(path: Path, values: Any) -> None:
     write_atomically(path, (json.dumps(values, indent=2) + "\n").encode())
-
-

@@ -19,13 +19,19 @@ from .parameters import ParameterSpec, ParameterStore
 from .protocols import Attached, Build, Engine, Sink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from .component import Component
     from .files import Name
 
 BACKENDS: Registry[type[Any]] = Registry("backend")
 BACKENDS.add("torch", "spikeloom.backends:TorchBackend")
+
+ACTIONS: Registry[Callable[..., Any]] = Registry("action")
+"""What a network does through functions that know it: they are imported when they are asked for."""
+ACTIONS.add("save", "spikeloom.network.files:network_save")
+ACTIONS.add("save_state", "spikeloom.network.files:save_state")
+ACTIONS.add("load_state", "spikeloom.network.files:load_state")
 
 
 class Network(Assembly):
@@ -200,25 +206,19 @@ class Network(Assembly):
 
     def save(self, filename: Name | None = None, path: Name | None = None, **options: Any) -> str | dict[str, Any]:
         """The path of the description that `network_save` wrote, with its options and with the weights beside it."""
-        from .files import network_save
-
-        return network_save(self, filename, path, **options)
+        return cast("str | dict[str, Any]", ACTIONS["save"](self, filename, path, **options))
 
     def save_state(
         self, filename: Name | None = None, direct: Name | None = None, save: bool = True
     ) -> str | dict[str, Any]:
         """The path of the weights alone, <direct or .>/<filename>.safetensors; with save=False the arrays by name."""
-        from .files import save_state
-
-        return save_state(self, filename, direct, save)
+        return cast("str | dict[str, Any]", ACTIONS["save_state"](self, filename, direct, save))
 
     def state_from_dict(
         self, state: Mapping[str, Any] | None = None, filename: Name | None = None, direct: Name | None = None
     ) -> None:
         """Copies weights in place, so that training goes on: arrays or tensors by name, or a file of `save_state`."""
-        from .files import load_state
-
-        load_state(self, state, filename, direct)
+        ACTIONS["load_state"](self, state, filename, direct)
 
     def train(self, mode: bool = True) -> Network:
         """Switches what differs between training and evaluation."""

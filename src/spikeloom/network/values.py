@@ -95,11 +95,6 @@ def made(what: str, model: type[T], values: Any) -> T:
 def _check_kind(what: str, value: Any, default: Any) -> None:
     if isinstance(default, (bool, str)):
         fits, expected = type(value) is type(default), "true or false" if isinstance(default, bool) else "a text"
-    elif isinstance(default, (int, tuple)):
-        lowest = 0 if default == 0 else 1
-        pair = value if isinstance(value, list) and len(value) == 2 else [value]
-        fits = all(type(n) is int and n >= lowest for n in pair)
-        expected = f"a whole number from {lowest} on, or two of them"
     elif isinstance(default, float):
         fits, expected = type(value) in (int, float), "a number"
     else:

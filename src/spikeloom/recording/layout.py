@@ -9,16 +9,17 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 
 from ..errors import DataError, ParameterError
+from ..storage import write_atomically
 
 FORMAT = 1
 """The version of the layout, under /metadata/format."""
@@ -69,28 +70,16 @@ def node_names(session: Path) -> list[str]:
     return sorted(path.stem for path in (session / "nodes").glob("*.h5") if is_name(path.stem))
 
 
-def move_into_place(path: Path, write: Callable[[Path], None]) -> None:
-    """Writes a file under a temporary name and renames it, so that no reader meets half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_links(session: Path) -> None:
     """Writes simulation_data.h5 with a link to each part of every node's file."""
-
-    def write(path: Path) -> None:
-        with h5py.File(path, "w") as file:
-            for node in node_names(session):
-                name = f"nodes/{node}.h5"
-                for kind in KINDS:
-                    file[f"{kind}/{node}"] = h5py.ExternalLink(name, f"/{kind}/{node}")
-                file[f"metadata/{node}"] = h5py.ExternalLink(name, "/metadata")
-
-    move_into_place(session / "simulation_data.h5", write)
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        for node in node_names(session):
+            name = f"nodes/{node}.h5"
+            for kind in KINDS:
+                file[f"{kind}/{node}"] = h5py.ExternalLink(name, f"/{kind}/{node}")
+            file[f"metadata/{node}"] = h5py.ExternalLink(name, "/metadata")
+    write_atomically(session / "simulation_data.h5", content.getvalue())
 
 
 def write_control_states(session: Path) -> None:
@@ -99,17 +88,13 @@ def write_control_states(session: Path) -> None:
     if not states:
         return
     text = "".join(json_text(state, "control state") + "\n" for state in states)
-    move_into_place(session / "control_states.jsonl", lambda path: _write_text(path, text))
+    write_atomically(session / "control_states.jsonl", text.encode())
 
 
 def write_statistics(session: Path, statistics: Mapping[str, Any]) -> None:
     """Writes recording_statistics.json."""
     text = json.dumps(statistics, indent=2, ensure_ascii=False) + "\n"
-    move_into_place(session / "recording_statistics.json", lambda path: _write_text(path, text))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    write_atomically(session / "recording_statistics.json", text.encode())
 
 
 def read_control_states(session: Path) -> list[dict[str, Any]]:

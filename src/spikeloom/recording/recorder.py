@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from io import TextIOWrapper
-from itertools import chain, count
+from itertools import count
 from math import isfinite
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ParameterError, ShapeError, StateError
+from ..errors import ParameterError, ShapeError, StateError, StorageError
 from ..spikes import Spikes
 from ..spikes.validate import Numbers, as_array
 from ..units import check_dt, times
@@ -86,7 +87,9 @@ class SimulationRecorder:
     def metadata(self, values: Mapping[str, Any]) -> None:
         """Keeps settings of the run (numbers, texts, lists, mappings) with the recording of this node."""
         if self._is_on():
-            self._writer(self.node_id).metadata(values)
+            writer = self._writer(self.node_id)
+            with self._stopping_on_failure():
+                writer.metadata(values)
 
     def record_spike_data(self, node_id: str, layer: str, spikes: Numbers) -> None:
         """Takes the spikes of one step, (N,), or of T steps, (T, N): 0 or 1 each, NumPy or torch."""
@@ -105,8 +108,10 @@ class SimulationRecorder:
         if not isfinite(t) or t < 0:
             raise ParameterError(f"record_weight_data: t must be a model time of at least 0 ms, got {t!r}")
         if self.config.record_weights and self._is_on():
-            self._writer(node_id).weights(layer, array, t)
-            self._snapshots += 1
+            writer = self._writer(node_id)
+            with self._stopping_on_failure():
+                writer.weights(layer, array, t)
+                self._snapshots += 1
 
     def record_control_state(
         self,
@@ -131,11 +136,12 @@ class SimulationRecorder:
         text = json_text(state, "record_control_state: the state")
         if not (self.config.record_control and self._is_on()) or self.path is None:
             return
-        if node_id not in self._controls:
-            self._controls[node_id] = control_file(self.path, node_id).open("a", encoding="utf-8")
-        self._controls[node_id].write(text + "\n")
-        self._controls[node_id].flush()
-        self._control_records += 1
+        with self._stopping_on_failure():
+            if node_id not in self._controls:
+                self._controls[node_id] = control_file(self.path, node_id).open("a", encoding="utf-8")
+            self._controls[node_id].write(text + "\n")
+            self._controls[node_id].flush()
+            self._control_records += 1
 
     def flush_all(self) -> None:
         """Writes all that waits to disk."""
@@ -203,7 +209,18 @@ class SimulationRecorder:
         if self.stopped_by is None and self.path is not None:
             self.stopped_by = reason
             _log.warning("recording %s stopped by %s", self.path.name, reason)
-            write_statistics(self.path, self.get_statistics())
+            try:
+                write_statistics(self.path, self.get_statistics())
+            except StorageError as error:
+                _log.warning("%s; close() tries again", error)
+
+    @contextmanager
+    def _stopping_on_failure(self) -> Iterator[None]:
+        """Stops the recording, not the run, when the disk refuses."""
+        try:
+            yield
+        except OSError as error:
+            self._stop(f"the disk: {error}; what came last was not written")
 
     def _model_time(self, node: str) -> float:
         clocks = [times(track.clock, track.dt) for (_, name, _), track in self._tracks.items() if name == node]
@@ -262,12 +279,9 @@ class SimulationRecorder:
             self._stop(f"min_free_bytes: {free} bytes are free, a batch of {batch.nbytes} was not written")
             return
         writer = self._writer(key[1])
-        try:
+        with self._stopping_on_failure():
             writer.write(key[2], batch, self._tracks[key].sampling)
-        except OSError as error:
-            self._stop(f"the disk: {error}; a batch was not written")
-            return
-        self._batches += 1
+            self._batches += 1
         if free - batch.nbytes < self.config.min_free_bytes:
             self._stop(f"min_free_bytes: less than {self.config.min_free_bytes} bytes are free")
 
@@ -287,16 +301,20 @@ def _steps(x: Numbers, owner: str) -> NDArray[Any]:
 
 def _session_folder(config: RecorderConfig) -> Path:
     folder = Path(config.output_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    if config.session_name is not None:
-        path = folder / config.session_name
-        path.mkdir(exist_ok=True)
-        return path
-    stamp = f"sim_{datetime.now():%Y%m%d_%H%M%S}"
-    names = chain([stamp], (f"{stamp}_{n}" for n in count(2)))
-    path = next(folder / name for name in names if not (folder / name).exists())
-    path.mkdir()
+    names: Iterable[str] = [config.session_name] if config.session_name is not None else _stamps()
+    path = next(folder / name for name in names if config.session_name or not (folder / name).exists())
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"RecorderConfig.output_dir: cannot make {path}: {error.strerror}") from error
     return path
+
+
+def _stamps() -> Iterator[str]:
+    stamp = f"sim_{datetime.now():%Y%m%d_%H%M%S}"
+    yield stamp
+    for n in count(2):
+        yield f"{stamp}_{n}"
 
 
 _recorder: SimulationRecorder | None = None

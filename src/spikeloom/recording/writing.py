@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ParameterError
+from ..errors import ParameterError, StorageError
 from ..spikes import Spikes
 from ..units import times
 from .batches import MembraneBatch, SpikeBatch
@@ -29,14 +29,16 @@ class NodeWriter:
 
     def __init__(self, session: Path, node: str, config: RecorderConfig) -> None:
         path = node_file(session, node)
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._file = h5py.File(path, "x")
         except FileExistsError as error:
             raise ParameterError(
                 f"session {session.name!r} holds a recording of node {node!r} already; "
                 "choose another RecorderConfig.session_name or node_id"
             ) from error
+        except OSError as error:
+            raise StorageError(f"cannot make {path}: {error}") from error
         self._node = node
         self._filters: dict[str, Any] = {}
         if config.compression is not None:

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..datasets import Dataloader
 from ..errors import DataError, ParameterError, StateError, StorageError
 from ..network import Network
@@ -162,21 +164,22 @@ class _Training:
         try:
             self._check_fit(state)
             self._restore(state)
+            self.loader.load_state_dict(json.loads(state["loader"]))
         except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             self._restore(before)
             raise DataError(f"{path} does not fit this training: {error}") from error
 
     def _state(self) -> dict[str, Any]:
-        schedule, validation = self.learner.schedule, self.validation
+        schedule = self.learner.schedule
         return {
             "settings": self._settings(),
             "parameters": self.network.state_dict(),
             "optimizer": self.learner.optim.state_dict(),
             "schedule": None if schedule is None else schedule.state_dict(),
             "seed": self.network.seed,
-            "generator": json.dumps(self.network.generator.bit_generator.state),
+            "generator": _state_of(self.network.generator),
             "loader": json.dumps(self.loader.state_dict()),
-            "validation": None if validation is None else json.dumps(validation.state_dict()),
+            "validation": None if self.validation is None else _state_of(self.validation.generator),
             "history": json.dumps([asdict(epoch) for epoch in self.progress.history]),
             "tally": asdict(self.progress.tally),
         }
@@ -205,9 +208,8 @@ class _Training:
             self.learner.schedule.load_state_dict(state["schedule"])
         self.network.set_random_seed(state["seed"])
         self.network.generator.bit_generator.state = json.loads(state["generator"])
-        self.loader.load_state_dict(json.loads(state["loader"]))
         if self.validation is not None and state["validation"] is not None:
-            self.validation.load_state_dict(json.loads(state["validation"]))
+            self.validation.generator.bit_generator.state = json.loads(state["validation"])
         self.progress = Progress(_history(json.loads(state["history"])), Tally(**state["tally"]))
 
     @property
@@ -215,6 +217,10 @@ class _Training:
         if self.checkpoint is None:
             raise ParameterError("fit: give checkpoint=, the file to resume from")
         return self.checkpoint
+
+
+def _state_of(generator: np.random.Generator) -> str:
+    return json.dumps(generator.bit_generator.state, default=lambda value: value.tolist())
 
 
 def _history(records: Any) -> list[Epoch]:
