@@ -180,9 +180,10 @@ def _draw_spikes(axes: Axes, train: Spikes, n: int, height: float) -> None:
     if len(time) > _MOST_POINTS:
         # Whole steps and whole neurons in each pixel, or it would show stripes that are not in the data.
         step = duration / 1200 if train.dt is None else train.dt * np.ceil(duration / train.dt / 1200)
-        group = np.ceil(n / 400)
-        across, up = np.arange(np.ceil(duration / step) + 1) * step, np.arange(np.ceil(n / group) + 1) * group - 0.5
-        counts, _, _ = np.histogram2d(ids, time + 1e-9 * step, bins=(up, across))
+        group, columns = -(-n // 400), int(np.ceil(duration / step - 1e-9))
+        pixel = (ids // group).astype(np.int64) * columns + np.minimum((time / step + 1e-9).astype(int), columns - 1)
+        counts = np.bincount(pixel, minlength=-(-n // group) * columns).reshape(-1, columns)
+        across, up = np.arange(columns + 1) * step, np.arange(len(counts) + 1) * group - 0.5
         top = float(np.percentile(counts, 99.5))
         image = axes.pcolormesh(across, up, counts, cmap="Blues", vmin=0, vmax=max(top, 1), rasterized=True)
         bar = axes.figure.colorbar(image, ax=axes, pad=0.01)

@@ -1,0 +1,171 @@
+"""The analyser against what was recorded."""
+
+import json
+import runpy
+import sys
+
+import numpy as np
+import pytest
+
+from spikeloom.analysis import SimulationAnalyzer
+from spikeloom.errors import DataError, ParameterError, UnknownNameError, UnsupportedError
+from spikeloom.recording import RecorderConfig, SimulationRecorder
+from spikeloom.spikes import Spikes
+
+
+def recorder(folder, **settings):
+    return SimulationRecorder(
+        RecorderConfig(enable_recording=True, output_dir=folder, session_name="s", **settings), dt=2.0
+    )
+
+
+@pytest.fixture
+def raster():
+    return (np.random.default_rng(0).random((2500, 40)) < 0.1).astype(np.int8)
+
+
+@pytest.fixture
+def session(tmp_path, raster):
+    with recorder(tmp_path, record_weights=True) as r:
+        for part in np.split(raster, 5):
+            r.record_spike_data("pfc-0", "output", part)
+        r.record_spike_data("visual-0", "lif", raster[:10])
+        r.record_weight_data("visual-0", "w", np.eye(3))
+        for step, task in ((0, None), (10, "route"), (40, None), (100, None)):
+            r.record_control_state("pfc-0", "pfc", "Busy" if task else "Idle", task, step)
+    return r.path
+
+
+def test_nodes_layers_steps_and_times_are_those_recorded(session, raster):
+    with SimulationAnalyzer(session) as analyzer:
+        assert analyzer.get_recorded_nodes() == ["pfc-0", "visual-0"]
+        assert analyzer.get_recorded_layers("pfc-0") == ["output"]
+        times, steps = analyzer.get_spike_data("pfc-0", "output")
+        assert (times[0], times[1], times[-1]) == (0, 2_000_000, 4_998_000_000)
+        assert len(steps) == len(times) == 2500
+        assert steps[3].dtype == np.int8
+        assert np.array_equal(np.stack(list(steps)), raster)
+        assert np.array_equal(steps[-1], raster[-1])
+        assert np.array_equal(np.stack(steps[5:9:2]), raster[5:9:2])
+        with pytest.raises(IndexError):
+            steps[2500]
+
+
+def test_the_firing_rate_is_that_of_the_raster(session, raster):
+    with SimulationAnalyzer(session) as analyzer:
+        stats = analyzer.compute_firing_rate("pfc-0", "output")
+    assert stats["total_spikes"] == raster.sum()
+    assert stats["mean_rate_hz"] == pytest.approx(raster.mean() / 0.002)
+    assert stats["max_neuron_rate_hz"] == pytest.approx(raster.mean(axis=0).max() / 0.002)
+    assert (stats["n_neurons"], stats["duration_s"], stats["recorded_fraction"]) == (40, 5.0, 1.0)
+
+
+@pytest.mark.parametrize("mode", ["neurons", "steps", "spikes"])
+def test_the_firing_rate_is_the_same_when_a_quarter_is_recorded(tmp_path, raster, mode):
+    with recorder(tmp_path, spike_subsample_rate=0.25, spike_subsample_mode=mode) as r:
+        r.record_spike_data("n", "l", raster)
+    with SimulationAnalyzer(r.path) as analyzer:
+        stats = analyzer.compute_firing_rate("n", "l")
+        times, steps = analyzer.get_spike_data("n", "l")
+        text = analyzer.generate_summary_report()
+    assert stats["mean_rate_hz"] == pytest.approx(raster.mean() / 0.002, rel=0.05)
+    assert stats["total_spikes"] == pytest.approx(raster.sum() / 4, rel=0.05)
+    assert stats["estimated_total_spikes"] == 4 * stats["total_spikes"]
+    assert len(steps) == len(times) == (625 if mode == "steps" else 2500)
+    assert f"0.25 recorded ({mode})" in text
+
+
+def test_a_timeline_of_sampled_steps_is_refused_and_one_of_sampled_neurons_is_corrected(tmp_path, raster):
+    for mode in ("steps", "neurons"):
+        with recorder(tmp_path / mode, spike_subsample_rate=0.5, spike_subsample_mode=mode) as r:
+            r.record_spike_data("n", "l", raster)
+    with SimulationAnalyzer(tmp_path / "steps" / "s") as analyzer, pytest.raises(UnsupportedError, match="every step"):
+        analyzer.plot_firing_rate_timeline("n", "l")
+    with SimulationAnalyzer(tmp_path / "neurons" / "s") as analyzer:
+        stats = analyzer.compute_firing_rate("n", "l")
+        figure = analyzer.plot_firing_rate_timeline("n", "l")
+    (mean,) = figure.axes[0].lines
+    assert mean.get_ydata()[0] == pytest.approx(stats["mean_rate_hz"])
+
+
+def test_rates_average_over_samples_of_different_batches(tmp_path):
+    with recorder(tmp_path) as r:
+        for n_samples, p in ((3, 1), (1, 0)):
+            r.write("l", "spikes", Spikes.from_raster(np.full((10, n_samples, 2), p, np.int8), 1.0), 1.0)
+    with SimulationAnalyzer(r.path) as analyzer:
+        assert analyzer.compute_firing_rate("main", "l")["mean_rate_hz"] == pytest.approx(750)
+        with pytest.raises(DataError, match="sample must be in 0..0"):
+            analyzer.get_spike_data("main", "l", sample=1)
+
+
+def test_a_node_is_active_for_the_steps_that_its_task_lasts(session):
+    with SimulationAnalyzer(session) as analyzer:
+        assert len(analyzer.load_control_states()) == 4
+        behavior = analyzer.analyze_node_behavior("pfc-0")
+        with pytest.raises(UnknownNameError, match="did you mean 'pfc-0'"):
+            analyzer.analyze_node_behavior("pfc0")
+    assert behavior == {
+        "records": 4,
+        "task_active_ratio": 0.3,
+        "unique_statuses": ["Busy", "Idle"],
+        "status_counts": {"Busy": 1, "Idle": 3},
+        "step_range": (0, 100),
+    }
+
+
+def test_a_node_with_one_record_is_active_as_that_record_says(tmp_path):
+    with recorder(tmp_path) as r:
+        r.record_control_state("n", "pfc", "Busy", "task", 5)
+    with SimulationAnalyzer(r.path) as analyzer:
+        assert analyzer.analyze_node_behavior("n")["task_active_ratio"] == 1
+
+
+def test_plots_and_summary_are_written_where_asked(session, tmp_path):
+    with SimulationAnalyzer(session) as analyzer:
+        analyzer.plot_spike_raster("pfc-0", "output", max_neurons=5, save_path=tmp_path / "plots" / "raster.png")
+        analyzer.plot_firing_rate_timeline("pfc-0", "output", 100.0, tmp_path / "timeline.png")
+        text = analyzer.generate_summary_report(tmp_path / "report.txt")
+    for name in ("plots/raster.png", "timeline.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "report.txt").read_text() == text
+    assert "output: 40 neurons" in text
+    assert "task active 30.0%" in text
+
+
+def test_the_summary_says_why_recording_stopped(tmp_path):
+    with recorder(tmp_path, max_recording_duration=0.01) as r:
+        r.record_spike_data("n", "l", np.ones((20, 2), np.int8))
+    with SimulationAnalyzer(r.path) as analyzer:
+        assert "stopped by max_recording_duration: 0.01 s" in analyzer.generate_summary_report()
+
+
+@pytest.mark.parametrize("arguments", [["--no-plots"], []])
+def test_the_module_run_as_a_program_writes_summary_and_plots(session, monkeypatch, capsys, arguments):
+    monkeypatch.setattr(sys, "argv", ["sim_analyzer", str(session), *arguments])
+    sys.modules.pop("spikeloom.sim_analyzer", None)
+    runpy.run_module("spikeloom.sim_analyzer", run_name="__main__")
+    assert "output: 40 neurons" in capsys.readouterr().out
+    plots = sorted(path.name for path in session.glob("plots/*.png"))
+    assert plots == (
+        []
+        if arguments
+        else [f"{layer}_{kind}.png" for layer in ("pfc-0_output", "visual-0_lif") for kind in ("raster", "timeline")]
+    )
+
+
+def test_unknown_names_and_folders_are_refused(session, tmp_path):
+    with SimulationAnalyzer(session) as analyzer:
+        with pytest.raises(UnknownNameError, match="did you mean 'output'"):
+            analyzer.compute_firing_rate("pfc-0", "ouput")
+        with pytest.raises(UnknownNameError, match="did you mean 'visual-0'"):
+            analyzer.get_recorded_layers("visual")
+        with pytest.raises(ParameterError, match="max_neurons"):
+            analyzer.plot_spike_raster("pfc-0", "output", max_neurons=0)
+    with pytest.raises(DataError, match="must be a recorded session"):
+        SimulationAnalyzer(tmp_path / "nowhere")
+
+
+def test_a_hostile_control_file_is_refused(session):
+    (session / "control_states.pfc-0.jsonl").write_text(json.dumps({"node_id": "pfc-0"}) + "\n")
+    with SimulationAnalyzer(session) as analyzer, pytest.raises(DataError, match="must hold node_id"):
+        analyzer.load_control_states()
