@@ -65,21 +65,27 @@ def train(
     Without options it trains on real handwritten digits in well under a minute. Ctrl-C leaves a checkpoint; `--resume
     runs/<name>` goes on from it exactly.
     """
-    from .experiment import read_config, resume_run, start_run
+    from .experiment import Interrupted, read_config, resume_run, start_run
 
-    options = {
-        "data": data or ("mnist" if mnist else None), "data_dir": mnist and str(mnist), "model": model,
-        "hidden": hidden and hidden.split(","), "epochs": epochs, "batch_size": batch_size, "lr": lr, "time": time,
-        "seed": seed, "threads": threads,
-    }  # fmt: skip
-    given = {key: value for key, value in options.items() if value is not None}
-    if resume is None:
-        result = start_run({**(read_config(config) if config else {}), **given}, runs, name)
-    elif given or config or name:
-        raise ParameterError("--resume takes its settings from the run; give no others")
-    else:
-        result = resume_run(resume)
+    settings = _given(
+        data=data or ("mnist" if mnist else None), data_dir=mnist and str(mnist), hidden=hidden and hidden.split(","),
+        model=model, epochs=epochs, batch_size=batch_size, lr=lr, time=time, seed=seed, threads=threads,
+    )  # fmt: skip
+    try:
+        if resume is None:
+            result = start_run({**(read_config(config) if config else {}), **settings}, runs, name)
+        elif settings or config or name:
+            raise ParameterError("--resume takes its settings from the run; give no others")
+        else:
+            result = resume_run(resume)
+    except Interrupted as stop:
+        err.print(str(stop), markup=False)
+        raise typer.Exit(130) from stop
     _show(result)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _show(result: RunResult) -> None:
@@ -124,13 +130,13 @@ def info() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs the command; errors of this package become one line, Ctrl-C says how to go on."""
+    """Runs the command; errors of this package become one line."""
     try:
         code: Any = app(arguments, standalone_mode=False)
     except typer.Exit as stop:
         code = stop.exit_code
-    except KeyboardInterrupt as stop:
-        err.print(str(stop) or "interrupted", markup=False)
+    except (typer.Abort, KeyboardInterrupt):
+        err.print("interrupted")
         code = 130
     except SpikeloomError as error:
         err.print(f"error: {error}", markup=False)

@@ -16,7 +16,7 @@ from spikeloom.errors import ParameterError
 from spikeloom.spikes import Spikes
 
 
-def trains(*rows, duration=100, dt=1.0, samples=None):
+def trains(*rows, duration=100, dt=1.0):
     """Spikes with the given steps of each neuron, in one sample."""
     ids = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
     return Spikes.from_steps(np.concatenate(rows).astype(int), ids, len(rows), duration, dt, n_samples=1)
@@ -28,8 +28,8 @@ def test_three_spikes_of_two_neurons_in_a_tenth_of_a_second_are_fifteen_hertz():
     assert neuron_rates(spikes).tolist() == [[20, 10]]
 
 
-def test_rates_do_not_depend_on_the_step(dt=0.1):
-    assert mean_rate(trains([50, 500], [70], duration=1000, dt=dt)) == pytest.approx(15)
+def test_rates_do_not_depend_on_the_step():
+    assert mean_rate(trains([50, 500], [70], duration=1000, dt=0.1)) == pytest.approx(15)
 
 
 def test_graded_spikes_count_once():

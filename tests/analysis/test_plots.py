@@ -23,7 +23,7 @@ def spikes_of(n_steps=40, n_samples=2, n=6, p=0.2, seed=0):
 def test_a_raster_has_one_mark_for_each_spike_of_the_sample():
     spikes = spikes_of()
     (marks,) = plots.raster(spikes, 1).axes[0].collections
-    expected = {(t, i) for t, i in zip(spikes[1].times_ms(), spikes[1].ids, strict=True)}  # noqa: C416
+    expected = set(zip(spikes[1].times_ms(), spikes[1].ids, strict=True))
     assert {tuple(point) for point in marks.get_offsets()} == expected
 
 

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeloom.errors import DataError, ParameterError, ShapeError, StateError, UnknownNameError
+from spikeloom.errors import DataError, ParameterError, ShapeError, StateError, StorageError, UnknownNameError
 from spikeloom.recording import (
     RecorderConfig,
     Session,
@@ -105,8 +105,11 @@ def test_two_recorders_of_one_session_share_it_and_one_node_is_never_overwritten
     with h5py.File(r.path / "simulation_data.h5") as file:
         assert sorted(file["spikes"]) == ["a", "b"]
     before = (r.path / "nodes" / "a.h5").read_bytes()
-    with recorder(tmp_path, node_id="a") as second, pytest.raises(ParameterError, match="session 's' holds"):
-        second.metadata({"seed": 1})
+    with recorder(tmp_path, node_id="a") as second:
+        with pytest.raises(ParameterError, match="session 's' holds"):
+            second.metadata({"seed": 1})
+        with pytest.raises(ParameterError, match="session 's' holds"):
+            second.write("l", "spikes", random_spikes(1), 1.0)
     assert (r.path / "nodes" / "a.h5").read_bytes() == before
 
 
@@ -235,6 +238,27 @@ def test_a_batch_that_does_not_fit_on_the_disk_stops_the_recording(tmp_path, mon
         assert "was not written" in r.stopped_by
     with Session(r.path) as session:
         assert session.train("main", "l").equals(random_spikes(0)[0])
+
+
+def test_a_disk_that_refuses_stops_the_recording_and_not_the_run(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError("no space left on device")
+
+    with recorder(tmp_path, buffer_size=20) as r:
+        r.write("l", "spikes", random_spikes(0), 1.0)
+        monkeypatch.setattr("spikeloom.recording.writing.NodeWriter.write", refuse)
+        r.write("l", "spikes", random_spikes(1), 1.0)
+        r.write("l", "spikes", random_spikes(2), 1.0)
+    assert r.stopped_by.startswith("the disk: no space left")
+    with Session(r.path) as session:
+        assert session.train("main", "l").equals(random_spikes(0)[0])
+        assert session.statistics()["stopped_by"] == r.stopped_by
+
+
+def test_a_session_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot make"):
+        recorder(tmp_path / "file")
 
 
 def test_recording_stops_after_the_wall_time(tmp_path, monkeypatch):

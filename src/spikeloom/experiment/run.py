@@ -55,7 +55,7 @@ def environment() -> dict[str, Any]:
 def start_run(submitted: Mapping[str, Any], runs: Path, name: str | None) -> RunResult:
     """Trains, tests, records and reports in a new folder below `runs`."""
     config = config_from(submitted)
-    folder = runs / (name or f"{config.data}-{datetime.now():%Y%m%d-%H%M%S}")
+    folder = runs / _folder_name(name or f"{config.data}-{datetime.now():%Y%m%d-%H%M%S}")
     data = splits_of(config)
     network = network_of(config, data.train)
     _make_folder(folder)
@@ -103,9 +103,14 @@ def _recorder_config(config: TrainConfig, folder: Path) -> RecorderConfig:
     )
 
 
+def _folder_name(name: str) -> str:
+    """The name; ParameterError unless it names a folder and nothing but one."""
+    if name != Path(name).name or name in ("", ".", ".."):
+        raise ParameterError(f"a run's name must be the name of one folder, got {name!r}; choose the place with --runs")
+    return name
+
+
 def _make_folder(folder: Path) -> None:
-    if not folder.name or folder.name in (".", ".."):
-        raise ParameterError(f"a run's name must be the name of a folder, got {folder.name!r}")
     try:
         folder.mkdir(parents=True)
     except FileExistsError as error:

@@ -245,6 +245,7 @@ class SimulationRecorder:
             return
         key = (kind, node, layer)
         if key not in self._tracks:
+            self._writer(node)
             self._tracks[key] = self._track(key, batch)
         track = self._tracks[key]
         track.check(batch)
