@@ -10,7 +10,7 @@ the exact response to a current that is constant over the step, so that a consta
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic, NamedTuple, final
 
 from ..ops import A, Ops
 from .emission import Emission, ToValue
@@ -24,22 +24,19 @@ class LIFState(NamedTuple, Generic[A]):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LIF(Neuron[LIFState[Any]]):
-    """tau_m in ms, potentials in units of the threshold."""
+class Leaky(Neuron[LIFState[Any]]):
+    """The leaky membrane of LIF and LI; tau_m in ms, potentials in units of the threshold."""
 
     tau_m: Value = 8.0
     v_rest: Value = 0.0
-    v_th: Value = 1.0
-    v_reset: Value = 0.0
     scale_input: bool = False
-    emission: Emission = Emission(reset=ToValue("v_reset"))
 
     State = LIFState
 
     def check(self) -> None:
         check_positive(self, "tau_m")
         check_flag(self, "scale_input")
-        check_finite(self, "v_rest", "v_th", "v_reset")
+        check_finite(self, "v_rest")
 
     def initial(self) -> LIFState[Any]:
         return LIFState(v=self.v_rest)
@@ -48,3 +45,17 @@ class LIF(Neuron[LIFState[Any]]):
         decay = xp.exp(-dt / self.tau_m)
         gain = 1 - decay if self.scale_input else 1.0
         return LIFState(v=self.v_rest + (state.v - self.v_rest) * decay + inputs * gain)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LIF(Leaky):
+    """tau_m in ms, potentials in units of the threshold."""
+
+    v_th: Value = 1.0
+    v_reset: Value = 0.0
+    emission: Emission = Emission(reset=ToValue("v_reset"))
+
+    def check(self) -> None:
+        Leaky.check(self)
+        check_finite(self, "v_th", "v_reset")
