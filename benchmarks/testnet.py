@@ -61,7 +61,23 @@ def measure(args: argparse.Namespace) -> list[Record]:
         options = [{"neurons": n, "steps": t, "batches": args.batches, "seed": turn} for (n, t), turn in cases]
     turns = itertools.product(options, args.frameworks)
     task = "accuracy" if args.accuracy else "time"
-    return [run_program(pythons[name], name, task, mnist=args.mnist, **given) for given, name in turns]
+    done = kept(args.records, task)
+    records = []
+    for given, name in turns:
+        same = [r for r in done if r["framework"] == name and r["given"] == given]
+        record = same[0] if same else run_program(pythons[name], name, task, mnist=args.mnist, **given)
+        records.append(record | {"given": given})
+        if args.records and not same:
+            with args.records.open("a") as file:
+                file.write(json.dumps(records[-1]) + "\n")
+    return records
+
+
+def kept(path: Path | None, task: str) -> list[Record]:
+    """The records of a task that an interrupted measurement left in a file."""
+    if path is None or not path.exists():
+        return []
+    return [r for r in map(json.loads, path.read_text().splitlines()) if r["task"] == task]
 
 
 class Records:
@@ -215,7 +231,7 @@ def machine() -> str:
 
 def conditions(records: Records, args: argparse.Namespace, load: float) -> str:
     """The command, the day, the processor and the versions behind the numbers."""
-    words = {args.mnist: "FOLDER", args.spaic: "PYTHON", str(args.results): "FILE"}
+    words = {args.mnist: "FOLDER", args.spaic: "PYTHON", str(args.results): "FILE", str(args.records): "RECORDS"}
     command = shlex.join(["python", "benchmarks/testnet.py", *(words.get(word, word) for word in sys.argv[1:])])
     versions = {r["framework"]: r["versions"] for r in records.records}
     lines = [
@@ -274,6 +290,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1, help="seeds of --accuracy (default 1)")
     parser.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=FRAMEWORKS)
     parser.add_argument("--spaic", metavar="PYTHON", default=".bench/spaic/bin/python", help="SPAIC's Python")
+    parser.add_argument("--records", metavar="RECORDS", type=Path, help="JSON lines: records in it are not measured "
+                        "again, new ones are added, so that an interrupted measurement goes on")  # fmt: skip
     parser.add_argument(
         "--results", metavar="FILE", type=Path, default=HERE / "RESULTS.md", help="default: RESULTS.md beside this file"
     )

@@ -13,6 +13,7 @@ from .errors import ParameterError as ParameterError
 from .errors import ShapeError as ShapeError
 from .errors import SpikeloomError as SpikeloomError
 from .errors import StateError as StateError
+from .errors import StorageError as StorageError
 from .errors import UnknownNameError as UnknownNameError
 from .errors import UnsupportedError as UnsupportedError
 from .filters import LogSpaced as LogSpaced

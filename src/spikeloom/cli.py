@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from .errors import ParameterError, SpikeloomError
 
 if TYPE_CHECKING:
     from .experiment import RunResult
+    from .training import Metrics
 
 app = typer.Typer(
     name="spikeloom",
@@ -31,16 +33,30 @@ Data = Annotated[str | None, typer.Option(help="'digits' (8x8, ships with scikit
 Mnist = Annotated[Path | None, typer.Option(help="Folder with the four MNIST idx files; implies --data mnist.")]
 Config = Annotated[Path | None, typer.Option(help="JSON or YAML file of settings; options below win over it.")]
 Hidden = Annotated[str | None, typer.Option(help="Sizes of the hidden layers, such as 200 or 400,200.")]
-Model = Annotated[str | None, typer.Option(help="Neuron model: if, lif, clif.")]
+Model = Annotated[str | None, typer.Option(help="Neuron model that spikes: if, lif, clif.")]
 Epochs = Annotated[int | None, typer.Option(help="How often the training set is seen.")]
 BatchSize = Annotated[int | None, typer.Option(help="Samples in a batch.")]
 LearningRate = Annotated[float | None, typer.Option(help="Learning rate.")]
 Time = Annotated[float | None, typer.Option(help="How long each sample is shown, in ms.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of split, weights, order and spikes.")]
 Threads = Annotated[int | None, typer.Option(help="Threads of torch; one is best for small networks.")]
-Runs = Annotated[Path, typer.Option(help="Folder that the run's folder is made in.")]
-Name = Annotated[str | None, typer.Option(help="Name of the run's folder (default: data and time).")]
-Resume = Annotated[Path | None, typer.Option(help="Folder of an interrupted run to go on with.")]
+Runs = Annotated[Path | None, typer.Option(help="Folder that the run's folder is made in (default: runs).")]
+Name = Annotated[str | None, typer.Option(help="Name of the run's folder (default: data set and date).")]
+Resume = Annotated[Path | None, typer.Option(help="Folder of a run that was stopped, to go on with.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"spikeloom {version('spikeloom')}")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Shows the version.")]
+
+
+@app.callback()
+def before(shown: Version = False) -> None:
+    """Takes what stands before a command."""
 
 
 @app.command()
@@ -56,7 +72,7 @@ def train(
     time: Time = None,
     seed: Seed = None,
     threads: Threads = None,
-    runs: Runs = Path("runs"),
+    runs: Runs = None,
     name: Name = None,
     resume: Resume = None,
 ) -> None:
@@ -65,37 +81,50 @@ def train(
     Without options it trains on real handwritten digits in well under a minute. Ctrl-C leaves a checkpoint; `--resume
     runs/<name>` goes on from it exactly.
     """
-    from .experiment import Interrupted, read_config, resume_run, start_run
-
     settings = _given(
-        data=data or ("mnist" if mnist else None), data_dir=mnist and str(mnist), hidden=hidden and hidden.split(","),
-        model=model, epochs=epochs, batch_size=batch_size, lr=lr, time=time, seed=seed, threads=threads,
+        data="mnist" if mnist and data is None else data, data_dir=mnist and str(mnist), hidden=hidden, model=model,
+        epochs=epochs, batch_size=batch_size, lr=lr, time=time, seed=seed, threads=threads,
     )  # fmt: skip
+    if mnist and settings["data"].lower() != "mnist":
+        raise ParameterError(f"--mnist goes with --data mnist, not with --data {data}; leave one of them out")
     try:
-        if resume is None:
-            result = start_run({**(read_config(config) if config else {}), **settings}, runs, name)
-        elif settings or config or name:
-            raise ParameterError("--resume takes its settings from the run; give no others")
-        else:
-            result = resume_run(resume)
-    except Interrupted as stop:
-        err.print(str(stop), markup=False)
+        _show_place(_run(settings, config, runs, name, resume))
+    except KeyboardInterrupt as stop:
+        err.print(str(stop) or "interrupted", markup=False)
         raise typer.Exit(130) from stop
-    _show(result)
+
+
+def _run(
+    settings: dict[str, Any], config: Path | None, runs: Path | None, name: str | None, resume: Path | None
+) -> RunResult:
+    from .experiment import read_config, resume_run, start_run
+
+    if resume is None:
+        return start_run({**(read_config(config) if config else {}), **settings}, runs or Path("runs"), name, _show)
+    if settings or any(option is not None for option in (config, runs, name)):
+        raise ParameterError("--resume takes its settings from the run; give no others")
+    return resume_run(resume, _show)
+
+
+def _show_place(result: RunResult) -> None:
+    if result.is_old:
+        err.print(f"{result.folder} was finished already; this is its result", markup=False)
+    out.print(f"run    {result.folder}", markup=False)
+    if result.no_report is not None:
+        err.print(f"no report: {result.no_report}", markup=False)
+        raise typer.Exit(1)
+    out.print(f"report {result.folder / 'report.html'}", markup=False)
 
 
 def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _show(result: RunResult) -> None:
-    test = result.test
+def _show(test: Metrics) -> None:
     out.print(
         f"test accuracy [bold]{test.accuracy:.2%}[/bold] on {test.samples} samples, "
         f"loss {test.loss:.3f}, mean rate {test.rate_hz:.1f} Hz"
     )
-    out.print(f"run    {result.folder}", markup=False)
-    out.print(f"report {result.folder / 'report.html'}", markup=False)
 
 
 @app.command()
@@ -105,6 +134,8 @@ def analyze(
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Whether to draw pictures.")] = True,
 ) -> None:
     """Analyses a recorded session: a summary in the terminal, and one HTML file with pictures."""
+    if report is not None and not plots:
+        raise ParameterError("--report goes with pictures; leave it or --no-plots out")
     from .analysis import SimulationAnalyzer, write_session_report
 
     with SimulationAnalyzer(session) as analyzer:
@@ -130,15 +161,9 @@ def info() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs the command; errors of this package become one line."""
+    """Runs the command and exits; errors of this package become one line, wrong usage a short message and code 2."""
     try:
-        code: Any = app(arguments, standalone_mode=False)
-    except typer.Exit as stop:
-        code = stop.exit_code
-    except (typer.Abort, KeyboardInterrupt):
-        err.print("interrupted")
-        code = 130
+        app(arguments)
     except SpikeloomError as error:
         err.print(f"error: {error}", markup=False)
-        code = 1
-    sys.exit(code)
+        sys.exit(1)

@@ -21,7 +21,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def canonical(kind: str, name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` stands for (case, underscores and synonyms of `kind` aside), or None."""
+    """The known name that `name` stands for (case, underscores and synonyms of `kind` aside), or None.
+
+    Raises ParameterError for what is no text.
+    """
+    if not isinstance(name, str):
+        raise ParameterError(f"{kind}: a name must be a text, got {name!r}")
     by_fold = {folded(k): k for k in known}
     key = folded(name)
     if key in by_fold:
@@ -87,7 +92,8 @@ class Registry(Generic[T]):
             raise UnknownNameError(f"{self.kind} must be a name (one of: {', '.join(self)}), got {name!r}")
         found = canonical(self.kind, name, self._entries)
         if found is None:
-            hint = did_you_mean(name, [*self._entries, *SYNONYMS.get(self.kind, {})])
+            spelt = [alias for alias, meant in SYNONYMS.get(self.kind, {}).items() if meant in self._entries]
+            hint = did_you_mean(name, [*self._entries, *spelt])
             raise UnknownNameError(f"unknown {self.kind} {name!r}{hint} Known: {', '.join(self)}")
         return found
 

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from .errors import ParameterError
 
+MAX_STEPS = 2**31
+"""How many steps a duration may have."""
+
 
 def check_dt(dt: float, owner: str = "dt") -> float:
     """dt as a float; ParameterError unless it is a positive, finite time in ms."""
@@ -38,6 +41,8 @@ def steps(time: float | NDArray[Any], dt: float) -> int | NDArray[np.int64]:
     quotient = times.astype(np.float64) / check_dt(dt)
     if not np.all(np.isfinite(quotient)):
         raise ParameterError("times must be finite numbers of ms, got NaN or infinity")
+    if np.any(np.abs(quotient) > 2**53):
+        raise ParameterError(f"times must be at most 2**53 steps of {dt} ms, where steps can still be told apart")
     nearest = np.rint(quotient)
     tolerance = 1e-6 + 4 * np.finfo(precision).eps * np.abs(quotient)
     result = np.where(np.abs(quotient - nearest) <= tolerance, nearest, np.floor(quotient)).astype(np.int64)
@@ -48,6 +53,10 @@ def duration_steps(duration: float, dt: float, owner: str = "duration") -> int:
     """How many steps cover a duration in ms: ceil(duration / dt), where duration = k * dt always gives k."""
     if not _positive(duration):
         raise ParameterError(f"{owner} must be a positive time in ms, got {duration!r}")
+    if float(duration) / check_dt(dt) > MAX_STEPS:
+        raise ParameterError(
+            f"{owner} must be at most {MAX_STEPS} steps of {dt} ms, got {duration!r}; cut it into shorter windows"
+        )
     return max(1, -steps(-float(duration), dt))
 
 

@@ -77,6 +77,26 @@ def test_intervals_never_cross_samples_or_neurons():
     assert np.isnan(found.cv)
 
 
+def test_intervals_never_cross_runs():
+    # one neuron, three runs: intervals 2, 4 in the first, none in the second, 3, 3 in the third
+    found = inter_spike_intervals(trains([1, 3, 7, 12, 20, 23, 26], duration=30), [(0, 10), (10, 20), (20, 30)])
+    assert found.values.tolist() == [2, 4, 3, 3]
+    assert found.cv == pytest.approx((1 / 3 + 0) / 2)
+
+
+def test_bins_begin_anew_with_each_run_and_leave_out_what_lies_between():
+    found = population_rate(trains([0, 9, 10, 24, 29, 30], duration=40), 8, [(0, 10), (20, 30)])
+    assert found.start.tolist() == [0, 8, 20, 28]
+    assert found.width.tolist() == [8, 2, 8, 2]
+    assert found.rate.tolist() == [[125, 500, 125, 500]]
+
+
+@pytest.mark.parametrize("runs", [[], [(0, 5), (4, 9)], [(5, 5)], [1, 2], [(1, 2, 3)]])
+def test_runs_must_follow_one_another(runs):
+    with pytest.raises(ParameterError, match="runs must"):
+        inter_spike_intervals(trains([1]), runs)
+
+
 def test_a_poisson_process_has_cv_and_fano_factor_one():
     raster = np.random.default_rng(0).random((100_000, 1, 10)) < 0.01
     spikes = Spikes.from_raster(raster.astype(np.int8), 0.1)

@@ -6,12 +6,23 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 
+import h5py
 import numpy as np
 import pytest
 
-from spikeloom.analysis import Picture, Section, Table, plots, session_report, write_report, write_session_report
+from spikeloom.analysis import (
+    LayerView,
+    Picture,
+    Section,
+    Table,
+    plots,
+    session_report,
+    votes,
+    write_report,
+    write_session_report,
+)
 from spikeloom.errors import ParameterError, ShapeError
-from spikeloom.recording import RecorderConfig, Session, SimulationRecorder
+from spikeloom.recording import RecorderConfig, Session, SimulationRecorder, SpikeBatch
 from spikeloom.spikes import Spikes
 
 
@@ -60,10 +71,70 @@ def test_many_rates_become_a_histogram_and_few_become_bars():
 
 def test_membrane_traces_and_threshold_are_drawn():
     v = np.random.default_rng(0).random((30, 4))
-    lines = plots.membrane_traces(v, 0.5, threshold=0.9, neurons=[3, 1]).axes[0].lines
-    assert np.array_equal(lines[0].get_ydata(), v[:, 3])
-    assert lines[0].get_xdata()[-1] == 14.5
-    assert list(lines[2].get_ydata()) == [0.9, 0.9]
+    figure = plots.membrane_traces(v, 0.5, threshold=0.9, neurons=[3, 1])
+    for axes, n in zip(figure.axes, (3, 1), strict=True):
+        trace, threshold = axes.lines
+        assert np.array_equal(trace.get_ydata(), v[:, n])
+        assert trace.get_xdata()[-1] == 14.5
+        assert list(threshold.get_ydata()) == [0.9, 0.9]
+    assert figure.get_supylabel() == "potential (threshold = 0.9)"
+    assert plots.membrane_traces(v, 0.5).get_supylabel() == "potential"
+
+
+def test_membrane_traces_do_not_cross_runs():
+    axes = plots.membrane_traces(np.arange(20.0)[:, None], 0.5, runs=[(0, 4), (4, 10)]).axes[0]
+    assert [len(line.get_xdata()) for line in axes.lines[:2]] == [8, 12]
+
+
+def test_a_raster_shows_runs_notes_gaps_and_classes():
+    spikes = spikes_of()
+    axes = plots.raster(spikes, runs=[(5, 10), (10, 20)], notes=["a", "b"], classes=["x", "y", "z"]).axes[0]
+    assert [line.get_xdata()[0] for line in axes.lines] == [10]
+    assert [text.get_text() for text in axes.texts] == ["a", "b"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["x", "y", "z"]
+    assert axes.get_yticks().tolist() == [0.5, 2.5, 4.5]
+    assert (0, 5) in [(p.get_x(), p.get_width()) for p in axes.patches]
+
+
+def test_a_spike_at_the_first_step_lies_inside_the_axis():
+    assert plots.raster(spikes_of()).axes[0].get_xlim()[0] < 0
+
+
+def test_a_timeline_is_averaged_over_what_was_recorded():
+    raster = np.zeros((20, 1, 1), np.int8)
+    raster[10:15] = 1
+    (mean, *_) = plots.rate_timeline(Spikes.from_raster(raster, 1.0), 5, runs=[(10, 20)]).axes[0].lines
+    assert mean.get_ydata()[0] == 500
+
+
+@pytest.mark.parametrize(
+    ("last", "ticks"),
+    [(1, [1]), (4, [1, 2, 3, 4]), (20, [5, 10, 15, 20]), (23, [5, 10, 15, 23]), (200, [50, 100, 150, 200])],
+)
+def test_epochs_have_whole_ticks_and_the_last_epoch_one(last, ticks):
+    axes = plots.training_curve("loss", {"train": list(range(last))}).axes[0]
+    assert axes.get_xticks().tolist() == ticks
+    assert axes.get_xlim()[0] < 1 <= last < axes.get_xlim()[1]
+
+
+def test_a_confusion_matrix_counts_truth_by_answer():
+    axes = plots.confusion_matrix([0, 0, 1, 2], [0, 2, 1, 2], ["a", "b", "c"]).axes[0]
+    assert {(t.get_position(), t.get_text()) for t in axes.texts} == {
+        ((0, 0), "1"),
+        ((2, 0), "1"),
+        ((1, 1), "1"),
+        ((2, 2), "1"),
+    }
+    assert axes.images[0].get_array()[0].tolist() == [0.5, 0, 0.5]
+
+
+def test_votes_are_counted_by_run_sample_and_class():
+    raster = np.zeros((6, 2, 4), np.int8)
+    raster[0, 0, [0, 1]] = raster[1, 0, 2] = raster[3, 0, 3] = raster[5, 1, 1] = 1
+    found = votes(SpikeBatch(12, Spikes.from_raster(raster, 1.0), (3, 3)), 2)
+    assert found.start.tolist() == [12, 15]
+    assert found.counts.tolist() == [[[2, 1], [0, 0]], [[0, 1], [1, 0]]]
+    assert found.answers.tolist() == [[0, 0], [1, 0]]
 
 
 def test_training_curves_have_a_panel_for_each_quantity():
@@ -95,6 +166,10 @@ def test_a_weights_histogram_counts_every_weight():
         (lambda: plots.weights_histogram([np.nan]), ParameterError, "finite numbers"),
         (lambda: plots.membrane_traces(np.ones(3), 1.0), ShapeError, r"\(T, N\)"),
         (lambda: plots.membrane_traces(np.ones((3, 2)), 1.0, neurons=[2]), ParameterError, "neurons must be in"),
+        (lambda: plots.raster(spikes_of(), classes="abcd"), ParameterError, "classes must divide the 6"),
+        (lambda: plots.confusion_matrix([0], [2], "ab"), ParameterError, r"must be in 0\.\.1"),
+        (lambda: plots.confusion_matrix([0], [0, 1], "ab"), ShapeError, "a truth and an answer"),
+        (lambda: votes(SpikeBatch(0, spikes_of()), 4), ParameterError, "must divide 6 neurons"),
         (lambda: plots.training_curves({}), ParameterError, "at least one panel"),
         (lambda: plots.inputs_beside_spikes(np.ones((3, 2, 2)), spikes_of()), ShapeError, "K = 2"),
     ],
@@ -166,7 +241,7 @@ def test_a_session_report_has_sections_for_what_was_recorded(tmp_path, rate):
     with Session(r.path) as session:
         sections = session_report(session)
     headings = [section.heading for section in sections]
-    assert headings[1:] == ["main / hidden", "main / silent", "main / hidden: membrane potential"]
+    assert headings[1:] == ["hidden", "silent", "hidden: membrane potential"]
     assert [len(section.figures) for section in sections] == ([0, 3, 3, 1] if rate == 1 else [0, 1, 1, 1])
     assert sections[0].cards["seed"] == "42"
     recorded = int(sections[0].cards["spikes recorded"].replace(",", ""))
@@ -174,3 +249,53 @@ def test_a_session_report_has_sections_for_what_was_recorded(tmp_path, rate):
     path = write_session_report(r.path)
     assert path == r.path / "report.html"
     assert len(Page(path.read_text(encoding="utf-8")).images) == sum(len(s.figures) for s in sections)
+
+
+def written(folder, batches, **settings):
+    """A session with these (layer, number of runs) of 20 ms each, in steps of 0.5 ms."""
+    config = RecorderConfig(enable_recording=True, output_dir=folder, session_name="s", buffer_size=1, **settings)
+    with SimulationRecorder(config) as r:
+        for layer, n_runs in batches:
+            for seed in range(n_runs):
+                r.write(layer, "spikes", spikes_of(seed=seed), 0.5)
+    return r.path
+
+
+def test_layers_stand_from_input_to_output_and_the_input_is_no_neuron(tmp_path):
+    path = written(tmp_path, [("output", 2), ("hidden", 2), ("input", 2), ("aux", 2)])
+    with Session(path) as session:
+        sections = session_report(session)
+        viewed = session_report(session, views={"hidden": LayerView(), "output": LayerView(notes=["x", "y"])})
+    assert [s.heading for s in sections[1:]] == ["input", "aux", "hidden", "output"]
+    assert [s.heading for s in viewed[1:]] == ["hidden", "output", "input", "aux"]
+    assert "mean rate without input" in sections[0].cards
+    assert sections[0].cards["samples"] == "4"
+    assert "nodes" not in sections[0].cards
+
+
+@pytest.mark.parametrize(
+    ("lost", "sentence"),
+    [
+        ([0], "Spikes of output: from 20 to 60 of 60 ms only."),
+        ([2], "Spikes of output: from 0 to 40 of 60 ms only."),
+        ([1], "Spikes of output: from 0 to 20 and from 40 to 60 of 60 ms only."),
+        ([], ""),
+    ],
+)
+def test_a_report_says_what_is_missing_of_a_layer(tmp_path, lost, sentence):
+    path = written(tmp_path, [("input", 3), ("output", 3)])
+    with h5py.File(path / "nodes" / "main.h5", "r+") as file:
+        for k in lost:
+            del file[f"spikes/main/output/t_{20 * k * 10**6}"]
+    with Session(path) as session:
+        assert session_report(session)[0].text == sentence
+    write_session_report(path)
+
+
+def test_pictures_of_a_row_and_wide_ones_and_tables_fit_a_narrow_screen(tmp_path):
+    small = Picture(plots.training_curve("loss", {"train": [1, 2]}), "c", "a")
+    wide = Picture(plots.raster(spikes_of()), "c", "a")
+    section = Section(row=[small, small], figures=[wide], table=Table(("x",), [(1,)]))
+    page = Page(write_report(tmp_path / "r.html", "t", [section]).read_text(encoding="utf-8"))
+    assert [image.get("class") for image in page.images] == [None, None, "wide"]
+    assert page.tags.count("div") == 5

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from spikeloom.backends.path import Drive, LayerState, Path, Window, layer_window
-from spikeloom.backends.product import Term
-from spikeloom.filters import LowPass
-from spikeloom.network.links import Ends, Full, SpikeRows
+import spikeloom as sl
+from spikeloom.backends.path import Call, Path, run_block
+from spikeloom.backends.plan import make_plan
+from spikeloom.network.links import SpikeRows
 from spikeloom.neurons import LIF, Emission, Rectangle, ToValue
 from spikeloom.spikes import Spikes
 
@@ -30,17 +30,33 @@ class _Fire(torch.autograd.Function):
         return grad * (ctx.saved_tensors[0].abs() < 0.5)
 
 
-def by_hand(x, weight, tau, v0, i0):
-    """The layer as a plain loop: low-pass current, leak, fire, reset to zero."""
-    v, i, spikes, trace = v0, i0, [], []
-    for t in range(len(x)):
-        i = i * math.exp(-1 / TAU_SYN) + x[t] @ weight.T
+def by_hand(signal, weight, loop, tau, v0, i0, late, *, looped):
+    """A population as a plain loop: low-pass current, leak, fire, reset to zero; its own spikes a step later."""
+    v, i, z, spikes, trace = v0, i0, torch.zeros_like(v0), [], []
+    for t in range(len(signal)):
+        arriving = signal[t] @ weight.T
+        if looped:
+            arriving = arriving + (late if t == 0 else z @ loop.T)
+        i = i * math.exp(-1 / TAU_SYN) + arriving
         v = v * torch.exp(-1 / tau) + i
         z = _Fire.apply(v - 1)
         v = v * (1 - z)
         spikes.append(z)
         trace.append(v)
-    return torch.stack(spikes), torch.stack(trace), v, i
+    return {"spikes": torch.stack(spikes), "trace": torch.stack(trace), "v": v, "i": i}
+
+
+def block_of(looped: bool):
+    """The block of a population of LIF neurons behind a low-pass filter, with a loop or without."""
+    net = sl.Network()
+    net.x = sl.Encoder(K, coding_method="null")
+    emission = Emission(surrogate=Rectangle(0.5), reset=ToValue(0.0))
+    net.a = sl.NeuronGroup(N, LIF(tau_m=TAU, emission=emission), parameter_variables=["tau_m"])
+    net.c = sl.Connection(net.x, net.a, link_type="full", filter=sl.LowPass(tau=TAU_SYN))
+    if looped:
+        net.loop = sl.Connection(net.a, net.a, link_type="full", filter=sl.LowPass(tau=TAU_SYN))
+    (block,) = make_plan(net, 1.0).blocks
+    return block
 
 
 class PathContract:
@@ -50,72 +66,91 @@ class PathContract:
     def path(self) -> Path:
         raise NotImplementedError
 
-    @pytest.fixture(params=["events", "dense"])
-    def case(self, request):
+    @pytest.fixture(params=[False, True], ids=["forward", "loop"])
+    def looped(self, request):
+        return request.param
+
+    @pytest.fixture
+    def leaves(self):
         generator = torch.Generator().manual_seed(0)
-        x = (torch.rand(T, B, K, generator=generator) < 0.4).double()
-        signal = SpikeRows(Spikes.from_raster(x.numpy(), 1.0), T, x) if request.param == "events" else x
-        weight = torch.randn(N, K, generator=generator, dtype=torch.float64)
-        tau = torch.full((), TAU, dtype=torch.float64)
-        v0 = torch.rand(B, N, generator=generator, dtype=torch.float64)
-        i0 = torch.rand(B, N, generator=generator, dtype=torch.float64)
-        return x, signal, weight, tau, v0, i0
+        shapes = {"weight": (N, K), "loop": (N, N), "v0": (B, N), "i0": (B, N), "late": (B, N)}
+        drawn = {k: torch.randn(s, generator=generator, dtype=torch.float64) for k, s in shapes.items()}
+        signal = (torch.rand(T, B, K, generator=generator) < 0.4).double()
+        return {"signal": signal, "tau": torch.full((), TAU, dtype=torch.float64), **drawn}
 
-    def run(self, path, signal, weight, tau, v0, i0, want=("v",)):
-        neuron = LIF(tau_m=TAU, emission=Emission(surrogate=Rectangle(0.5), reset=ToValue(0.0)))
-        term = Term(Full(), Ends((K,), (N,)), signal, {"weight": weight})
-        drive = Drive(0, LowPass(tau=TAU_SYN), (term,))
-        window = Window(neuron, 1.0, T, tuple(want))
-        return layer_window(path, window, [drive], {"tau_m": tau}, LayerState((v0,), ((i0,),)))
+    def run(self, path, leaves, looped, *, events=False):
+        tensors = {
+            ("weight", "c", "weight"): leaves["weight"],
+            ("parameter", "a", "tau_m"): leaves["tau"],
+            ("state", "a", 0): leaves["v0"],
+            ("state", "a", 1): leaves["i0"],
+        }
+        rows = {}
+        if looped:
+            tensors |= {("weight", "loop", "weight"): leaves["loop"], ("under way", "loop", 0): leaves["late"]}
+        if events:
+            rows["x"] = SpikeRows(Spikes.from_raster(leaves["signal"].numpy(), 1.0), T, leaves["weight"])
+        else:
+            tensors["signal", "x"] = leaves["signal"]
+        found = run_block(path, Call(block_of(looped), 1.0, T, {"a": ("v",)}, tensors, rows))
+        names = {
+            "spikes": ("spikes", "a"),
+            "trace": ("trace", "a", "v"),
+            "v": ("state", "a", 0),
+            "i": ("state", "a", 1),
+        }
+        if looped:
+            torch.testing.assert_close(
+                found["under way", "loop", 0], found["spikes", "a"][-1] @ leaves["loop"].T, rtol=0, atol=1e-12
+            )
+        return {name: found[key] for name, key in names.items()}
 
-    def test_output_traces_and_last_state_equal_a_plain_loop(self, path, case):
-        x, signal, *rest = case
-        spikes, traces, state = self.run(path, signal, *rest)
-        expected = by_hand(x, *rest)
-        assert expected[0].sum() > 0
-        assert torch.equal(spikes, expected[0])
-        for got, wanted in zip((traces["v"], state.neuron[0], state.filters[0][0]), expected[1:], strict=True):
-            torch.testing.assert_close(got, wanted, rtol=0, atol=1e-12)
+    @pytest.mark.parametrize("events", [False, True], ids=["dense", "events"])
+    def test_output_traces_and_last_state_equal_a_plain_loop(self, path, leaves, looped, events):
+        found, expected = self.run(path, leaves, looped, events=events), by_hand(**leaves, looped=looped)
+        assert expected["spikes"].sum() > 0
+        assert torch.equal(found["spikes"], expected["spikes"])
+        for name, value in expected.items():
+            torch.testing.assert_close(found[name], value, rtol=0, atol=1e-12)
 
-    def test_every_gradient_equals_that_of_a_plain_loop(self, path, case):
-        x, signal, *rest = case
-        found = []
-        for make in (lambda *leaves: self.run(path, signal, *leaves), None):
-            leaves = [leaf.clone().requires_grad_() for leaf in rest]
-            if make is None:
-                spikes, trace, v, i = by_hand(x, *leaves)
-            else:
-                spikes, traces, state = make(*leaves)
-                trace, v, i = traces["v"], state.neuron[0], state.filters[0][0]
-            scale = torch.arange(spikes.numel(), dtype=torch.float64).view_as(spikes).sin()
-            ((spikes + 0.3 * trace) * scale).sum().add((v * scale[0] + i * scale[1]).sum()).backward()
-            found.append([leaf.grad for leaf in leaves])
-        for got, wanted in zip(*found, strict=True):
-            assert wanted.abs().sum() > 0
-            torch.testing.assert_close(got, wanted, rtol=0, atol=1e-10)
-
-    def test_the_gradient_of_a_dense_signal_equals_that_of_a_plain_loop(self, path, case):
-        x, _, *rest = case
+    @pytest.mark.parametrize("events", [False, True], ids=["dense", "events"])
+    def test_every_gradient_equals_that_of_a_plain_loop(self, path, leaves, looped, events):
         grads = []
         for by_path in (True, False):
-            signal = x.clone().requires_grad_()
-            spikes = self.run(path, signal, *rest)[0] if by_path else by_hand(signal, *rest)[0]
-            spikes.square().sum().backward()
-            grads.append(signal.grad)
-        torch.testing.assert_close(*grads, rtol=0, atol=1e-10)
+            own = {k: leaf.clone().requires_grad_(not (events and k == "signal")) for k, leaf in leaves.items()}
+            found = self.run(path, own, looped, events=events) if by_path else by_hand(**own, looped=looped)
+            scale = torch.arange(T * B * N, dtype=torch.float64).view(T, B, N).sin()
+            loss = ((found["spikes"] + 0.3 * found["trace"]) * scale).sum()
+            (loss + (found["v"] * scale[0] + found["i"] * scale[1]).sum()).backward()
+            grads.append({k: leaf.grad for k, leaf in own.items() if leaf.grad is not None})
+        assert set(grads[0]) == set(grads[1])
+        assert len(grads[1]) == 7 - 2 * (not looped) - events
+        for name, wanted in grads[1].items():
+            assert wanted.abs().sum() > 0, name
+            torch.testing.assert_close(grads[0][name], wanted, rtol=0, atol=1e-10)
 
-    def test_a_window_of_one_step_and_an_empty_batch_work(self, path):
-        for steps, samples in ((1, 2), (4, 0)):
-            neuron = LIF()
-            term = Term(Full(), Ends((K,), (N,)), torch.ones(steps, samples, K), {"weight": torch.ones(N, K)})
-            state = LayerState((torch.zeros(samples, N),), ((),))
-            spikes, _, _ = layer_window(path, Window(neuron, 1.0, steps, ()), [Drive(0, None, (term,))], {}, state)
-            assert spikes.shape == (steps, samples, N)
-            assert bool((spikes == 1).all())
+    def test_only_what_is_asked_for_gets_a_gradient(self, path, leaves, looped):
+        own = {k: leaf.clone().requires_grad_(k == "weight") for k, leaf in leaves.items()}
+        self.run(path, own, looped)["spikes"].sum().backward()
+        assert [k for k, leaf in own.items() if leaf.grad is not None] == ["weight"]
 
-    def test_without_gradients_nothing_is_kept(self, path, case):
-        _, signal, *rest = case
-        with torch.no_grad():
-            spikes, _, _ = self.run(path, signal, *rest)
-        assert spikes.grad_fn is None
-        assert not spikes.requires_grad
+    @pytest.mark.parametrize(("steps", "samples"), [(1, 2), (4, 0)])
+    def test_a_window_of_one_step_and_an_empty_batch_work(self, path, steps, samples):
+        tensors = {
+            ("weight", "c", "weight"): torch.ones(N, K),
+            ("parameter", "a", "tau_m"): torch.tensor(TAU),
+            ("state", "a", 0): torch.zeros(samples, N),
+            ("state", "a", 1): torch.zeros(samples, N),
+            ("signal", "x"): torch.ones(steps, samples, K),
+        }
+        found = run_block(path, Call(block_of(False), 1.0, steps, {"a": ()}, tensors, {}))
+        assert found["spikes", "a"].shape == (steps, samples, N)
+        assert bool((found["spikes", "a"] == 1).all())
+
+    def test_without_gradients_nothing_is_kept_for_the_way_back(self, path, leaves, looped):
+        own = {k: leaf.clone().requires_grad_() for k, leaf in leaves.items()}
+        kept = []
+        with torch.no_grad(), torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+            found = self.run(path, own, looped)
+        assert not kept
+        assert not any(value.requires_grad for value in found.values())

@@ -24,12 +24,12 @@ def test_every_listed_name_is_the_object_of_its_home():
         assert name in dir(spikeloom)
 
 
-def test_the_seed_s_names_of_this_release_are_at_the_top_level():
-    seed = (
+def test_the_names_that_programs_of_other_frameworks_use_are_at_the_top_level():
+    names = (
         "Network Encoder Decoder NeuronGroup Connection StateMonitor SpikeMonitor Learner Torch_Backend Dataloader "
         "network_save network_load SimulationRecorder RecorderConfig SimulationAnalyzer set_global_recorder Assembly"
     )
-    missing = set(seed.split()) - set(listed())
+    missing = set(names.split()) - set(listed())
     assert not missing
 
 

@@ -39,7 +39,7 @@ def finished(tmp_path_factory) -> Path:
 def test_a_run_keeps_its_settings_as_submitted_and_as_effective(finished):
     submitted = json.loads((finished / "config.submitted.json").read_text())
     effective = json.loads((finished / "config.effective.json").read_text())
-    assert submitted == {"hidden": ["20"], "time": 10.0, "epochs": 2, "seed": 3}
+    assert submitted == {"hidden": "20", "time": 10.0, "epochs": 2, "seed": 3}
     assert effective["hidden"] == [20]
     assert effective["model"] == "lif"
     assert effective["seed"] == 3
@@ -94,6 +94,26 @@ def test_ctrl_c_says_how_to_go_on_and_a_resumed_run_ends_as_an_uninterrupted_one
     assert done.returncode == 0, done.stderr
     for file in ("metrics.json", "network/network.safetensors"):
         assert (tmp_path / "runs" / "cut" / file).read_bytes() == (finished / file).read_bytes()
+
+
+def test_a_run_killed_after_its_training_resumes_to_what_an_uninterrupted_one_gives(finished, tmp_path):
+    command = [sys.executable, "-m", "spikeloom", "train", *SMALL, "--seed", "3", "--name", "cut"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+    folder = tmp_path / "runs" / "cut"
+    while not (folder / "session.part").exists() and process.poll() is None:
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert (folder / "session.part").exists()
+    assert not (folder / "report.html").exists()
+    done = spikeloom("train", "--resume", "runs/cut", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not (folder / "session.part").exists()
+    for file in ("metrics.json", "network/network.safetensors"):
+        assert (folder / file).read_bytes() == (finished / file).read_bytes()
+    with Session(folder / "session") as cut, Session(finished / "session") as whole:
+        counts = [[b.spikes.n_spikes for b in session.spikes("main", "hidden1")] for session in (cut, whole)]
+    assert counts[0] == counts[1]
 
 
 def test_analyze_describes_a_recorded_session(finished, tmp_path):

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import scipy.signal
+import torch
 
 from spikeloom.errors import DataError, ParameterError, ShapeError, UnknownNameError, UnsupportedError
 from spikeloom.filters import (
@@ -85,6 +86,7 @@ def test_matrices_that_do_not_fit_are_refused(matrices, error, message):
     ("sos", "error", "message"),
     [
         (SOS[0], ShapeError, r"SecondOrderSections\.sos must have shape \(n_sections, 6\), got \(6,\)"),
+        (torch.ones(6), ShapeError, r"must have shape \(n_sections, 6\), got \(6,\)"),
         (SOS[:, :5], ShapeError, r"got \(2, 5\)"),
         (SOS[:0], ShapeError, r"got \(0, 6\)"),
         (2 * SOS, ParameterError, r"sos\[:, 3\] must be 1, got .*; divide each row by it"),

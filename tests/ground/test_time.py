@@ -71,6 +71,19 @@ def test_a_duration_that_is_no_positive_time_is_refused(duration):
         duration_steps(duration, 0.1, "run: time")
 
 
+@pytest.mark.parametrize("duration", [1e300, 1e17, 2.0**31 * 0.1 + 1])
+def test_a_duration_that_would_never_end_is_refused(duration):
+    with pytest.raises(ParameterError, match=r"run: time must be at most 2147483648 steps of 0.1 ms, got .* shorter"):
+        duration_steps(duration, 0.1, "run: time")
+    assert duration_steps(2.0**31, 1.0) == 2**31
+
+
+@pytest.mark.parametrize("time", [1e300, -1e300, np.array([0.0, 1e300])])
+def test_a_time_beyond_all_steps_is_refused(time):
+    with pytest.raises(ParameterError, match=r"times must be at most 2\*\*53 steps of 0.1 ms"):
+        steps(time, 0.1)
+
+
 @pytest.mark.parametrize("dt", [0, -0.1, np.nan, np.inf, "0.1", None, True])
 def test_a_time_step_that_is_no_positive_time_is_refused(dt):
     with pytest.raises(ParameterError, match=r"backend\.dt must be a positive time step in ms, got"):

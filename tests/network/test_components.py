@@ -91,6 +91,13 @@ def test_an_emission_takes_the_place_of_the_models():
             ParameterError,
             "v_th is given in param=",
         ),
+        ({"shape": 2.5, "model": "lif"}, ParameterError, r"positive whole numbers, got 2\.5"),
+        ({"shape": "ab", "model": "lif"}, ParameterError, "positive whole numbers, got 'ab'"),
+        ({"num": 3, "model": "lif", "param": [1]}, ParameterError, r"param must map names to values, got \[1\]"),
+        ({"num": 3, "model": "lif", "param": {1: 2}}, ParameterError, "neuron parameter: a name must be a text, got 1"),
+        ({"num": 3, "model": "lif", "parameter_variables": 3}, ParameterError, "must be a list of names, got 3"),
+        ({"num": 3, "model": "lif", "parameter_variables": [3]}, ParameterError, "must be a text, got 3"),
+        ({"num": 3, "model": "lif", "tau_m": torch.ones(3).to_sparse()}, ParameterError, "tau_m must be an array"),
         ({"num": 3, "model": LIF(), "tau_m": 2}, ParameterError, "given as an object; give tau_m to it"),
         ({"num": 3, "model": "lif", "parameter_variables": ["tau"]}, None, ""),
         ({"num": 3, "model": "lif", "parameter_variables": ["tua"]}, ParameterError, "parameter_variables: unknown"),
@@ -140,6 +147,28 @@ def test_a_population_shows_what_can_be_watched_and_what_it_trains():
         ({"link_type": "full", "filter": 5.0}, ParameterError, r"filter must be a Filter such as LowPass\(tau=5.0\)"),
         ({"link_type": "full", "filter": sl.LogSpaced(tau_min=1, tau_max=2, n=3)}, UnsupportedError, "use LowPass"),
         ({"link_type": "full", "port": "exc"}, ParameterError, "port must be one of i_syn, got 'exc'"),
+        ({"link_type": "full", "port": 0}, ParameterError, "observable: a name must be a text, got 0"),
+        ({"link_type": "full", "delay": 1e300}, None, ""),
+        ({"link_type": "full", "weight": np.ones((6, 4)), "w_std": 3}, ParameterError, "leave w_std without effect"),
+        ({"link_type": "full", "weight": Constant(1.0), "WMean": 3}, ParameterError, "leave w_mean without effect"),
+        ({"link_type": "conv", "weight": np.ones(3), "w_std": 3}, ParameterError, "leave w_std without effect"),
+        (
+            {"link_type": "sparse", "weight": np.ones((6, 4)), "density": 0.5},
+            ParameterError,
+            "leave density without eff",
+        ),
+        (
+            {"link_type": "sparse", "indices": [[0], [0]], "density": 0.5},
+            ParameterError,
+            "leave density without effect",
+        ),
+        ({"link_type": "sparse", "weight": Constant(1.0), "density": 0.5}, None, ""),
+        ({"link_type": "full", "weight": None, "w_std": 3}, None, ""),
+        (
+            {"link_type": "full", "weight": torch.ones(6, 4).to_sparse()},
+            ParameterError,
+            "weight must be an array of num",
+        ),
         ({"link_type": Full(), "w_mean": 1.0}, ParameterError, "given as an object; give w_mean to it"),
         (
             {"link_type": "full", "weight": np.ones((4, 6))},
@@ -154,8 +183,29 @@ def test_a_population_shows_what_can_be_watched_and_what_it_trains():
     ],
 )
 def test_a_wrong_connection_is_refused_with_the_way_out(layer, keywords, error, message):
+    if error is None:
+        sl.Connection(sl.Encoder(4), layer, name="c", **keywords)
+        return
     with pytest.raises(error, match=message):
         sl.Connection(sl.Encoder(4), layer, name="c", **keywords)
+
+
+def test_a_link_type_that_is_not_named_is_refused_with_its_name(layer):
+    with pytest.raises(ParameterError, match="after pre and post, give each by name: link_type='full'"):
+        sl.Connection(sl.Encoder(4), layer, "full")
+
+
+def test_a_population_may_be_huge_and_its_weights_may_not():
+    huge = sl.NeuronGroup(10**12, "lif")
+    for filter in (None, sl.LowPass(tau=5.0)):
+        with pytest.raises(ParameterError, match="more than 17179869184 entries"):
+            sl.Connection(sl.Encoder(4), huge, link_type="full", filter=filter)
+
+
+@pytest.mark.parametrize("wrong", [3, None, ["v"]])
+def test_an_observable_that_is_no_text_is_refused(layer, wrong):
+    with pytest.raises(ParameterError, match="observable: a name must be a text"):
+        sl.StateMonitor(layer, wrong)
 
 
 def test_a_connection_goes_from_a_source_to_a_population(layer):

@@ -46,6 +46,30 @@ def test_the_options_of_a_coding_stand_beside_it():
         sl.Encoder(coding_method="poisson")
 
 
+@pytest.mark.parametrize("wrong", ["1", None, np.nan, np.inf, True, [1.0], np.ones(4)], ids=repr)
+@pytest.mark.parametrize(
+    ("coding", "option"),
+    [
+        ("poisson", "unit_conversion"),
+        ("bernoulli", "max_prob"),
+        ("latency", "max_scale"),
+        ("constant_current", "amp"),
+    ],
+)
+def test_an_option_of_a_coding_that_is_no_number_is_refused_when_it_is_given(coding, option, wrong):
+    with pytest.raises(ParameterError, match=rf"Encoder 'e', coding '{coding}': {option} must be a finite number, got"):
+        sl.Encoder(4, coding, name="e", **{option: wrong})
+    for number in (1, 0.5, np.float32(0.5)):
+        assert sl.Encoder(4, coding, **{option: number}).options == {option: number}
+
+
+@pytest.mark.parametrize("data", [torch.ones(1, 4).to_sparse(), torch.ones(1, 4, dtype=torch.complex64)])
+@pytest.mark.parametrize("coding", ["poisson", "constant_current"])
+def test_a_tensor_that_is_sparse_or_complex_is_refused_as_input(coding, data):
+    with pytest.raises(DataError, match=r"encoder 'e' takes a dense tensor of real numbers, got torch\."):
+        sl.Encoder(4, coding, name="e")(data)
+
+
 @pytest.mark.parametrize(
     ("coding", "data", "error", "message"),
     [
@@ -169,6 +193,7 @@ def test_every_spelling_of_a_decoder_gives_it(layer, make):
     [
         ({"num": 5}, ShapeError, r"num must be 6, what its target of 6 neurons gives, got 5"),
         ({"num": 6, "pop_size": 2}, ShapeError, "num must be 3"),
+        ({"pop_size": True}, ParameterError, "pop_size must be a whole number from 1 on, got True"),
         ({"pop_size": 4}, ParameterError, "pop_size 4 does not divide 6 neurons"),
         ({"pop_size": 0}, ParameterError, "pop_size must be a whole number from 1 on"),
         ({"pop_size": 1.5}, ParameterError, "pop_size must be a whole number from 1 on"),

@@ -175,8 +175,28 @@ def test_a_sparse_link_cut_into_blocks_gives_the_same(monkeypatch):
     link, ends, reference = CASES["sparse of a matrix"]
     w, x = drawn(link, ends), values(ends)
     monkeypatch.setattr(sparse, "_BLOCK", 2 * T * B)
+    monkeypatch.setattr(sparse, "_DENSE", 0)
     torch.testing.assert_close(link.product(x, w, ends), reference(x, w), rtol=1e-12, atol=1e-12)
     test_gradients_equal_those_of_the_dense_product((link, ends, reference), "values")
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith("sparse")])
+@pytest.mark.parametrize("kind", ["values", "spikes", "valued spikes"])
+def test_a_sparse_link_of_many_pairs_gives_the_same_without_a_dense_matrix(monkeypatch, name, kind):
+    from spikeloom.network.links import sparse
+
+    monkeypatch.setattr(sparse, "_DENSE", 0)
+    monkeypatch.setattr(sparse, "_as_matrix", None)
+    test_a_product_equals_the_dense_one(CASES[name])
+    test_gradients_equal_those_of_the_dense_product(CASES[name], kind)
+
+
+def test_events_through_a_sparse_link_of_few_pairs_never_become_a_raster(monkeypatch):
+    link, ends, _ = CASES["sparse of a matrix"]
+    w, (rows, _) = drawn(link, ends), events(ends)
+    monkeypatch.setattr(SpikeRows, "dense", None)
+    current = link.product(rows, w, ends)
+    link.gradients(rows, w, ends, torch.ones_like(current), False)
 
 
 def test_synapses_of_a_density_are_that_many_and_each_its_own():
@@ -258,6 +278,20 @@ def test_populations_that_do_not_fit_are_refused_with_the_shape_that_would(link,
         link.check("Connection 'c'", ends)
 
 
+def test_a_synapse_that_stands_twice_is_refused():
+    with pytest.raises(ParameterError, match=r"Connection 'c'\.indices must hold each \(post, pre\) pair once"):
+        Sparse(indices=[[0, 1, 0], [3, 3, 3]]).check("Connection 'c'", ENDS)
+    Sparse(indices=np.array([[0, 1, 0], [3, 3, 2]], np.uint8)).check("Connection 'c'", ENDS)
+
+
+@pytest.mark.parametrize("link", [Full(), Full(weight=Normal()), Sparse(density=0.5)])
+def test_weights_beyond_all_memory_are_refused_before_they_are_made(link):
+    with pytest.raises(
+        ParameterError, match=r"c\.weight would have shape .*, more than 17179869184 entries; join small"
+    ):
+        link.specs("c", Ends((10**6,), (10**6,)))
+
+
 def test_a_padding_above_half_of_the_kernel_is_refused():
     with pytest.raises(ParameterError, match="padding must be at most half of the kernel"):
         Pool(padding=2).check("c", Ends(IMAGE, (4, 3, 3)))
@@ -278,6 +312,16 @@ def test_a_window_that_is_no_positive_whole_number_is_refused(kind, name, value)
         (Conv, {"padding": -1}, r"Conv\.padding must be a whole number from 0 on"),
         (Conv, {"groups": 0}, r"Conv\.groups"),
         (Conv, {"groups": 1.0}, r"Conv\.groups"),
+        (Conv, {"groups": True}, r"Conv\.groups"),
+        (Conv, {"groups": None}, r"Conv\.groups"),
+        (Conv, {"out_channels": 0}, r"Conv\.out_channels must be a whole number from 1 on, got 0"),
+        (Conv, {"out_channels": 2.0}, r"Conv\.out_channels"),
+        (Conv, {"in_channels": 0}, r"Conv\.in_channels"),
+        (Pool, {"scale": "2"}, r"Pool\.scale must be a finite number, got '2'"),
+        (Pool, {"scale": None}, r"Pool\.scale"),
+        (Pool, {"scale": math.nan}, r"Pool\.scale"),
+        (Sparse, {"density": True}, r"Sparse\.density"),
+        (Sparse, {"density": math.nan}, r"Sparse\.density"),
         (Pool, {"stride": 0}, r"Pool\.stride"),
         (Pool, {"pool": "sum"}, r"Pool\.pool must be 'max' or 'avg', got 'sum'"),
         (Sparse, {"density": 0.0}, r"Sparse\.density must be in \(0, 1\]"),

@@ -36,12 +36,21 @@ def test_what_fits_is_kept_and_what_does_not_is_drawn():
     assert store.require(drawn(shape=(3, 3)), 7).shape == (3, 3)
 
 
-def test_an_array_that_is_given_anew_wins_over_what_is_kept_and_one_given_before_does_not():
+def test_an_array_that_is_given_is_a_start_and_not_a_fixed_value():
     store = ParameterStore()
     store.require(given([1.0, 2.0]), 7)
     store.assign("c.weight", [5.0, 6.0])
     assert store.require(given([1.0, 2.0]), 7).tolist() == [5.0, 6.0]
-    assert store.require(given([1.0, 3.0]), 7).tolist() == [1.0, 3.0]
+
+
+def test_what_lies_below_a_path_is_dropped_and_nothing_else():
+    store = ParameterStore()
+    for name in ("c.weight", "c.bias", "c2.weight", "block.c.weight"):
+        store.require(drawn(name), 7)
+    store.drop("c")
+    assert list(store) == ["c2.weight", "block.c.weight"]
+    store.drop("block")
+    assert list(store) == ["c2.weight"]
 
 
 def test_a_draw_of_the_wrong_shape_is_refused():
@@ -108,6 +117,36 @@ def test_a_load_that_does_not_fit_changes_nothing(filled, arrays, error, message
         store.load(arrays, specs)
     after = store.arrays()
     assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_refused_and_nothing_is_changed(filled, wrong):
+    store, specs = filled
+    before = store.arrays()
+    for name, shape in (("a", (2, 3)), ("b", (4,))):
+        with pytest.raises(ParameterError, match=f"{name} must hold finite numbers, got NaN or infinity"):
+            store.assign(name, np.full(shape, wrong))
+    with pytest.raises(ParameterError, match="'b' must hold finite numbers"):
+        store.load({"a": np.ones((2, 3)), "b": np.full(4, wrong)}, specs)
+    assert all(np.array_equal(before[name], store.arrays()[name]) for name in before)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["text", [[1.0], [1.0, 2.0]], torch.ones(4).to_sparse(), torch.ones(4, dtype=torch.complex64), None]
+)
+def test_what_is_no_array_of_numbers_is_refused(filled, wrong):
+    with pytest.raises(ParameterError, match="b must be an array of numbers"):
+        filled[0].assign("b", wrong)
+
+
+def test_an_assignment_between_a_computation_and_its_way_back_is_seen_by_autograd(filled):
+    store, _ = filled
+    loss = store["b"].square().sum()
+    store.assign("b", np.ones(4))
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+    assert store["b"].requires_grad
+    assert store["b"].is_leaf
 
 
 def test_an_assignment_of_another_shape_changes_nothing(filled):

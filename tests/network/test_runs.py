@@ -67,6 +67,35 @@ def test_monitors_and_decoder_have_the_shapes_of_spaic():
     np.testing.assert_array_equal(net.output.predict.detach(), net.spk_O.spk_count)
 
 
+@pytest.mark.parametrize("looks", [(), (0,), (0, 1, 2, 3, 4, 5), (2, 5), (1, 1, 4)])
+def test_a_monitor_that_is_read_between_continued_runs_shows_all_of_them(looks):
+    net = repeater()
+    net.monitor = sl.StateMonitor(net.layer, "spikes")
+    seen = []
+    for k in range(6):
+        net.input(TRAINS[:, k : k + 1])
+        net.run(DT) if k == 0 else net.run_continue(DT)
+        seen += [(k, net.monitor.values, net.monitor.times) for _ in range(looks.count(k))]
+    for k, values, times in [*seen, (5, net.monitor.values, net.monitor.times)]:
+        np.testing.assert_array_equal(values, TRAINS[:, : k + 1].transpose(0, 2, 1))
+        np.testing.assert_array_equal(times, np.arange(1, k + 2) * DT)
+    earlier = net.monitor.values
+    net.input(1 - TRAINS[:, :1])
+    net.run(DT)
+    np.testing.assert_array_equal(net.monitor.values, 1 - TRAINS[:, :1].transpose(0, 2, 1))
+    np.testing.assert_array_equal(earlier, TRAINS.transpose(0, 2, 1))
+
+
+def test_reading_a_monitor_between_continued_runs_copies_each_step_a_few_times_only():
+    monitor, copied = sl.StateMonitor(sl.NeuronGroup(1, "lif"), "v"), 0
+    for k in range(1000):
+        buffer = monitor._buffer
+        monitor.observe(torch.ones(1, 1, 1), DT, continued=k > 0)
+        assert len(monitor.times) == k + 1
+        copied += k if monitor._buffer is not buffer else 1
+    assert copied < 4000
+
+
 def test_a_spike_monitor_counts_what_was_put_in_by_hand():
     net = repeater()
     net.spk, net.o = sl.SpikeMonitor(net.layer), sl.StateMonitor(net.layer, "O")

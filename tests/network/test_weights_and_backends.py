@@ -90,18 +90,25 @@ def test_editing_after_a_run_keeps_what_was_learned_and_draws_what_is_new():
     assert net.mon.values.shape == (3, 4, 4)
 
 
-def test_a_component_put_in_the_place_of_another_keeps_its_weights_unless_it_brings_its_own():
+@pytest.mark.parametrize("deleted", [False, True], ids=["over it", "after del"])
+def test_a_component_put_in_the_place_of_another_starts_from_its_own_arguments(deleted):
     net = random_net()
     net.build()
+    first = net.c1.weight.value.detach().clone()
     with torch.no_grad():
+        net.c1.weight.value.add_(1.0)
         net.c2.weight.value.fill_(0.5)
-        net.out.network.store["out.v_0"].fill_(3.0)
-    net.c2 = sl.Connection(net.hidden, net.out, link_type="full", filter=sl.LowPass(tau=5.0))
+        net.store["out.v_0"].fill_(3.0)
+    if deleted:
+        del net.c2
+    net.c2 = sl.Connection(net.hidden, net.out, link_type="full", w_mean=7.0, w_std=0.0)
     net.build()
-    assert torch.equal(net.c2.weight.value, torch.full((4, 6), 0.5))
+    assert torch.equal(net.c2.weight.value, torch.full((4, 6), 7.0))
     net.c2 = sl.Connection(net.hidden, net.out, link_type="full", weight=np.full((4, 6), 0.25))
+    assert net.c2.weight.value.tolist() == [[0.25] * 6] * 4
     net.build()
     assert torch.equal(net.c2.weight.value, torch.full((4, 6), 0.25))
+    assert torch.equal(net.c1.weight.value, first + 1), "the weights of all others stay"
     with torch.no_grad():
         net.c2.weight.value.fill_(0.75)
     net.other = sl.NeuronGroup(2, "lif")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from spikeloom.errors import DataError, ParameterError, ShapeError, StateError, StorageError, UnknownNameError
 from spikeloom.recording import (
     RecorderConfig,
+    Run,
     Session,
     SimulationRecorder,
     get_global_recorder,
@@ -83,6 +84,7 @@ def test_a_batch_in_the_file_has_the_stated_layout(tmp_path):
         "t_start": 2.0,
         "mode": b"all",
         "rate": 1.0,
+        "windows": [4],
         "offsets": [0, 2, 3],
         "shape": [3],
     }
@@ -303,6 +305,8 @@ def test_a_recorder_that_is_off_makes_no_file(tmp_path):
         r.record_control_state("n", "pfc", "Idle")
         r.record_weight_data("n", "w", np.eye(2))
         assert r.get_statistics()["total_spikes_recorded"] == 0
+        with pytest.raises(StateError, match="is off and has no session; give RecorderConfig"):
+            _ = r.path
     assert list(tmp_path.iterdir()) == []
 
 
@@ -361,8 +365,56 @@ def test_settings_that_no_recording_can_have_are_refused(setting, value):
 
 
 def test_an_unknown_setting_is_refused():
-    with pytest.raises(TypeError, match="record_spike"):
+    with pytest.raises(ParameterError, match="unknown setting 'record_spike'; did you mean 'record_spikes'"):
         RecorderConfig(record_spike=True)
+    with pytest.raises(ParameterError, match="RecorderConfig: unknown setting 'True'"):
+        RecorderConfig(True)
+
+
+def test_a_recorder_takes_settings_as_a_config_only():
+    with pytest.raises(ParameterError, match="config must be a RecorderConfig, got dict"):
+        SimulationRecorder({"enable_recording": True})
+
+
+def test_every_run_of_a_layer_is_known_by_its_window(tmp_path):
+    with recorder(tmp_path, record_membrane=True, max_recording_duration=0.05, buffer_size=25) as r:
+        for seed, n_samples in ((0, 3), (1, 3), (2, 2)):
+            window = random_spikes(seed, n_samples=n_samples)
+            r.write("l", "spikes", window, 1.0)
+            r.write("l", "v", window.raster().astype(float), 1.0)
+    with Session(r.path) as session:
+        assert session.runs("main", "l") == [Run(0, 20, 3), Run(20, 40, 3), Run(40, 50, 2)]
+        assert [b.windows for b in session.spikes("main", "l")] == [(20, 20), (10,)]
+        assert [b.windows for b in session.membrane("main", "l")] == [(20, 20), (10,)]
+
+
+def test_steps_handed_over_one_by_one_are_one_run(tmp_path):
+    with recorder(tmp_path, buffer_size=4) as r:
+        for _ in range(10):
+            r.record_spike_data("main", "l", np.ones(2, np.int8))
+    with Session(r.path) as session:
+        assert len(list(session.spikes("main", "l"))) == 3
+        assert session.runs("main", "l") == [Run(0, 10, 1)]
+
+
+def test_more_windows_than_an_attribute_holds_are_written_in_batches(tmp_path):
+    one = Spikes.from_raster(np.ones((1, 1, 1), np.int8), 1.0)
+    with recorder(tmp_path, auto_flush=False) as r:
+        for _ in range(8003):
+            r.write("l", "spikes", one, 1.0)
+    with Session(r.path) as session:
+        assert [len(b.windows) for b in session.spikes("main", "l")] == [8000, 3]
+
+
+def test_a_recorder_that_stopped_amid_a_window_takes_no_later_one(tmp_path, monkeypatch):
+    with recorder(tmp_path) as r:
+        r.write("l", "spikes", random_spikes(0, n_samples=3), 1.0)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10))
+        r.write("l", "spikes", random_spikes(1, n_samples=2), 1.0)
+        assert "was not written" in r.stopped_by
+        monkeypatch.undo()
+    with Session(r.path) as session:
+        assert session.layers("main") == []
 
 
 def test_wrong_data_stops_at_the_door(tmp_path):

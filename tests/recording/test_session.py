@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spikeloom.errors import DataError, SpikeloomError
-from spikeloom.recording import RecorderConfig, Session, SimulationRecorder
+from spikeloom.recording import RecorderConfig, Run, Session, SimulationRecorder
 from spikeloom.spikes import Spikes
 
 
@@ -60,7 +60,9 @@ def test_a_folder_without_a_recording_is_refused(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n", b"no HDF5 at all" * 100])
 def test_a_file_that_is_not_hdf5_is_refused(path, content):
     (path / "nodes" / "main.h5").write_bytes(content)
-    with pytest.raises(DataError, match="cannot be read as HDF5"):
+    with pytest.raises(
+        DataError, match=r"cannot be read as HDF5: it is damaged or was cut off; copy it anew, or [^:]*$"
+    ):
         read_all(path)
 
 
@@ -106,7 +108,11 @@ EVENT = np.dtype([("step", "u4"), ("id", "u2")])
         ({"dt": 0.0}, "must be sane"),
         ({"dt": np.nan}, "finite number"),
         ({"t_start": -1.0}, "must be sane"),
-        ({"t_start": 5.0}, "a batch must have"),
+        ({"t_start": 5.0}, "must begin at step 15 or later"),
+        ({"windows": [4, 5]}, "windows must be lengths that sum to 10"),
+        ({"windows": [10, 0]}, "windows must be lengths"),
+        ({"windows": 10}, "windows must be lengths"),
+        ({"windows": [5.0, 5.0]}, "windows of kind iu"),
         ({"offsets": [0, 1]}, "offsets must rise"),
         ({"offsets": [0, 9, 3, 1]}, "offsets must rise"),
         ({"offsets": "none"}, "offsets of kind"),
@@ -169,11 +175,49 @@ def test_data_outside_the_file_is_never_followed(path, tmp_path):
         read_all(path)
 
 
-def test_a_missing_batch_is_noticed(path):
+@pytest.mark.parametrize(("lost", "left"), [("t_0", (10, 20)), ("t_10000000", (0, 10))])
+def test_a_layer_that_lost_a_batch_is_read_with_the_stretch_that_is_left(path, lost, left):
+    with Session(path) as session:
+        whole = session.train("main", "l", 1).raster()
     with h5py.File(path / "nodes" / "main.h5", "r+") as file:
-        del file["spikes/main/l/t_0"]
-    with pytest.raises(DataError, match="a batch must have"):
+        del file[f"spikes/main/l/{lost}"]
+    with Session(path) as session:
+        assert session.runs("main", "l") == [Run(*left, 2)]
+        train = session.train("main", "l", 1).raster()
+    assert len(train) == left[1]
+    assert not train[: left[0]].any()
+    assert np.array_equal(train[slice(*left)], whole[slice(*left)])
+
+
+def test_batches_of_another_step_are_refused(path):
+    with h5py.File(path / "nodes" / "main.h5", "r+") as file:
+        replaced(file, "spikes/main/l/t_10000000", dt=2.0, t_start=20.0)
+    with pytest.raises(DataError, match=r"with dt 1.0 and shape \(6,\), got step 10, dt 2.0"):
         read_all(path)
+
+
+def test_a_batch_in_the_far_future_is_refused(path):
+    with h5py.File(path / "nodes" / "main.h5", "r+") as file:
+        replaced(file, "spikes/main/l/t_10000000", t_start=float(2**60), dt=2.0**8)
+        replaced(file, "spikes/main/l/t_0", dt=2.0**8, shape=[1 << 20])
+        replaced(file, "spikes/main/l/t_10000000", shape=[1 << 20])
+    with Session(path) as session, pytest.raises(DataError, match="too far from the others"):
+        session.train("main", "l")
+
+
+def test_one_level_too_high_the_session_of_the_run_is_named(path):
+    path.rename(path.parent / "session")
+    with pytest.raises(DataError, match=rf"the session of this run is {path.parent / 'session'}"):
+        Session(path.parent)
+
+
+def test_a_session_is_called_after_its_run(path):
+    with Session(path) as session:
+        assert session.title == "Session s"
+    with h5py.File(path / "nodes" / "main.h5", "r+") as file:
+        file["metadata/run"] = np.bytes_(b'"first"')
+    with Session(path) as session:
+        assert session.title == "Run first"
 
 
 def test_a_missing_choice_of_neurons_is_noticed(path):

@@ -7,7 +7,7 @@ from small_networks import changed, counting, learning, trains_of, two_layers, v
 
 from spikeloom.datasets import ArrayDataset, Dataloader
 from spikeloom.errors import DataError, ParameterError, ShapeError, StateError, UnknownNameError
-from spikeloom.network import Decoder, Encoder, Network
+from spikeloom.network import Connection, Decoder, Encoder, Network, NeuronGroup
 from spikeloom.spikes import Spikes
 from spikeloom.training import Metrics, evaluate, predict
 
@@ -37,6 +37,24 @@ def test_metrics_are_means_over_samples_whatever_the_batches(batch_size):
 def test_a_loss_of_ones_own_is_averaged_with_the_weight_of_its_batch():
     found = evaluate(counting(), loader(2), time=T, loss=lambda a, y: a.sum() / len(y), progress=False)
     assert found.loss == pytest.approx(COUNTS.sum() / 5)
+
+
+def test_populations_that_do_not_spike_have_no_part_in_the_rate():
+    net = counting()
+    net.graded = type(net.copy)(num=9, model="li")
+    net.wire2 = type(net.wire)(net.copy, net.graded, link_type="full", w_mean=5.0)
+    assert net.spiking == [net.copy]
+    found = evaluate(net, loader(), time=T, progress=False)
+    assert found.rate_hz == pytest.approx(COUNTS.sum() / (5 * 3) / (T / 1000), abs=1e-4)
+
+
+def test_a_network_that_does_not_spike_at_all_has_rate_zero():
+    net = counting()
+    del net.wire, net.decoder, net.copy
+    net.copy = NeuronGroup(3, model="li")
+    net.wire = Connection(net.input, net.copy, link_type="full", w_mean=5.0)
+    net.decoder = Decoder(dec_target=net.copy)
+    assert evaluate(net, loader(), time=T, progress=False).rate_hz == 0.0
 
 
 def test_the_rate_is_the_mean_over_all_neurons_of_all_populations():
@@ -162,4 +180,4 @@ def test_the_bar_goes_to_standard_error_and_only_when_asked_for(capfd):
     out, err = capfd.readouterr()
     assert out == ""
     assert "test" in err
-    assert "3/3" in err
+    assert "100%" in err

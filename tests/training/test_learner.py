@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,6 +35,15 @@ def step(net, x=X, labels=LABELS):
     loss.backward()
     net.learner.optim_step()
     return float(loss.detach())
+
+
+def drive(net, seed):
+    """A step on gradients drawn for each parameter by its name."""
+    named = {id(p): name for name, p in net.named_parameters()}
+    for p in net.learner.parameters:
+        generator = np.random.default_rng([seed, *named[id(p)].encode()])
+        p.grad = torch.from_numpy(generator.normal(size=p.shape))
+    net.learner.optim_step((lambda: torch.zeros(())) if type(net.learner.optim) is torch.optim.LBFGS else None)
 
 
 class TestAlgorithms:
@@ -83,7 +93,45 @@ class TestAlgorithms:
         assert found == Emission(threshold=0.7, reset=Subtract(), detach_reset=True, surrogate=Gaussian(0.2))
 
 
+class TestSeveralLearners:
+    def test_the_only_learner_gives_every_population_its_surrogate(self):
+        net = two_layers()
+        assert net.emission_of(net.hidden) == net.hidden.neuron.emission
+        net.learner = Learner(net.second, "STBP", alpha=0.2)
+        for group in net.groups:
+            assert net.emission_of(group) == replace(group.neuron.emission, surrogate=Gaussian(0.2))
+
+    @pytest.mark.parametrize("swapped", [False, True])
+    def test_each_population_takes_the_surrogate_of_the_learner_that_trains_it(self, swapped):
+        net = two_layers()
+        net.third = NeuronGroup(2, "lif")
+        net.a, net.b = Learner(net.hidden, "STBP", alpha=0.2), Learner([net.output, net.second], "STCA", alpha=0.7)
+        if swapped:
+            a, b = net.a, net.b
+            del net.a, net.b
+            net.b, net.a = b, a
+        assert net.emission_of(net.hidden).surrogate == Gaussian(0.2)
+        assert net.emission_of(net.output).surrogate == Rectangle(0.7)
+        assert net.emission_of(net.third).surrogate == Arctan()
+
+    def test_two_that_train_a_population_must_agree(self):
+        net = two_layers()
+        net.a, net.b = Learner(net, "STBP", alpha=0.2), Learner(net.output, "STBP", alpha=0.2)
+        assert net.emission_of(net.output).surrogate == Gaussian(0.2)
+        net.c = Learner([net.output], "STCA")
+        assert net.emission_of(net.hidden).surrogate == Gaussian(0.2)
+        with pytest.raises(
+            ParameterError, match=r"learners 'a' and 'c' both train 'output', with different surrogates"
+        ):
+            net.emission_of(net.output)
+
+
 class TestOptimizers:
+    @pytest.mark.parametrize("lr", ["abc", 0, -1.0, math.nan, True, [0.1]])
+    def test_a_wrong_learning_rate_of_the_learner_is_an_error_at_once(self, lr):
+        with pytest.raises(ParameterError, match=r"Learner 'l': the learning rate must be a positive number, got"):
+            Learner(two_layers(), "STCA", lr=lr, name="l")
+
     @pytest.mark.parametrize("kind", optimizer_classes(), ids=lambda kind: kind.__name__)
     @pytest.mark.parametrize("spell", [str, str.lower, str.upper, lambda n: "_".join(n)], ids=["", "low", "up", "_"])
     def test_every_optimizer_of_torch_is_found_in_any_spelling(self, kind, spell):
@@ -260,6 +308,62 @@ class TestTrainable:
         learning(net, net.hidden)
         with pytest.raises(StateError, match="trains nothing: its trainable components have no parameters"):
             net.learner.optim
+
+    @pytest.mark.parametrize("optimizer", ["Adam", "SGD", "RMSprop", "LBFGS"])
+    def test_an_edit_does_not_change_how_the_rest_is_trained(self, optimizer):
+        nets = [learning(two_layers(), optimizer=optimizer, lr=0.1) for _ in range(2)]
+        for net in nets:
+            net.learner.set_optimizer(optimizer, 0.1, **({"momentum": 0.9} if optimizer == "SGD" else {}))
+            net.learner.set_schedule("StepLR", 3, 0.5)
+        for k in range(7):
+            for net in nets:
+                drive(net, k)
+                net.learner.optim_schedule()
+            if k == 3:
+                nets[1].extra = NeuronGroup(2, "clif")
+                assert nets[1].learner.optim.param_groups[0]["lr"] == 0.05
+        assert nets[1].learner.schedule.last_epoch == 7
+        kept = [net.learner.optim.param_groups[0]["lr"] for net in nets]
+        assert kept == [0.025, 0.025]
+        if optimizer != "LBFGS":  # whose state is one vector over all parameters
+            ours, edited = values_of(nets[0]), values_of(nets[1])
+            assert all(torch.equal(ours[name], edited[name]) for name in ours)
+
+    def test_a_schedule_may_move_right_after_an_edit(self):
+        net = learning(two_layers(), lr=0.8)
+        net.learner.set_schedule("StepLR", 1, 0.5)
+        step(net)
+        net.extra = NeuronGroup(2, "clif")
+        net.learner.optim_schedule()
+        assert net.learner.optim.param_groups[0]["lr"] == 0.4
+
+    def test_a_component_in_the_place_of_another_starts_without_the_others_moments(self):
+        net = learning(two_layers())
+        step(net)
+        net.second = Connection(net.hidden, net.output, link_type="full", w_mean=0.4)
+        state = net.learner.optim.state
+        assert net.first.weight.value in state
+        assert net.second.weight.value not in state
+
+    def test_a_new_optimizer_starts_anew(self):
+        net = learning(two_layers())
+        step(net)
+        net.learner.set_optimizer("Adam", 0.3)
+        assert len(net.learner.optim.state) == 0
+
+    def test_the_parameters_are_looked_up_once_a_build(self, monkeypatch):
+        net = learning(two_layers())
+        first = net.learner.parameters
+        monkeypatch.setattr(Connection, "parameter_specs", None)
+        second = net.learner.parameters
+        assert [id(p) for p in first] == [id(p) for p in second]
+        assert first is not second
+
+    def test_whether_a_component_is_trained_is_told_without_a_walk(self, monkeypatch):
+        net = learning(two_layers())
+        monkeypatch.setattr(Assembly, "walk", None)
+        assert net.learner.trains(net.first)
+        assert not net.learner.trains(NeuronGroup(2, "lif"))
 
     def test_an_edit_keeps_the_weights_and_makes_the_optimizer_anew(self):
         net = learning(two_layers())

@@ -20,6 +20,7 @@ from ..spikes import Spikes
 from ..storage import write_atomically
 from . import plots
 from .rates import firing_rate
+from .sessions import gaps, name_in, times_of
 
 
 class StepSequence(Sequence[NDArray[np.int8]]):
@@ -81,8 +82,8 @@ class SimulationAnalyzer:
     def get_spike_data(self, node_id: str, layer_name: str, sample: int = 0) -> tuple[NDArray[np.int64], StepSequence]:
         """The model time (ns) of each recorded step, and the spikes of each as (N,) int8, of one sample."""
         train, sampling = self._train(node_id, layer_name, sample)
-        _, n_steps, dt = train.grid
-        recorded = np.arange(n_steps)
+        dt = train.grid.dt
+        recorded = np.concatenate([np.arange(start, stop) for start, stop, _ in self.session.runs(node_id, layer_name)])
         if sampling.mode == "steps":
             recorded = recorded[is_kept(recorded, sampling.rate)]
         return np.rint(recorded * dt * 1e6).astype(np.int64), StepSequence(train, recorded)
@@ -101,7 +102,11 @@ class SimulationAnalyzer:
     ) -> Figure:
         """The raster of the first `max_neurons` neurons of one sample, also saved when there is a path."""
         train, _ = self._train(node_id, layer_name, sample)
-        return _saved(plots.raster(train, max_neurons=max_neurons, title=f"{node_id} / {layer_name}"), save_path)
+        name, runs = (
+            name_in(self.session, node_id, layer_name),
+            times_of(self.session.runs(node_id, layer_name), train.grid.dt),
+        )
+        return _saved(plots.raster(train, max_neurons=max_neurons, title=name, runs=runs), save_path)
 
     def plot_firing_rate_timeline(
         self,
@@ -122,7 +127,8 @@ class SimulationAnalyzer:
             train,
             bin_size_ms,
             recorded_fraction=sampling.recorded_fraction(0, train.grid.n_steps, train.n_neurons),
-            title=f"Firing rate of {node_id} / {layer_name}",
+            title=f"Firing rate of {name_in(self.session, node_id, layer_name)}",
+            runs=times_of(self.session.runs(node_id, layer_name), train.grid.dt),
         )
         return _saved(figure, save_path)
 
@@ -172,11 +178,12 @@ class SimulationAnalyzer:
     def generate_summary_report(self, path: str | Path | None = None) -> str:
         """A summary of the session as text, also written when there is a path."""
         statistics = self.session.statistics()
-        lines = [f"Session {self.session.path.name}"]
+        lines = [self.session.title]
         if statistics.get("stopped_by"):
             lines.append(f"stopped by {statistics['stopped_by']}")
         for node in self.session.nodes():
-            lines += ["", f"node {node}", *self._node_lines(node)]
+            lines += ["", *([f"node {node}"] if len(self.session.nodes()) > 1 else []), *self._node_lines(node)]
+        lines += gaps(self.session)
         states = self.load_control_states()
         if states:
             lines += ["", f"control states: {len(states)}"]
@@ -198,7 +205,7 @@ class SimulationAnalyzer:
             thinned = "" if rate.mode == "all" else f", {rate.recorded_fraction:.3g} recorded ({rate.mode})"
             lines.append(
                 f"  {layer}: {rate.n_neurons:,} neurons, {rate.total_spikes:,} spikes, "
-                f"{rate.mean_rate_hz:.2f} Hz over {rate.trial_s:.3f} s{thinned}"
+                f"{rate.mean_rate_hz:.1f} Hz in {rate.n_samples:,} samples, {rate.trial_s:.3f} s in all{thinned}"
             )
         others = {kind: self.session.layers(node, kind) for kind in ("membrane", "weights")}
         return lines + [f"  {kind}: {', '.join(layers)}" for kind, layers in others.items() if layers]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ParameterError
 from ..spikes import Spikes
@@ -45,18 +45,34 @@ def neuron_rates(spikes: Spikes) -> Array:
     return spikes.counts().reshape(len(spikes), -1) / spikes.duration * 1000
 
 
-def population_rate(spikes: Spikes, bin_ms: float) -> PopulationRate:
-    """The rate of the population over time, in bins of `bin_ms`; the last bin may be shorter and is taken as such."""
+def population_rate(spikes: Spikes, bin_ms: float, runs: ArrayLike | None = None) -> PopulationRate:
+    """The rate of the population over time, in bins of `bin_ms`; the last bin may be shorter and is taken as such.
+
+    runs (R, 2): beginnings and ends in ms of stretches that the bins begin anew with; None for the whole duration.
+    """
     _check_positive(bin_ms, "population_rate.bin_ms")
-    edges = np.append(np.arange(0, spikes.duration - 1e-9 * bin_ms, bin_ms), spikes.duration)
-    counts = _binned(spikes, edges)
-    width = np.diff(edges)
-    return PopulationRate(edges[:-1], width, counts / (spikes.n_neurons * width) * 1000)
+    begin, end = checked_runs(spikes, runs).T
+    n_bins = np.maximum(1, np.ceil((end - begin) / bin_ms - 1e-9)).astype(np.int64)
+    before = np.cumsum(n_bins) - n_bins
+    run = np.repeat(np.arange(len(begin)), n_bins)
+    start = begin[run] + (np.arange(len(run)) - before[run]) * bin_ms
+    width = np.minimum(start + bin_ms, end[run]) - start
+    time = spikes.times_ms()
+    of = _run_of(time, begin)
+    inside = (of >= 0) & (time < end[of])
+    time, of, sample = time[inside], of[inside], spikes.samples()[inside]
+    bins = before[of] + np.minimum(_bin_of(time - begin[of], bin_ms), n_bins[of] - 1)
+    counts = np.bincount(sample * len(run) + bins, minlength=len(spikes) * len(run)).reshape(len(spikes), -1)
+    return PopulationRate(start, width, counts / (spikes.n_neurons * width) * 1000)
 
 
-def inter_spike_intervals(spikes: Spikes) -> Intervals:
-    """The times between successive spikes of a neuron in a sample, in ms, with their mean and CV."""
-    train = spikes.samples() * spikes.n_neurons + spikes.ids
+def inter_spike_intervals(spikes: Spikes, runs: ArrayLike | None = None) -> Intervals:
+    """The times between successive spikes of a neuron in a sample, in ms, with their mean and CV.
+
+    runs (R, 2): beginnings and ends in ms of stretches that are trains of their own; None for the whole duration.
+    """
+    run = _run_of(spikes.times_ms(), checked_runs(spikes, runs)[:, 0])
+    train = (run * len(spikes) + spikes.samples()) * spikes.n_neurons + spikes.ids
     order = np.argsort(train, kind="stable")
     train, time = train[order], spikes.times_ms()[order]
     same = train[1:] == train[:-1]
@@ -96,11 +112,19 @@ def _bin_of(time: Array, width: float) -> NDArray[np.int64]:
     return np.floor(time / width + 1e-9).astype(np.int64)
 
 
-def _binned(spikes: Spikes, edges: Array) -> NDArray[np.int64]:
-    """The number of spikes of each sample between the edges, (B, K)."""
-    n_bins = len(edges) - 1
-    bins = np.minimum(_bin_of(spikes.times_ms(), edges[1] - edges[0]), n_bins - 1)
-    return np.bincount(spikes.samples() * n_bins + bins, minlength=len(spikes) * n_bins).reshape(len(spikes), n_bins)
+def _run_of(time: Array, begin: Array) -> NDArray[np.int64]:
+    """The last run that has begun at each time; -1 before the first."""
+    return np.searchsorted(begin, time, side="right").astype(np.int64) - 1
+
+
+def checked_runs(spikes: Spikes, runs: ArrayLike | None) -> Array:
+    """The beginnings and ends (R, 2) of runs in ms, by default of one; ParameterError unless they rise."""
+    found = np.array([[0.0, spikes.duration]]) if runs is None else np.asarray(runs, float)
+    if found.ndim != 2 or found.shape[1:] != (2,) or not len(found) or (np.diff(found.ravel())[::2] <= 0).any():
+        raise ParameterError(f"runs must have shape (R, 2): a beginning and a later end in ms each, got {runs!r}")
+    if (found[1:, 0] < found[:-1, 1]).any():
+        raise ParameterError(f"runs must follow one another in time, got {runs!r}")
+    return found
 
 
 def _check_positive(time: float, owner: str) -> float:

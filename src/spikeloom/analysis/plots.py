@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ParameterError, ShapeError
 from ..spikes import Spikes
-from .measures import mean_rate, population_rate
-from .style import BLUE, COLOURS, INK, MUTED, VERMILION, dress, legend, new_figure
+from .measures import checked_runs, population_rate
+from .style import BLUE, COLOURS, DARK, INK, MUTED, VERMILION, draw_classes, draw_runs, dress, legend, new_figure
 
 _MOST_POINTS = 200_000
 _MOST_BARS = 120
@@ -31,39 +31,65 @@ def save(figure: Figure, path: str | Path, dpi: float = 150) -> Path:
     return path
 
 
-def raster(spikes: Spikes, sample: int = 0, *, max_neurons: int | None = None, title: str = "Spikes") -> Figure:
+def raster(
+    spikes: Spikes,
+    sample: int = 0,
+    *,
+    max_neurons: int | None = None,
+    title: str = "Spikes",
+    runs: ArrayLike | None = None,
+    classes: Sequence[object] = (),
+    notes: Sequence[str] = (),
+) -> Figure:
     """A figure of one sample's spikes over time; of more than 2e5 spikes it shows a binned image instead of points.
 
-    Of more than `max_neurons` neurons the first ones are shown, and the title says so.
+    Of more than `max_neurons` neurons the first ones are shown, and the title says so. runs (R, 2): the stretches in
+    ms that were recorded, parted by lines, with a note above each where there are as many. classes: the names of as
+    many equal bands of neurons, all of which are shown then.
     """
     train = _sample(spikes, sample)
-    shown = train.n_neurons if max_neurons is None else min(max_neurons, train.n_neurons)
+    shown = train.n_neurons if max_neurons is None or classes else min(max_neurons, train.n_neurons)
     if shown < 1:
         raise ParameterError(f"raster.max_neurons must be at least 1, got {max_neurons}")
-    figure = new_figure(8, 3.6)
+    figure = new_figure(8, 3.6 if shown <= 60 else 4.6)
     if shown < train.n_neurons:
         title = f"{title} (first {shown} of {train.n_neurons} neurons)"
     axes = dress(figure.add_subplot(), title, "time (ms)", "neuron", grid=None)
-    _draw_spikes(axes, train, shown, 2.8)
+    _draw_spikes(axes, train, shown, 2.8 if shown <= 60 else 3.8)
+    if runs is not None:
+        draw_runs(axes, checked_runs(train, runs), notes)
+    if classes:
+        draw_classes(axes, shown, classes)
     return figure
 
 
 def rate_timeline(
-    spikes: Spikes, bin_ms: float = 50.0, *, recorded_fraction: float = 1.0, title: str = "Firing rate"
+    spikes: Spikes,
+    bin_ms: float = 50.0,
+    *,
+    recorded_fraction: float = 1.0,
+    title: str = "Firing rate",
+    runs: ArrayLike | None = None,
 ) -> Figure:
     """A figure of the population rate over time, averaged over samples, with the mean as a dashed line.
 
-    Where only a fraction of the spikes was recorded, rates are divided by it.
+    Where only a fraction of the spikes was recorded, rates are divided by it. runs (R, 2): the stretches in ms that
+    were recorded; bins begin anew with each.
     """
-    found = population_rate(spikes, bin_ms)
+    found = population_rate(spikes, bin_ms, runs)
     rate = found.rate.mean(axis=0) / recorded_fraction
     figure = new_figure(8, 2.8)
     axes = dress(figure.add_subplot(), title, "time (ms)", "rate (Hz per neuron)")
-    edges = np.append(found.start, spikes.duration)
-    axes.stairs(rate, edges, fill=True, color=BLUE, alpha=0.25)
-    axes.stairs(rate, edges, color=BLUE, linewidth=1.4, label=f"bins of {bin_ms:g} ms")
-    mean = mean_rate(spikes) / recorded_fraction
-    axes.axhline(mean, color=VERMILION, linewidth=1.2, linestyle="--", label=f"mean {mean:.3g} Hz")
+    for k, (begin, end) in enumerate(stretches := checked_runs(spikes, runs)):
+        inside = (found.start >= begin) & (found.start < end)
+        edges = np.append(found.start[inside], end)
+        axes.stairs(rate[inside], edges, fill=True, color=BLUE, alpha=0.25)
+        axes.stairs(
+            rate[inside], edges, baseline=None, color=BLUE, linewidth=1.4, label=None if k else f"bins of {bin_ms:g} ms"
+        )
+    mean = float(rate @ found.width / found.width.sum())
+    axes.axhline(mean, color=VERMILION, linewidth=1.2, linestyle="--", label=f"mean {mean:.1f} Hz")
+    draw_runs(axes, stretches)
     axes.set(xlim=(0, spikes.duration), ylim=(0, max(1.25 * float(rate.max(initial=0)), 1e-3)))
     legend(axes, loc="upper right", ncols=2)
     return figure
@@ -76,11 +102,11 @@ def neuron_rate_bars(rates: ArrayLike, *, title: str = "Rate of each neuron") ->
     if len(rates) > _MOST_BARS:
         axes = dress(figure.add_subplot(), title, "rate (Hz)", "neurons")
         axes.hist(rates, bins=40, color=BLUE, edgecolor="white", linewidth=0.5)
-        axes.axvline(rates.mean(), color=VERMILION, linewidth=1.2, linestyle="--", label=f"mean {rates.mean():.3g} Hz")
+        axes.axvline(rates.mean(), color=VERMILION, linewidth=1.2, linestyle="--", label=f"mean {rates.mean():.1f} Hz")
     else:
         axes = dress(figure.add_subplot(), title, "neuron", "rate (Hz)")
         axes.bar(np.arange(len(rates)), rates, width=0.8, color=BLUE)
-        axes.axhline(rates.mean(), color=VERMILION, linewidth=1.2, linestyle="--", label=f"mean {rates.mean():.3g} Hz")
+        axes.axhline(rates.mean(), color=VERMILION, linewidth=1.2, linestyle="--", label=f"mean {rates.mean():.1f} Hz")
         axes.set_xlim(-0.7, len(rates) - 0.3)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylim(0, max(1.2 * rates.max(), 1e-3))
@@ -95,24 +121,35 @@ def membrane_traces(
     threshold: float | None = None,
     neurons: Sequence[int] | None = None,
     time: ArrayLike | None = None,
+    runs: ArrayLike | None = None,
     title: str = "Membrane potential",
 ) -> Figure:
-    """A figure of potentials v (T, N) at steps of dt ms, or at times `time` (T,): of `neurons`, else the first five."""
+    """A figure of potentials v (T, N) with one panel a neuron: of `neurons`, else the first three.
+
+    They are at steps of dt ms, or at times `time` (T,). runs (R, 2): stretches in ms that the lines do not cross.
+    """
     v = np.asarray(v, float)
     if v.ndim != 2 or not v.size:
         raise ShapeError(f"membrane_traces.v must have shape (T, N), got {v.shape}")
-    chosen = range(min(5, v.shape[1])) if neurons is None else neurons
+    chosen = range(min(3, v.shape[1])) if neurons is None else neurons
     if not all(0 <= n < v.shape[1] for n in chosen):
         raise ParameterError(f"membrane_traces.neurons must be in 0..{v.shape[1] - 1}, got {list(chosen)}")
     at = np.arange(len(v)) * dt if time is None else np.asarray(time, float)
-    figure = new_figure(8, 3.2)
-    axes = dress(figure.add_subplot(), title, "time (ms)", "potential (v)")
-    for n, colour in zip(chosen, _cycled(len(chosen)), strict=True):
-        axes.plot(at, v[:, n], color=colour, linewidth=1.3, label=f"neuron {n}")
-    if threshold is not None:
-        axes.axhline(threshold, color=INK, linewidth=1.1, linestyle=(0, (4, 3)), label="threshold")
-    axes.margins(x=0.01)
-    legend(axes, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    stretches = np.array([[-np.inf, np.inf]]) if runs is None else np.asarray(runs, float)
+    figure = new_figure(8, 0.8 + 1.3 * len(chosen))
+    every = figure.subplots(len(chosen), 1, squeeze=False, sharex=True)[:, 0]
+    for axes, n in zip(every, chosen, strict=True):
+        dress(axes, title if axes is every[0] else "", "time (ms)" if axes is every[-1] else "", f"neuron {n}")
+        for begin, end in stretches:
+            inside = (at >= begin) & (at < end)
+            axes.plot(at[inside], v[inside, n], color=BLUE, linewidth=1.4)
+        if threshold is not None:
+            axes.axhline(threshold, color=VERMILION, linewidth=1.1, linestyle=(0, (4, 3)))
+        if runs is not None:
+            draw_runs(axes, stretches)
+        axes.margins(x=0.01, y=0.12)
+    label = "potential" if threshold is None else f"potential (threshold = {threshold:g})"
+    figure.supylabel(label, fontsize=9.5, color=INK)
     return figure
 
 
@@ -127,15 +164,39 @@ def training_curves(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figu
     figure = new_figure(max(4.0 * len(panels), 5), 3.2)
     every = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (label, curves) in zip(every, panels.items(), strict=True):
-        name = label.partition(" (")[0]
-        dress(axes, name[:1].upper() + name[1:], "epoch", label)
-        for (curve, values), colour in zip(curves.items(), _cycled(len(curves)), strict=True):
-            epochs = np.arange(1, len(values) + 1)
-            marker = "o" if len(values) <= 30 else None
-            axes.plot(epochs, values, color=colour, linewidth=1.6, marker=marker, markersize=3.5, label=curve)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if curves:
-            legend(axes)
+        _draw_curves(axes, label, curves)
+    return figure
+
+
+def training_curve(label: str, curves: Mapping[str, Sequence[float]]) -> Figure:
+    """A figure of one quantity over epochs: a panel of `training_curves`, small enough to stand beside others."""
+    figure = new_figure(3.6, 2.9)
+    _draw_curves(figure.add_subplot(), label, curves)
+    return figure
+
+
+def confusion_matrix(
+    truth: ArrayLike, answers: ArrayLike, classes: Sequence[object], *, title: str = "Answers by class"
+) -> Figure:
+    """A figure of how many samples of each true class (rows) got each answer (columns); both count from 0."""
+    truth, answers = np.asarray(truth), np.asarray(answers)
+    n = len(classes)
+    if truth.shape != answers.shape or truth.ndim != 1 or not len(truth):
+        raise ShapeError(f"confusion_matrix needs a truth and an answer a sample, got {truth.shape}, {answers.shape}")
+    if min(truth.min(), answers.min()) < 0 or max(truth.max(), answers.max()) >= n:
+        raise ParameterError(f"confusion_matrix: truth and answers must be in 0..{n - 1}, the classes")
+    counts = np.bincount(truth * n + answers, minlength=n * n).reshape(n, n)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    size = float(np.clip(1.6 + 0.42 * n, 4, 9))
+    figure = new_figure(size, size)
+    axes = dress(figure.add_subplot(), title, "answer", "true class", grid=None)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    names = [str(name) for name in classes]
+    axes.set_xticks(range(n), names, rotation=90 if max(map(len, names)) > 3 else 0)
+    axes.set_yticks(range(n), names)
+    for row, column in np.argwhere(counts) if n <= 20 else ():
+        ink = "white" if share[row, column] > 0.5 else INK
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=9, color=ink)
     return figure
 
 
@@ -173,6 +234,26 @@ def weights_histogram(weights: ArrayLike, *, title: str = "Weights") -> Figure:
     return figure
 
 
+def _draw_curves(axes: Axes, label: str, curves: Mapping[str, Sequence[float]]) -> None:
+    name = label.partition(" (")[0]
+    dress(axes, name[:1].upper() + name[1:], "epoch", label)
+    for (curve, values), colour in zip(curves.items(), _cycled(len(curves)), strict=True):
+        epochs = np.arange(1, len(values) + 1)
+        marker = "o" if len(values) <= 30 else None
+        axes.plot(epochs, values, color=colour, linewidth=1.6, marker=marker, markersize=3.5, label=curve)
+    last = max((len(values) for values in curves.values()), default=1)
+    axes.set_xlim(1 - 0.04 * last, last + 0.04 * last) if last > 1 else axes.set_xlim(0.5, 1.5)
+    axes.set_xticks(_epoch_ticks(max(last, 1)))
+    if curves:
+        legend(axes)
+
+
+def _epoch_ticks(last: int) -> list[int]:
+    """About six round epochs, and always the last one."""
+    step = next(s * 10**p for p in range(12) for s in (1, 2, 5) if last / (s * 10**p) <= 8)
+    return [*(k for k in range(step, last, step) if last - k > 0.6 * step), last]
+
+
 def _draw_spikes(axes: Axes, train: Spikes, n: int, height: float) -> None:
     """Draws the spikes of the first n neurons of one sample into axes that are about `height` inches high."""
     inside = train.ids < n
@@ -191,9 +272,9 @@ def _draw_spikes(axes: Axes, train: Spikes, n: int, height: float) -> None:
         bar.ax.tick_params(labelsize=8, colors=MUTED)
     else:
         row = 72 * height / n
-        width = float(np.clip(60 / max(len(time), 1) ** 0.5, 0.5, 1.5))
-        axes.scatter(time, ids, s=float(np.clip(1.5 * row, 1.5, 9.0)) ** 2, marker="|", linewidths=width, color=BLUE)
-    axes.set(xlim=(0, duration), ylim=(-0.5, n - 0.5))
+        width = float(np.clip(60 / max(len(time), 1) ** 0.5, 0.8, 1.6))
+        axes.scatter(time, ids, s=float(np.clip(1.5 * row, 2.4, 9.0)) ** 2, marker="|", linewidths=width, color=DARK)
+    axes.set(xlim=(-0.01 * duration, duration), ylim=(-0.5, n - 0.5))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
 
 
@@ -215,12 +296,14 @@ def _cycled(n: int) -> list[str]:
 
 
 __all__ = [
+    "confusion_matrix",
     "inputs_beside_spikes",
     "membrane_traces",
     "neuron_rate_bars",
     "raster",
     "rate_timeline",
     "save",
+    "training_curve",
     "training_curves",
     "weights_histogram",
 ]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
 from ..errors import DataError
-from ..recording import Session
+from ..recording import Session, runs_of
+
+INPUT = "input"
+"""The layer of what an encoder sends: no neurons."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,8 @@ class FiringRate:
     """Rates in Hz, averaged over samples, and what they were counted from.
 
     `total_spikes` are the recorded ones; `estimated_total_spikes` those that there were, which sub-sampling
-    (`mode`, `recorded_fraction`) hides in part. `duration_s` is the layer's model time, `trial_s` the sum over samples.
+    (`mode`, `recorded_fraction`) hides in part. `n_samples` are those of all runs together; `duration_s` is the model
+    time in which they were recorded side by side, `trial_s` the sum over samples.
     `max_neuron_rate_hz` is that of the liveliest recorded neuron, `active_neurons` how many recorded neurons fired.
     """
 
@@ -52,7 +57,7 @@ def firing_rate(session: Session, node: str, layer: str) -> FiringRate:
         total_spikes=int(counts.sum()),
         estimated_total_spikes=estimate,
         n_neurons=counts.size,
-        n_samples=max(batch.n_samples for batch in batches),
+        n_samples=sum(run.n_samples for run in runs_of(batches)),
         duration_s=sum(batch.spikes.duration for batch in batches) / 1000,
         trial_s=trial_ms / 1000,
         active_neurons=int((counts > 0).sum()),
@@ -60,3 +65,14 @@ def firing_rate(session: Session, node: str, layer: str) -> FiringRate:
         mode=sampling.mode,
         recorded_fraction=fraction,
     )
+
+
+def mean_of_neurons(rates: Mapping[tuple[str, str], FiringRate]) -> tuple[str, float]:
+    """What the mean rate of layers, by (node, layer), is called, and the mean over their neurons in Hz.
+
+    The input is left out where there are other layers.
+    """
+    chosen = {key: rate for key, rate in rates.items() if key[1] != INPUT} or rates
+    n_neurons = sum(rate.n_neurons for rate in chosen.values())
+    mean = sum(rate.mean_rate_hz * rate.n_neurons for rate in chosen.values()) / max(1, n_neurons)
+    return "mean rate without input" if len(chosen) < len(rates) else "mean rate", mean

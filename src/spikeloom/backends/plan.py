@@ -15,10 +15,10 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from ..errors import ParameterError, StateError
+from ..errors import StateError
 from ..filters import Filter
 from ..network import Connection, Decoder, Monitor, Network, NeuronGroup
-from ..neurons import Emission, Neuron
+from ..neurons import Neuron
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Block:
-    """Populations that run together: over the whole window when alone and without a loop, else step by step."""
+    """Populations that run together: over the whole window when alone and without a loop, else step by step.
+
+    path: the name of the compute path that runs it.
+    """
 
     layers: tuple[Layer, ...]
     stepped: bool
+    path: str = "torch path"
 
     @property
     def paths(self) -> frozenset[str]:
@@ -79,7 +83,7 @@ class Plan:
         lines = [f"plan, dt {self.dt} ms"]
         for number, block in enumerate(self.blocks, 1):
             how = "step by step" if block.stepped else "whole window"
-            lines.append(f"{number}. {how}, torch path")
+            lines.append(f"{number}. {how}, {block.path}")
             for layer in block.layers:
                 lines.append(f"   {layer.path}: {type(layer.neuron).__name__} {layer.shape}")
                 lines += [f"      <- {_route_line(route)}" for branch in layer.branches for route in branch.routes]
@@ -96,10 +100,8 @@ def _route_line(route: Route) -> str:
 def make_plan(network: Network, dt: float, schedule: str = "auto") -> Plan:
     """The schedule of a network; 'auto' steps only what must be stepped, 'step' steps everything.
 
-    Raises StateError for a connection whose ends are not in the network, and for one that nothing feeds.
+    Raises StateError for a connection, decoder or monitor that refers to what is not in the network.
     """
-    if schedule not in ("auto", "step"):
-        raise ParameterError(f"TorchBackend.schedule must be 'auto' or 'step', got {schedule!r}")
     groups, connections = network.groups, network.connections
     _check_members(network)
     component = _components(groups, connections)
@@ -175,14 +177,8 @@ def _layer(
         else:
             gathered.append((connection.port, connection.filter, [route]))
     branches = tuple(Branch(port, filter, tuple(routes)) for port, filter, routes in gathered)
-    return Layer(group.path, group.shape, _with_learners(group, network), group.trains, branches)
-
-
-def _with_learners(group: NeuronGroup, network: Network) -> Neuron[Any]:
-    emission: Emission = group.neuron.emission
-    for learner in network.learners:
-        emission = learner.emission_for(group, emission)
-    return group.neuron.bound({"emission": emission})
+    neuron = group.neuron.bound({"emission": network.emission_of(group)})
+    return Layer(group.path, group.shape, neuron, group.trains, branches)
 
 
 def sources(plan: Plan) -> set[str]:

@@ -13,11 +13,15 @@ from torch import Tensor, nn
 from ..errors import DeviceError, ParameterError, ShapeError
 from ..network import Component, Connection, Network, NeuronGroup, Sink
 from ..network.parameters import as_array
+from ..registry import did_you_mean
 from ..spikes import Spikes
 from ..units import check_dt
 from .path import Path, TorchPath
 from .plan import Branch, Layer, Plan, make_plan, sources
-from .schedule import Runner, RunState, to_signal
+from .schedule import Runner, State, to_signal
+
+PATHS: Mapping[str, Path] = {path.name: path for path in (TorchPath(),)}
+"""The compute paths by name, as a plan's blocks ask for them."""
 
 
 class TorchBackend:
@@ -35,16 +39,31 @@ class TorchBackend:
         dtype: torch.dtype = torch.float32,
         schedule: str = "auto",
     ) -> None:
-        if dtype not in (torch.float32, torch.float64):
-            raise ParameterError(f"TorchBackend.dtype must be torch.float32 or torch.float64, got {dtype!r}")
-        self.device, self.dtype, self.schedule = device, dtype, schedule
-        self.dt = check_dt(dt, "TorchBackend.dt")
+        self.device, self.dt, self.dtype, self.schedule = device, dt, dtype, schedule
+        self._check()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in (known := ("device", "dt", "dtype", "schedule")):
+            raise ParameterError(f"TorchBackend has no {name!r}{did_you_mean(name, known)} It has: {', '.join(known)}")
+        object.__setattr__(self, name, value)
+
+    def _check(self) -> None:
+        check_dt(self.dt, "TorchBackend.dt")
+        if self.dtype not in (torch.float32, torch.float64):
+            raise ParameterError(f"TorchBackend.dtype must be torch.float32 or torch.float64, got {self.dtype!r}")
+        if self.schedule not in ("auto", "step"):
+            raise ParameterError(f"TorchBackend.schedule must be 'auto' or 'step', got {self.schedule!r}")
 
     def build(self, network: Network) -> TorchBuild:
         """The network made ready to run; the parameter store keeps what still fits."""
-        dt = check_dt(self.dt, "TorchBackend.dt")
-        device = checked_device(self.device)
+        self._check()
+        dt, device = float(self.dt), checked_device(self.device)
         return TorchBuild(network, make_plan(network, dt, self.schedule), dt, device, self.dtype)
+
+    @property
+    def settings(self) -> tuple[Any, ...]:
+        """What a build depends on: another value makes the next run rebuild."""
+        return (self.dt, str(self.device), self.dtype, self.schedule)
 
     def __repr__(self) -> str:
         return f"TorchBackend(device={self.device!r}, dt={self.dt}, dtype={self.dtype})"
@@ -70,9 +89,10 @@ class TorchBuild:
         self.plan = replace(
             plan, blocks=tuple(replace(b, layers=tuple(map(self._placed, b.layers))) for b in plan.blocks)
         )
-        self.path: Path = TorchPath()
-        self.module = self._module()
-        self.state = RunState()
+        self.paths = [PATHS[block.path] for block in self.plan.blocks]
+        with torch.inference_mode(False):
+            self.module = self._module()
+        self.state: State = {}
         self._emitted: dict[str, Tensor] = {}
         tensors = dict(self.module.named_parameters()) | dict(self.module.named_buffers())
         self.weights = {c.path: _below(tensors, c.path) for c in network.connections}
@@ -80,20 +100,19 @@ class TorchBuild:
         self._feeds = sources(plan)
 
     def run(self, n_steps: int, *, keep_state: bool, sink: Sink | None) -> None:
-        """Runs n steps; decoders, monitors and the sink get the window."""
+        """Runs n steps; decoders, monitors and the sink get the window. A run that fails leaves the state as it was."""
         self._emitted = {}
+        for decoder in self.network.decoders:
+            decoder.forget()
         network, raw = self.network, self._encoded(n_steps)
-        batch = self._batch_size(raw)
-        if not keep_state:
-            self.state = RunState()
-        self._check_continued(batch)
+        batch, state = self._batch_size(raw), self.state if keep_state else {}
+        _check_continued(state, batch)
         signals = {path: to_signal(value, n_steps, self.like) for path, value in raw.items()}
         runner = Runner(
-            self.path, self.dt, n_steps, batch, self.weights, self.parameters, self._wanted(sink), signals,
-            self.state.detached(), self.like,
-        )  # fmt: skip
-        runner.run(self.plan.blocks)
-        self.state = runner.state
+            self.dt, n_steps, batch, self.weights, self.parameters, self._wanted(sink), signals, state, self.like
+        )
+        runner.run(self.plan.blocks, self.paths)
+        self.state = runner.last_state()
         self._emitted = {g.path: cast(Tensor, runner.signals[g.path]).detach() for g in network.groups}
         for decoder in network.decoders:
             decoder.decode(_observable(runner, decoder.target, decoder.decoding.variable), self.dt)
@@ -117,14 +136,6 @@ class TorchBuild:
             each = ", ".join(f"{path} {size}" for path, size in sizes.items())
             raise ShapeError(f"the encoders were given batches of different sizes ({each}); give all the same")
         return next(iter(sizes.values()), 1)
-
-    def _check_continued(self, batch: int) -> None:
-        """Raises ShapeError unless the state that a run starts from is that of as many samples."""
-        sizes = {len(layer.neuron[0]) for layer in self.state.layers.values()}
-        if sizes - {batch}:
-            raise ShapeError(
-                f"a run of {max(sizes)} samples cannot be continued with a batch of {batch}; give as many, or use run"
-            )
 
     def _wanted(self, sink: Sink | None) -> dict[str, list[str]]:
         want: dict[str, set[str]] = {g.path: set() for g in self.network.groups}
@@ -174,8 +185,7 @@ class TorchBuild:
             holder = _holder(root, owner.path)
             for spec in owner.parameter_specs():
                 name = spec.name.rpartition(".")[2]
-                kept = store[spec.name]
-                tensor = kept if isinstance(kept, Tensor) and _fits(kept, self.like) else self._tensor(kept).clone()
+                tensor = self._kept(store[spec.name])
                 if spec.trainable:
                     tensor = tensor if isinstance(tensor, nn.Parameter) else nn.Parameter(tensor)
                     tensor.requires_grad_(self._trains(owner))
@@ -185,9 +195,27 @@ class TorchBuild:
                 store.put(spec.name, tensor)
         return root
 
+    def _kept(self, value: Any) -> Tensor:
+        """The tensor of the store, on this device and in this precision; a parameter stays the same object."""
+        if isinstance(value, Tensor) and _fits(value, self.like):
+            return value
+        if isinstance(value, nn.Parameter):
+            value.data = self._tensor(value)
+            return value
+        return self._tensor(value).clone()
+
     def _trains(self, owner: Component) -> bool:
         learners = self.network.learners
         return not learners or any(learner.trains(owner) for learner in learners)
+
+
+def _check_continued(state: State, batch: int) -> None:
+    """Raises ShapeError unless the state that a run starts from is that of as many samples."""
+    sizes = {len(part) for part in state.values()}
+    if sizes - {batch}:
+        raise ShapeError(
+            f"a run of {max(sizes)} samples cannot be continued with a batch of {batch}; give as many, or use run"
+        )
 
 
 def _fits(tensor: Tensor, like: Tensor) -> bool:
@@ -214,5 +242,5 @@ def _below(tensors: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
 
 def _observable(runner: Runner, group: NeuronGroup, name: str) -> Tensor:
     if name == "spikes":
-        return cast(Tensor, runner.signals[group.path])
-    return runner.traces[group.path][name]
+        return runner.results["spikes", group.path]
+    return runner.results["trace", group.path, name]

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from ..errors import DataError, ParameterError, StorageError
 from ..registry import did_you_mean
+from ..units import duration_steps
 
 _MAX_BYTES = 1 << 20
+_MAX_STEPS = 1_000_000
+"""How many steps a sample may have."""
 
 
 class TrainConfig(BaseModel):
@@ -24,7 +27,7 @@ class TrainConfig(BaseModel):
     test is recorded, in seconds of model time (each batch lasts `time`).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
     data: str = "digits"
     data_dir: str | None = None
@@ -43,7 +46,7 @@ class TrainConfig(BaseModel):
     optimizer: str = "AdamW"
     lr: float = Field(5e-3, gt=0)
     schedule: str | None = "CosineAnnealingLR"
-    schedule_options: dict[str, float] | None = None
+    schedule_options: dict[str, int | float | str | list[float]] | None = None
     loss: str = "cross_entropy"
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(64, ge=1)
@@ -52,6 +55,33 @@ class TrainConfig(BaseModel):
     seed: int = Field(0, ge=0)
     device: str = "cpu"
     threads: int = Field(1, ge=1)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_booleans(cls, value: Any, info: ValidationInfo) -> Any:
+        """The value; no setting is a yes or no, and Python would take True for 1."""
+        inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+        if any(isinstance(v, bool) for v in inside):
+            raise ValueError("must not be true or false; give a number or a name")
+        return value
+
+    @field_validator("hidden", mode="before")
+    @classmethod
+    def _layers(cls, value: Any) -> list[int]:
+        """Sizes from one size, from several, or from a text of them such as '400,200'."""
+        sizes = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
+        texts = [str(size).strip() for size in sizes]
+        if not all(text.isdecimal() and int(text) > 0 for text in texts):
+            raise ValueError("must be sizes of layers, whole numbers from 1 on, such as 200 or 400,200")
+        return [int(text) for text in texts]
+
+    @field_validator("time")
+    @classmethod
+    def _at_most_a_million_steps(cls, time: float, info: ValidationInfo) -> float:
+        dt = info.data.get("dt")
+        if dt is not None and duration_steps(time, dt) > _MAX_STEPS:
+            raise ValueError(f"must be at most {_MAX_STEPS:,} steps of dt = {dt:g} ms a sample")
+        return time
 
 
 def config_from(values: Mapping[str, Any]) -> TrainConfig:
@@ -67,7 +97,8 @@ def _sentence(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         known = TrainConfig.model_fields
         return f"config: unknown setting {name!r}{did_you_mean(name, known)} It has: {', '.join(known)}"
-    return f"config.{name}: {error['msg'].lower()}, got {error['input']!r}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"config.{name}: {message[:1].lower()}{message[1:]}, got {error['input']!r}"
 
 
 def read_config(path: str | Path) -> dict[str, Any]:

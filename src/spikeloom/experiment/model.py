@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any, NamedTuple
 
@@ -11,7 +12,9 @@ from ..backends import TorchBackend
 from ..datasets import DATASETS, Dataloader, Dataset, digits, stratified_split
 from ..errors import ParameterError
 from ..network import Connection, Decoder, Encoder, Network, NeuronGroup, Normal
-from ..training import Learner
+from ..neurons import NEURONS, Graded
+from ..registry import canonical
+from ..training import SCHEDULES, Learner, evaluate
 from .config import TrainConfig
 
 
@@ -33,8 +36,18 @@ def splits_of(config: TrainConfig) -> Splits:
     return Splits(source(config.data_dir, is_train=True), source(config.data_dir, is_train=False))
 
 
+def try_out(config: TrainConfig, data: Dataset) -> None:
+    """Runs a network of its own on one sample, so that a choice that does not work is an error before a run begins."""
+    net = network_of(config, data)
+    evaluate(net, [data.batch(np.arange(1))], time=config.time, loss=config.loss, progress=False)
+    for learner in net.learners:
+        if isinstance(learner, Learner):
+            learner.optim_zero_grad()
+
+
 def network_of(config: TrainConfig, data: Dataset) -> Network:
     """A feed-forward network for the data: encoder, hidden layers, a population of votes for each class."""
+    _check_model(config.model)
     net = Network("network")
     net.set_random_seed(config.seed)
     net.set_backend(TorchBackend(config.device, dt=config.dt))
@@ -54,16 +67,36 @@ def network_of(config: TrainConfig, data: Dataset) -> Network:
     return net
 
 
+def _check_model(name: str) -> None:
+    """Raises ParameterError for a model that emits no spikes, which the decoder counts."""
+    silent = [known for known in NEURONS if isinstance(NEURONS[known]().emission.forward, Graded)]
+    if NEURONS.name_of(name) in silent:
+        others = ", ".join(known for known in NEURONS if known not in silent)
+        raise ParameterError(
+            f"config.model: {name!r} is a neuron that does not spike, and the answer is a count of spikes; "
+            f"use one of: {others}"
+        )
+
+
 def _learner(config: TrainConfig, net: Network) -> Learner:
     options: dict[str, Any] = dict(config.algorithm_options)
     learner = Learner(net, config.algorithm, **options)
     learner.set_optimizer(config.optimizer, config.lr)
     if config.schedule is not None:
-        default = {"T_max": config.epochs} if config.schedule == "CosineAnnealingLR" else {}
-        learner.set_schedule(
-            config.schedule, **(default if config.schedule_options is None else config.schedule_options)
-        )
+        learner.set_schedule(config.schedule, **_schedule_options(config, config.schedule))
     return learner
+
+
+def _schedule_options(config: TrainConfig, schedule: str) -> dict[str, Any]:
+    """The options of the schedule; ParameterError where one is missing that it cannot do without."""
+    name = SCHEDULES.name_of(schedule)
+    default = {"T_max": config.epochs} if name == "CosineAnnealingLR" else {}
+    options: dict[str, Any] = dict(default if config.schedule_options is None else config.schedule_options)
+    needed = [p.name for p in inspect.signature(SCHEDULES[name]).parameters.values() if p.default is p.empty][1:]
+    missing = [option for option in needed if canonical("schedule option", option, options) is None]
+    if missing:
+        raise ParameterError(f"config.schedule_options: schedule {name!r} needs {', '.join(missing)}, got {options}")
+    return options
 
 
 def loaders_of(config: TrainConfig, data: Splits) -> tuple[Dataloader, Dataloader]:

@@ -37,7 +37,7 @@ class SecondOrderSections(Filter[Sections]):
 
     def __post_init__(self) -> None:
         sos = checked("SecondOrderSections.sos", self.sos)
-        shape = np.shape(sos)
+        shape = tuple(np.shape(sos))
         if len(shape) != 2 or shape[0] < 1 or shape[1] != 6:
             raise ShapeError(f"SecondOrderSections.sos must have shape (n_sections, 6), got {shape}")
         if not bool((sos[:, 3] == 1).all()):

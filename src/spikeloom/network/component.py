@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from contextvars import ContextVar
+from copy import deepcopy
 from itertools import count
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from ..errors import ParameterError, StateError
+from ..registry import did_you_mean
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -18,10 +20,24 @@ if TYPE_CHECKING:
 _OPEN: ContextVar[tuple[tuple[Assembly, list[Component]], ...]] = ContextVar("open assemblies", default=())
 
 
-class Component:
-    """Anything that can be a member of a network. Its name is given by the attribute or variable that holds it."""
+class _Sealing(type):
+    """The class of components: what is made is sealed once its constructor, and that of a subclass, is through."""
+
+    def __call__(cls, *arguments: Any, **keywords: Any) -> Any:
+        made = super().__call__(*arguments, **keywords)
+        made.__dict__["_sealed"] = True
+        return made
+
+
+class Component(metaclass=_Sealing):
+    """Anything that can be a member of a network. Its name is given by the attribute or variable that holds it.
+
+    Once made, its public attributes are fixed, but for those named in `mutable`: to change a component, make a new one
+    and assign it. A copy (`copy.deepcopy`) belongs to no assembly.
+    """
 
     kind = "component"
+    mutable: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None:
@@ -42,7 +58,7 @@ class Component:
         owner = self._owner
         return self.name if owner is None or owner._owner is None else f"{owner.path}.{self.name}"
 
-    def _ancestors(self) -> list[Component]:
+    def ancestors(self) -> list[Component]:
         """The component, the assembly it lies in, and so on to the outermost."""
         found = [self]
         while (owner := found[-1]._owner) is not None:
@@ -52,7 +68,7 @@ class Component:
     @property
     def network(self) -> Network:
         """The network it belongs to; StateError where it belongs to none."""
-        top = self._ancestors()[-1]
+        top = self.ancestors()[-1]
         if top.kind != "network":
             raise StateError(
                 f"{self.kind} {self.name!r} belongs to no network; assign it: net.{self._name or 'x'} = ..."
@@ -64,11 +80,50 @@ class Component:
         if self._owner is not None:
             self._owner._changed()
 
+    def _forget(self, path: str) -> None:
+        """Drops what was learned by a member that is gone; a network does."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if "_sealed" in self.__dict__ and not name.startswith("_") and name not in self.mutable:
+            raise ParameterError(self._refusal(name))
+        object.__setattr__(self, name, value)
+
+    def _refusal(self, name: str) -> str:
+        """Why an attribute cannot be set, and what to do."""
+        known = [known for known in dir(self) if not known.startswith("_")] + self._settings()
+        if name not in known:
+            return f"{self.kind} {self.name!r} has no {name!r}{did_you_mean(name, known)}"
+        made = f"net.{self._name or 'x'} = {type(self).__name__}(...)"
+        return f"{self.kind} {self.name!r}: {name} is fixed once it is made; make a new one and assign it: {made}"
+
+    def _settings(self) -> list[str]:
+        """The names of what it was made of, beside its attributes."""
+        return []
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy takes along."""
+        return dict(self.__dict__)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        twin = object.__new__(type(self))
+        memo[id(self)] = twin
+        twin.__dict__.update(deepcopy(self.__getstate__() | {"_owner": None}, memo))
+        return twin
+
 
 def check_name(name: str) -> None:
     """Raises ParameterError unless the name is an identifier without a leading underscore."""
     if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
         raise ParameterError(f"a component's name must be a plain identifier such as 'layer1', got {name!r}")
+
+
+def _hides_components(value: object, depth: int = 3) -> bool:
+    """Whether a container, or one of those in it, holds a component that belongs to no assembly."""
+    if isinstance(value, Component):
+        return value._owner is None
+    parts = list(value.values()) if isinstance(value, Mapping) else value
+    inside = depth > 0 and isinstance(parts, (list, tuple, set, frozenset))
+    return inside and any(_hides_components(part, depth - 1) for part in parts)  # type: ignore[attr-defined]
 
 
 class Assembly(Component):
@@ -110,14 +165,30 @@ class Assembly(Component):
             self._adopt(name, value)
         elif name in self.__dict__.get("_members", {}):
             raise ParameterError(f"{self.kind}.{name} is a component; `del` it before it becomes something else")
+        elif not name.startswith("_") and _hides_components(value):
+            raise ParameterError(
+                f"{self.kind}.{name} is a {type(value).__name__} of components, which would not be members; add each: "
+                "net.add(f'layer{k}', component)"
+            )
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
         member = self.__dict__["_members"].pop(name, None)
         object.__delattr__(self, name)
         if member is not None:
-            member._owner = None
+            self._release(member)
             self._changed()
+
+    def _release(self, member: Component) -> None:
+        """Lets a member go, with what it has learned."""
+        path, member._owner = member.path, None
+        self.ancestors()[-1]._forget(path)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        twin = super().__deepcopy__(memo)
+        for member in twin.members.values():
+            member._owner = twin
+        return twin
 
     def _adopt(self, name: str, component: Component) -> None:
         if "_members" not in self.__dict__:
@@ -127,7 +198,7 @@ class Assembly(Component):
             raise ParameterError(
                 f"{name!r} is taken by {type(self).__name__} itself; choose another name for this {component.kind}"
             )
-        if component in self._ancestors() or component._owner not in (None, self):
+        if component in self.ancestors() or component._owner not in (None, self):
             raise ParameterError(
                 f"{component.kind} {component.name!r} already belongs to an assembly and cannot be {name!r} too"
             )
@@ -135,7 +206,7 @@ class Assembly(Component):
             raise ParameterError(f"{component.kind} {component.name!r} is already a member and cannot be {name!r} too")
         previous = self.members.get(name)
         if previous is not None and previous is not component:
-            previous._owner = None
+            self._release(previous)
         component._name, component._owner = name, self
         self.__dict__["_members"][name] = component
         self._changed()

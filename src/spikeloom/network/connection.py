@@ -15,7 +15,7 @@ from ..units import steps
 from .component import Component
 from .group import NeuronGroup
 from .links import LINKS, Ends, Link
-from .parameters import ParameterHandle, ParameterSpec, as_array
+from .parameters import ParameterHandle, ParameterSpec, numbers
 
 
 @runtime_checkable
@@ -41,7 +41,7 @@ class Connection(Component):
         self,
         pre: Any,
         post: NeuronGroup,
-        *,
+        *more: Any,
         link_type: str | Link | None = None,
         delay: float = 0.0,
         filter: Filter[Any] | None = None,
@@ -50,6 +50,8 @@ class Connection(Component):
         **keywords: Any,
     ) -> None:
         label = f"Connection {name!r}" if name else "Connection"
+        if more:
+            raise ParameterError(f"{label}: after pre and post, give each by name: link_type={more[0]!r}")
         own, keywords = fill_keywords(label, "connection", {"link_type": link_type}, keywords)
         if not isinstance(pre, Component) or not isinstance(pre, Source):
             raise ParameterError(f"{label}.pre must be an encoder or a neuron group, got {type(pre).__name__}")
@@ -57,13 +59,13 @@ class Connection(Component):
             raise ParameterError(f"{label}.post must be a neuron group, got {type(post).__name__}")
         if isinstance(delay, bool) or not isinstance(delay, (int, float, np.number)) or not 0 <= delay < float("inf"):
             raise ParameterError(f"{label}.delay must be a time in ms, zero or more, got {delay!r}")
-        _check_filter(label, filter, post)
         self.pre, self.post = pre, post
         self.link = _link(label, own["link_type"], keywords)
         self.delay, self.filter = float(delay), filter
         self.port = _port(label, post, port)
         self.link.check(f"{label} ({self.link.name})", self.ends)
         self.link.specs(label, self.ends)  # raises where a given weight does not fit
+        _check_filter(label, filter, post)
         super().__init__(name)
 
     @property
@@ -94,6 +96,15 @@ class Connection(Component):
         """The bias, where the connection has one."""
         return self._handle("bias")
 
+    def _settings(self) -> list[str]:
+        return [f.name for f in fields(self.link)]
+
+    def _refusal(self, name: str) -> str:
+        if name in ("weight", "bias"):
+            way = f"net.{self.path}.{name}.value = ..."
+            return f"connection {self.name!r}: {name} is a parameter; assign to its value: {way}"
+        return super()._refusal(name)
+
     def _handle(self, which: str) -> ParameterHandle:
         specs = {spec.name: spec for spec in self.parameter_specs()}
         if f"{self.path}.{which}" not in specs:
@@ -111,7 +122,10 @@ def _link(label: str, link_type: str | Link | None, keywords: dict[str, Any]) ->
     kind = LINKS[link_type]
     owner = f"{label}, link_type {kind.name!r}"
     values = resolve_keywords(owner, "link parameter", keywords, [f.name for f in fields(kind)])
-    return kind(**{k: as_array(v).copy() if hasattr(v, "shape") else v for k, v in values.items()})
+    values = {k: numbers(f"{owner}: {k}", v).copy() if hasattr(v, "shape") else v for k, v in values.items()}
+    if ignored := sorted(kind.ignored(values) & values.keys()):
+        raise ParameterError(f"{owner}: the given weight or indices leave {', '.join(ignored)} without effect; omit it")
+    return kind(**values)
 
 
 def _check_filter(label: str, filter: Any, post: NeuronGroup) -> None:

@@ -21,6 +21,7 @@ class Decoder(Component):
     """
 
     kind = "decoder"
+    mutable = frozenset({"label"})
 
     def __init__(
         self,
@@ -70,6 +71,13 @@ class Decoder(Component):
         if self._predict is None:
             raise StateError(f"decoder {self.name!r} has no answer yet; run the network first: net.run(time)")
         return self._predict
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"_predict": None}
+
+    def forget(self) -> None:
+        """Drops the answer of the last run, and with it the graph behind it."""
+        self._predict = None
 
     def decode(self, activity: Any, dt: float) -> None:
         """Makes the answer from what was observed of the target, (T, B, *shape)."""

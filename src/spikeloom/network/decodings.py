@@ -38,7 +38,7 @@ class SpikeCounts(Decoding):
     pop_size: int = 1
 
     def __post_init__(self) -> None:
-        if not isinstance(self.pop_size, int) or self.pop_size < 1:
+        if not isinstance(self.pop_size, int) or isinstance(self.pop_size, bool) or self.pop_size < 1:
             raise ParameterError(f"spike_counts.pop_size must be a whole number from 1 on, got {self.pop_size!r}")
 
     def width(self, n_neurons: int) -> int:

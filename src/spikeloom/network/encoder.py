@@ -9,9 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ..errors import DataError, ParameterError, ShapeError, StateError
+from ..neurons.surrogates import is_number
 from ..registry import fill_keywords, resolve_keywords
 from ..spikes import Spikes
 from .codings import CODINGS
@@ -44,9 +46,14 @@ class Encoder(Component):
         own, options = fill_keywords(owner, "encoder", {"coding_method": coding_method}, options)
         self.shape = population_shape(owner, num, shape)
         self.coding_method = CODINGS.name_of("poisson" if own["coding_method"] is None else own["coding_method"])
+        owner = f"{owner}, coding {self.coding_method!r}"
         parameters = inspect.signature(CODINGS[self.coding_method]).parameters.values()
-        known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
-        self.options = resolve_keywords(f"{owner}, coding {self.coding_method!r}", "coding option", options, known)
+        known = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+        self.options = resolve_keywords(owner, "coding option", options, known)
+        for option, value in self.options.items():
+            number = value.item() if isinstance(value, np.number) else value
+            if isinstance(known[option], float) and not is_number(number):
+                raise ParameterError(f"{owner}: {option} must be a finite number, got {value!r}")
         self._data: Any = None
         super().__init__(name)
 
@@ -82,6 +89,10 @@ class Encoder(Component):
         except (DataError, ParameterError, ShapeError) as error:
             raise type(error)(f"encoder {self.name!r}: {error}") from error
 
+    def __getstate__(self) -> dict[str, Any]:
+        data = self._data.detach() if hasattr(self._data, "detach") else self._data
+        return super().__getstate__() | {"_data": data}
+
     def _given(self) -> Any:
         if self._data is None:
             raise StateError(f"encoder {self.name!r} has no input yet; call it with a batch: net.{self.path}(data)")
@@ -96,6 +107,11 @@ class Encoder(Component):
     def _checked(self, data: Any) -> Any:
         """The batch as float values (B, *shape), or (B, T, *shape) for 'null'; tensors stay tensors."""
         tensor = hasattr(data, "detach")
+        if tensor and (data.is_complex() or data.layout is not torch.strided):
+            raise DataError(
+                f"encoder {self.name!r} takes a dense tensor of real numbers, got {data.dtype}, {data.layout}; "
+                "call .to_dense() or .real on it"
+            )
         if not tensor:
             data = _numbers(f"encoder {self.name!r}", data)
         lead = 2 if self.coding_method == "null" else 1

@@ -24,7 +24,7 @@ from ..registry import Registry
 from ..storage import write_atomically
 from .description import describe, network_from
 from .network import Network
-from .parameters import as_array
+from .parameters import numbers
 from .values import at
 from .weights import put_weights, read_weights
 
@@ -172,7 +172,7 @@ def load_state(
             return put_weights(network, read_weights(file, network))
     if not isinstance(state, Mapping):
         raise ParameterError(f"Network.state_from_dict: state must map names to arrays, got {type(state).__name__}")
-    return put_weights(network, {name: as_array(value) for name, value in state.items()})
+    return put_weights(network, {name: numbers(f"weights: {name!r}", value) for name, value in state.items()})
 
 
 def _target(path: Name | None, filename: Name) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..errors import ParameterError, ShapeError
 from ..neurons import NEURONS, Emission, Neuron
 from ..registry import fill_keywords, resolve_keywords
 from .component import Component
-from .parameters import ParameterHandle, ParameterSpec, as_array, constant_spec
+from .parameters import ParameterHandle, ParameterSpec, as_array, constant_spec, numbers
 
 OBSERVABLES = ("spikes", "i_syn")
 """What every group shows beside the state variables of its model."""
@@ -21,15 +22,12 @@ OBSERVABLES = ("spikes", "i_syn")
 
 def population_shape(owner: str, num: Any, shape: Any) -> tuple[int, ...]:
     """The shape of a population from its number and / or its shape, which must agree."""
-    if isinstance(shape, (int, np.integer)):
-        shape = (shape,)
     if num is None and shape is None:
         raise ParameterError(f"{owner}: give num= (how many) or shape=")
-    sizes = (num,) if shape is None else tuple(shape)
+    given = num if shape is None else shape
+    sizes = tuple(given) if given is shape and isinstance(shape, Iterable) else (given,)
     if not sizes or not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in sizes):
-        raise ParameterError(
-            f"{owner}: num and shape must be positive whole numbers, got {num if shape is None else shape!r}"
-        )
+        raise ParameterError(f"{owner}: num and shape must be positive whole numbers, got {given!r}")
     if num is not None and math.prod(sizes) != num:
         raise ParameterError(f"{owner}: shape {sizes} has {math.prod(sizes)} neurons, num says {num}; give one of them")
     return tuple(int(n) for n in sizes)
@@ -64,6 +62,8 @@ class NeuronGroup(Component):
         self.shape = population_shape(owner, own["num"], own["shape"])
         if own["model"] is None:
             raise ParameterError(f"{owner}: give model=, one of: {', '.join(NEURONS)}")
+        if not isinstance(param, (Mapping, NoneType)):
+            raise ParameterError(f"{owner}.param must map names to values, got {param!r}")
         self.neuron = _neuron(owner, own["model"], param or {}, keywords)
         if emission is not None:
             self.neuron = replace(self.neuron, emission=emission)
@@ -104,9 +104,14 @@ class NeuronGroup(Component):
             return float(value) if value.ndim == 0 else value
         return getattr(self.neuron, parameter)
 
+    def _settings(self) -> list[str]:
+        return list(self.neuron.parameters())
+
     def _trained(self, owner: str, names: Iterable[str] | None) -> tuple[str, ...]:
         if names is None:
             return type(self.neuron).trains
+        if not isinstance(names, Iterable):
+            raise ParameterError(f"{owner}.parameter_variables must be a list of names, got {names!r}")
         names = [names] if isinstance(names, str) else list(names)
         known = [p for p in self.neuron.parameters() if not isinstance(getattr(self.neuron, p), bool)]
         return tuple(resolve_keywords(f"{owner}.parameter_variables", "neuron parameter", dict.fromkeys(names), known))
@@ -132,5 +137,7 @@ def _neuron(owner: str, model: str | Neuron[Any], param: Mapping[str, Any], keyw
     more = resolve_keywords(owner, "neuron parameter", keywords, parameters)
     if twice := set(values) & set(more):
         raise ParameterError(f"{owner}: {', '.join(sorted(twice))} is given in param= and beside it; give it once")
-    plain: dict[str, Any] = {k: as_array(v) if hasattr(v, "detach") else v for k, v in (values | more).items()}
+    plain: dict[str, Any] = {
+        k: numbers(f"{owner}: {k}", v) if hasattr(v, "detach") else v for k, v in (values | more).items()
+    }
     return NEURONS[name](**plain)

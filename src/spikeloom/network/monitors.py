@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,6 +34,8 @@ class Monitor(Component):
             )
         self.target, self.variable = target, found
         self._windows: list[Tensor] = []
+        self._buffer: Tensor | None = None
+        self._filled = 0
         self._dt = 0.0
         super().__init__(name)
 
@@ -46,17 +47,30 @@ class Monitor(Component):
     def observe(self, window: Tensor, dt: float, *, continued: bool) -> None:
         """Takes the observable (T, B, *shape) of a run; a run that continues another is appended to it."""
         if not continued:
-            self._windows = []
+            self._windows, self._buffer, self._filled = [], None, 0
         self._windows.append(window.detach())
         self._dt = dt
-        self.__dict__.pop("_recorded", None)
 
-    @cached_property
+    @property
     def _recorded(self) -> Tensor:
-        if not self._windows:
+        """All windows as one (T, B, *shape); those that came since the last look are put behind the others."""
+        if self._windows:
+            self._buffer = self._grown()
+            self._filled, self._windows = self._filled + sum(map(len, self._windows)), []
+        if self._buffer is None:
             raise StateError(f"monitor {self.name!r} has seen nothing yet; run the network first: net.run(time)")
-        self._windows = [torch.cat(self._windows)]
-        return self._windows[0]
+        return self._buffer[: self._filled]
+
+    def _grown(self) -> Tensor:
+        """The buffer with the new windows in it: one of twice the length where there is no room, so that it is rare."""
+        if self._buffer is None:
+            return torch.cat(self._windows) if len(self._windows) > 1 else self._windows[0]
+        buffer, end = self._buffer, self._filled + sum(map(len, self._windows))
+        if end > len(buffer):
+            buffer = buffer.new_empty((max(end, 2 * len(buffer)), *buffer.shape[1:]))
+            buffer[: self._filled] = self._buffer[: self._filled]
+        torch.cat(self._windows, out=buffer[self._filled : end])
+        return buffer
 
     @property
     def times(self) -> NDArray[Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ..errors import ParameterError, StateError
+from ..neurons import Emission, Graded
 from ..registry import Registry
 from ..units import check_dt, duration_steps
 from .component import Assembly
@@ -38,7 +39,8 @@ class Network(Assembly):
     """A network of populations, connections, encoders, decoders, monitors and learners.
 
     Subclass it and assign the members to attributes, or create them inside `with net:`. Weights live in `store` and
-    outlive every build; editing the network makes the next run rebuild it and keeps what still fits.
+    outlive every build: adding, replacing or deleting a member makes the next run rebuild the network, and the weights
+    of all others stay. A new member starts from its own arguments, under an old name too.
     """
 
     kind = "network"
@@ -48,6 +50,7 @@ class Network(Assembly):
         self._store = ParameterStore()
         self._engine: Engine | None = None
         self._build: Build | None = None
+        self._built_for: tuple[Any, ...] = ()
         self._ran = False
         self._seed: int | None = None
         self._generator: np.random.Generator | None = None
@@ -86,6 +89,28 @@ class Network(Assembly):
         return self.of_kind(Attached)
 
     @property
+    def spiking(self) -> list[NeuronGroup]:
+        """The groups that emit spikes: all but those whose output is graded."""
+        return [group for group in self.groups if not isinstance(group.neuron.emission.forward, Graded)]
+
+    def emission_of(self, group: NeuronGroup) -> Emission:
+        """The emission of a group with the surrogate of the learner that trains it, else that of the only learner.
+
+        Raises ParameterError where two learners that train it differ. Among several learners none of which trains it, a
+        group keeps its own.
+        """
+        own, learners = group.neuron.emission, self.learners
+        claims = [learner for learner in learners if learner.trains(group)] or (learners if len(learners) == 1 else [])
+        emissions = [learner.emission_for(group, own) for learner in claims]
+        for learner, emission in zip(claims, emissions, strict=True):
+            if emission != emissions[0]:
+                raise ParameterError(
+                    f"learners {claims[0].path!r} and {learner.path!r} both train {group.path!r}, with different "
+                    "surrogates; give it to one of them: trainable=[...]"
+                )
+        return emissions[0] if emissions else own
+
+    @property
     def seed(self) -> int:
         """The seed of weights and encoders: the one that was set, or one drawn once."""
         if self._seed is None:
@@ -115,6 +140,10 @@ class Network(Assembly):
 
     def set_backend(self, backend: Engine | str, device: str | None = None) -> None:
         """Sets the engine: an object, or a name such as 'torch' with a device such as 'cpu' or 'cuda'."""
+        if not isinstance(backend, str) and device is not None:
+            raise ParameterError(
+                f"Network.set_backend: the backend is given as an object; give device={device!r} to it"
+            )
         if isinstance(backend, str):
             engine: Any = BACKENDS[backend](**({} if device is None else {"device": device}))
             if self._engine is not None:
@@ -135,12 +164,16 @@ class Network(Assembly):
 
     def build(self, backend: Engine | str | None = None, device: str | None = None) -> None:
         """Makes the network ready to run; keeps weights that still fit, draws the others."""
+        if backend is None and device is not None:
+            raise ParameterError(
+                f"Network.build: give the backend of device {device!r} too: build('torch', {device!r})"
+            )
         if backend is not None:
             self.set_backend(backend, device)
-        if not self.groups:
+        if not self.groups and not self.connections:
             raise StateError("the network has no neuron group; add one: net.layer1 = NeuronGroup(10, model='lif')")
         built = self.backend.build(self)
-        self._build, self._ran = built, False
+        self._build, self._built_for = built, self.backend.settings
 
     def specs(self) -> list[ParameterSpec]:
         """Every parameter that the components need."""
@@ -165,12 +198,14 @@ class Network(Assembly):
 
     def _run(self, time: float, record: Sink | None, *, keep_state: bool) -> None:
         n_steps = duration_steps(time, self.backend.dt, "Network.run: time")
-        build = self._built()
+        before, build = self._build, self._built()
+        if keep_state and self._ran and build is not before:
+            raise StateError("the network was edited since the last run, which cannot be continued; use run")
         build.run(n_steps, keep_state=keep_state and self._ran, sink=record)
         self._ran = True
 
     def _built(self) -> Build:
-        if self._build is None or self._build.dt != self.backend.dt:
+        if self._build is None or self._built_for != self.backend.settings:
             self.build()
         return cast(Build, self._build)
 
@@ -201,8 +236,9 @@ class Network(Assembly):
         return cast(dict[str, Any], self.module.state_dict())
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Copies parameters and buffers in place."""
-        self.module.load_state_dict(state)
+        """Copies parameters and buffers in place; for names and shapes of another network an error, and no change."""
+        self._built()  # so that the weights are tensors from here on
+        self.state_from_dict(state)
 
     def save(self, filename: Name | None = None, path: Name | None = None, **options: Any) -> str | dict[str, Any]:
         """The path of the description that `network_save` wrote, with its options and with the weights beside it."""
@@ -231,6 +267,12 @@ class Network(Assembly):
 
     def _changed(self) -> None:
         self.__dict__["_build"] = None
+
+    def _forget(self, path: str) -> None:
+        self.store.drop(path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"_build": None}
 
     def __enter__(self) -> Network:
         super().__enter__()

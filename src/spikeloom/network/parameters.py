@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ..errors import ParameterError, ShapeError
@@ -24,11 +25,6 @@ class ParameterSpec:
     shape: tuple[int, ...]
     initial: NDArray[Any] | Initial
     trainable: bool = True
-
-    @property
-    def given(self) -> NDArray[Any] | None:
-        """The array that it was given, None where it is drawn."""
-        return self.initial if isinstance(self.initial, np.ndarray) else None
 
     def start(self, seed: int) -> NDArray[Any]:
         """The array that it starts from: the one given, or one drawn by the seed and the name."""
@@ -66,15 +62,12 @@ class ParameterStore:
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
-        self._given: dict[str, NDArray[Any] | None] = {}
 
     def require(self, spec: ParameterSpec, seed: int) -> Any:
-        """The value that is kept, if it still fits and no other was given since, else a fresh one."""
-        kept, known, given = self._values.get(spec.name), self._given.get(spec.name), spec.given
-        anew = given is not None and (known is None or not np.array_equal(given, known))
-        if kept is None or tuple(kept.shape) != spec.shape or anew:
+        """The value that is kept, if it still fits, else a fresh one."""
+        kept = self._values.get(spec.name)
+        if kept is None or tuple(kept.shape) != spec.shape:
             self._values[spec.name] = spec.start(seed)
-        self._given[spec.name] = given
         return self._values[spec.name]
 
     def put(self, name: str, value: Any) -> None:
@@ -84,7 +77,10 @@ class ParameterStore:
     def retain(self, names: set[str]) -> None:
         """Forgets what no component needs any more."""
         self._values = {k: v for k, v in self._values.items() if k in names}
-        self._given = {k: v for k, v in self._given.items() if k in names}
+
+    def drop(self, path: str) -> None:
+        """Forgets all that belongs to the component at a path."""
+        self.retain({name for name in self._values if not name.startswith(f"{path}.")})
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Copies of all values as NumPy arrays."""
@@ -94,7 +90,8 @@ class ParameterStore:
         """Takes a copy of every parameter that is needed, in place where there is one; or nothing is changed."""
         specs = list(specs)
         check_fit({name: array.shape for name, array in arrays.items()}, specs)
-        self._given = {spec.name: spec.given for spec in specs}
+        for name, array in arrays.items():
+            check_finite(f"weights: {name!r}", array)
         for name, array in arrays.items():
             if name in self._values and tuple(self._values[name].shape) == array.shape:
                 self.assign(name, array)
@@ -104,13 +101,15 @@ class ParameterStore:
     def assign(self, name: str, array: Any) -> None:
         """Copies one value in place, so that an optimizer keeps its parameter."""
         value = self._values[name]
-        source = as_array(array)
+        source = numbers(name, array)
         if source.shape != tuple(value.shape):
             raise ShapeError(f"{name} must have shape {tuple(value.shape)}, got {source.shape}")
+        check_finite(name, source)
         if isinstance(value, np.ndarray):
             self._values[name] = source.astype(value.dtype, copy=True)
         else:
-            value.data.copy_(value.new_tensor(source))
+            with torch.no_grad():
+                value.copy_(value.new_tensor(source))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -125,6 +124,23 @@ class ParameterStore:
 def as_array(value: Any) -> NDArray[Any]:
     """An array or tensor as a NumPy array, on the CPU and without its gradient."""
     return np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+
+
+def numbers(owner: str, given: Any, expected: str = "an array of numbers") -> NDArray[Any]:
+    """An array, a tensor or nested lists as an array; ParameterError unless it holds real numbers."""
+    try:
+        array = as_array(given)
+    except (TypeError, ValueError) as error:  # TypeError: a tensor that NumPy cannot hold, such as a sparse one
+        raise ParameterError(f"{owner} must be {expected}: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise ParameterError(f"{owner} must be {expected}, got {given!r:.80}")
+    return array
+
+
+def check_finite(owner: str, array: NDArray[Any]) -> None:
+    """Raises ParameterError unless all numbers are finite."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ParameterError(f"{owner} must hold finite numbers, got NaN or infinity")
 
 
 class ParameterHandle:

@@ -20,6 +20,10 @@ class Engine(Protocol):
 
     dt: float
 
+    @property
+    def settings(self) -> tuple[Any, ...]:
+        """What a build depends on: another value makes the next run rebuild."""
+
     def build(self, network: Network) -> Build:
         """The network made ready to run; keeps what the parameter store already holds."""
 

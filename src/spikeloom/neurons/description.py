@@ -10,11 +10,8 @@ import numpy as np
 
 from ..errors import DataError, SpikeloomError, UnsupportedError
 from ..registry import Registry
-from .emission import FORWARDS, RESETS, Emission
+from .emission import PARTS, Emission
 from .neuron import Neuron
-from .surrogates import SURROGATES
-
-_PARTS: Mapping[str, Registry[Any]] = {"forward": FORWARDS, "surrogate": SURROGATES, "reset": RESETS}
 
 
 def describe(neuron: Neuron[Any]) -> dict[str, Any]:
@@ -45,7 +42,7 @@ def _plain(value: Any) -> Any:
 
 def _describe_emission(emission: Emission) -> dict[str, Any]:
     plain = {name: getattr(emission, name) for name in ("variable", "threshold", "detach_reset")}
-    return plain | {part: _describe_part(registry, getattr(emission, part)) for part, registry in _PARTS.items()}
+    return plain | {part: _describe_part(registry, getattr(emission, part)) for part, registry in PARTS.items()}
 
 
 def _describe_part(registry: Registry[Any], part: Any) -> dict[str, Any]:
@@ -58,7 +55,7 @@ def _describe_part(registry: Registry[Any], part: Any) -> dict[str, Any]:
 def _emission_from(owner: str, description: Any) -> Emission:
     try:
         values = dict(description)
-        for part, registry in _PARTS.items():
+        for part, registry in PARTS.items():
             options = dict(values[part])
             values[part] = registry[options.pop("name")](**options)
         return Emission(**values)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError
 from ..ops import Array, Ops
 from ..registry import Registry
-from .surrogates import Arctan, Surrogate, is_number
+from .surrogates import SURROGATES, Arctan, Surrogate, is_number
+
+
+def _check_name_or_number(owner: str, value: object) -> None:
+    if not isinstance(value, str) and not is_number(value):
+        raise ParameterError(f"{owner} must be a finite number or the name of a parameter, got {value!r}")
 
 
 class Forward(ABC):
@@ -116,39 +122,6 @@ class NoReset(Reset):
         return v
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Emission:
-    """Threshold, output, surrogate and reset of a neuron.
-
-    variable: the state that is compared; threshold: a number or the name of a parameter; detach_reset: whether the
-    gradient through the reset is left out.
-    """
-
-    variable: str = "v"
-    threshold: str | float = "v_th"
-    forward: Forward = field(default_factory=Step)
-    surrogate: Surrogate = field(default_factory=Arctan)
-    reset: Reset = field(default_factory=ToValue)
-    detach_reset: bool = False
-
-    def __post_init__(self) -> None:
-        _check_name_or_number("Emission.threshold", self.threshold)
-        kinds = {"variable": str, "forward": Forward, "surrogate": Surrogate, "reset": Reset, "detach_reset": bool}
-        for name, kind in kinds.items():
-            if not isinstance(getattr(self, name), kind):
-                raise ParameterError(f"Emission.{name} must be a {kind.__name__}, got {getattr(self, name)!r}")
-
-    def parameters(self) -> dict[str, str]:
-        """The names of the neuron's parameters that it reads, by what reads them."""
-        named = {"threshold": self.threshold, "reset": self.reset.parameter}
-        return {what: name for what, name in named.items() if isinstance(name, str)}
-
-
-def _check_name_or_number(owner: str, value: object) -> None:
-    if not isinstance(value, str) and not is_number(value):
-        raise ParameterError(f"{owner} must be a finite number or the name of a parameter, got {value!r}")
-
-
 RESETS: Registry[type[Reset]] = Registry("reset")
 RESETS.add("to_value", ToValue)
 RESETS.add("subtract", Subtract)
@@ -159,3 +132,38 @@ FORWARDS: Registry[type[Forward]] = Registry("forward")
 FORWARDS.add("step", Step)
 FORWARDS.add("smooth", Smooth)
 FORWARDS.add("graded", Graded)
+
+PARTS: Mapping[str, Registry[Any]] = {"forward": FORWARDS, "surrogate": SURROGATES, "reset": RESETS}
+"""The parts of an emission that are chosen by name."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Emission:
+    """Threshold, output, surrogate and reset of a neuron.
+
+    variable: the state that is compared; threshold: a number or the name of a parameter; forward, surrogate and reset:
+    an object, or a name such as 'sigmoid' or 'subtract' for its defaults; detach_reset: whether the gradient through
+    the reset is left out.
+    """
+
+    variable: str = "v"
+    threshold: str | float = "v_th"
+    forward: Forward = Step()
+    surrogate: Surrogate = Arctan()
+    reset: Reset = ToValue()
+    detach_reset: bool = False
+
+    def __post_init__(self) -> None:
+        _check_name_or_number("Emission.threshold", self.threshold)
+        for name, registry in PARTS.items():
+            if isinstance(choice := getattr(self, name), str):
+                object.__setattr__(self, name, registry[choice]())
+        kinds = {"variable": str, "forward": Forward, "surrogate": Surrogate, "reset": Reset, "detach_reset": bool}
+        for name, kind in kinds.items():
+            if not isinstance(getattr(self, name), kind):
+                raise ParameterError(f"Emission.{name} must be a {kind.__name__}, got {getattr(self, name)!r}")
+
+    def parameters(self) -> dict[str, str]:
+        """The names of the neuron's parameters that it reads, by what reads them."""
+        named = {"threshold": self.threshold, "reset": self.reset.parameter}
+        return {what: name for what, name in named.items() if isinstance(name, str)}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import inf
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -61,6 +61,14 @@ class RecorderConfig:
     """Write a batch when the buffer is full; False leaves it, without bound, to `flush_all()` and `close()`."""
     seed: int = 0
     """Seed of the random subset of neurons or spikes; recorded with the session."""
+
+    def __new__(cls, *arguments: Any, **settings: Any) -> RecorderConfig:
+        known = [field.name for field in fields(RecorderConfig)]
+        for name in [*map(repr, arguments), *settings]:
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise ParameterError(f"RecorderConfig: unknown setting {name!r}{hint} It has: {', '.join(known)}")
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for name in ("enable_recording", "record_spikes", "record_membrane", "record_weights", "record_control"):

@@ -33,7 +33,7 @@ def damage_named() -> Iterator[None]:
     except SpikeloomError:
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise DataError(f"a recorded file is damaged: {error}") from error
+        raise DataError("a recorded file is damaged or was cut off; copy it anew, or record again") from error
 
 
 @damage_named()
@@ -119,7 +119,7 @@ def read_spikes(dataset: h5py.Dataset, offsets: h5py.Group | None) -> SpikeBatch
         )
     except (DataError, ParameterError, ShapeError) as error:
         raise DataError(f"{owner}: {error}") from error
-    return SpikeBatch(start, spikes)
+    return SpikeBatch(start, spikes, _windows(dataset, n_steps))
 
 
 @damage_named()
@@ -133,7 +133,7 @@ def read_membrane(dataset: h5py.Dataset) -> MembraneBatch:
     step = np.flatnonzero(is_kept(np.arange(n_steps) + start, rate))
     if values.shape[2:] != shape or len(values) != len(step):
         raise DataError(f"{owner} must have shape ({len(step)}, samples, *{shape}), got {values.shape}")
-    return MembraneBatch(start, n_steps, dt, step, values)
+    return MembraneBatch(start, n_steps, dt, step, values, _windows(dataset, n_steps))
 
 
 @damage_named()
@@ -192,6 +192,16 @@ def _stretch(dataset: h5py.Dataset) -> tuple[int, float, int, tuple[int, ...]]:
             f"{name_of(dataset)}: n_steps, shape, dt and t_start must be sane, got {n_steps}, {shape}, {dt}, {t_start}"
         )
     return int(n_steps), dt, steps(t_start, dt), sizes
+
+
+def _windows(dataset: h5py.Dataset, n_steps: int) -> tuple[int, ...]:
+    """The lengths of the runs in a batch, where it states them."""
+    if "windows" not in dataset.attrs:
+        return ()
+    lengths = attribute(dataset, "windows", "iu")
+    if lengths.ndim != 1 or not lengths.size or lengths.min() < 1 or int(lengths.sum()) != n_steps:
+        raise DataError(f"{name_of(dataset)}: windows must be lengths that sum to {n_steps} steps, got {lengths}")
+    return tuple(int(n) for n in lengths)
 
 
 def attribute(dataset: h5py.Dataset, name: str, kinds: str) -> NDArray[Any]:

@@ -48,10 +48,18 @@ class SimulationRecorder:
     (`record_spike_data`, ..., with `dt` ms a step). Each layer has its own clock: its windows follow one another in
     model time. A batch is written, and flushed to disk, when `config.buffer_size` steps wait, and by `flush_all()`
     and `close()`. It stops by itself at the limits of `config`; `get_statistics()["stopped_by"]` says why.
+
+    Recording is off unless `config.enable_recording`: such a recorder may be given to runs all the same, takes every
+    call and keeps nothing. Raises ParameterError for a config that is not a RecorderConfig.
     """
 
     def __init__(self, config: RecorderConfig | None = None, *, node_id: str = "main", dt: float = 1.0) -> None:
         self.config = RecorderConfig() if config is None else config
+        if not isinstance(self.config, RecorderConfig):
+            raise ParameterError(
+                f"SimulationRecorder.config must be a RecorderConfig, got {type(config).__name__}; "
+                "make one of settings by name: RecorderConfig(enable_recording=True)"
+            )
         self.node_id = check_name(node_id, "SimulationRecorder.node_id")
         self.dt = check_dt(dt, "SimulationRecorder.dt")
         self.stopped_by: str | None = None
@@ -62,7 +70,14 @@ class SimulationRecorder:
         self._tracks: dict[tuple[Kind, str, str], Track[Any]] = {}
         self._controls: dict[str, TextIOWrapper] = {}
         self._batches = self._snapshots = self._control_records = 0
-        self.path: Path | None = _session_folder(self.config) if self.config.enable_recording else None
+        self._path: Path | None = _session_folder(self.config) if self.config.enable_recording else None
+
+    @property
+    def path(self) -> Path:
+        """The session's folder; StateError when recording is off."""
+        if self._path is None:
+            raise StateError("SimulationRecorder is off and has no session; give RecorderConfig(enable_recording=True)")
+        return self._path
 
     def wants(self, layer: str) -> frozenset[str]:
         """The observables of a layer that are recorded: a subset of {'spikes', 'v'}."""
@@ -72,12 +87,13 @@ class SimulationRecorder:
     def write(self, layer: str, variable: str, data: Spikes | Numbers, dt: float) -> None:
         """Takes one window of one run: `Spikes` for 'spikes', an array (T, B, *shape) for 'v'; dt in ms."""
         if variable == "spikes" and isinstance(data, Spikes):
-            self._add("spikes", self.node_id, layer, SpikeBatch(0, data.on_grid(dt)))
+            spikes = data.on_grid(dt)
+            self._add("spikes", self.node_id, layer, SpikeBatch(0, spikes, (spikes.grid.n_steps,)))
         elif variable == "v" and not isinstance(data, Spikes):
             v = as_array(data, "v")
             if v.ndim < 3 or not v.size:
                 raise ShapeError(f"SimulationRecorder.write: v must have shape (T, B, *shape), got {v.shape}")
-            self._add("v", self.node_id, layer, MembraneBatch.of(v, check_dt(dt)))
+            self._add("v", self.node_id, layer, MembraneBatch.of(v, check_dt(dt), (len(v),)))
         else:
             raise ParameterError(
                 "SimulationRecorder.write: variable must be 'spikes' with Spikes or 'v' with an array, "
@@ -134,7 +150,7 @@ class SimulationRecorder:
             "metadata": {} if metadata is None else metadata,
         }
         text = json_text(state, "record_control_state: the state")
-        if not (self.config.record_control and self._is_on()) or self.path is None:
+        if not (self.config.record_control and self._is_on()):
             return
         with self._stopping_on_failure():
             if node_id not in self._controls:
@@ -156,7 +172,7 @@ class SimulationRecorder:
             sizes[kind] += track.size
             steps.setdefault(node, {})[layer] = track.clock
         return {
-            "session": None if self.path is None else self.path.name,
+            "session": None if self._path is None else self._path.name,
             "total_spikes_recorded": sizes["spikes"],
             "total_membrane_values": sizes["v"],
             "total_weight_snapshots": self._snapshots,
@@ -178,7 +194,7 @@ class SimulationRecorder:
             writer.close()
         for file in self._controls.values():
             file.close()
-        if self.path is not None:
+        if self._path is not None:
             write_links(self.path)
             write_control_states(self.path)
             write_statistics(self.path, self.get_statistics())
@@ -206,7 +222,7 @@ class SimulationRecorder:
             self.flush_all()
 
     def _note(self, reason: str) -> None:
-        if self.stopped_by is None and self.path is not None:
+        if self.stopped_by is None:
             self.stopped_by = reason
             _log.warning("recording %s stopped by %s", self.path.name, reason)
             try:
@@ -227,8 +243,6 @@ class SimulationRecorder:
         return max(clocks, default=0.0)
 
     def _writer(self, node: str) -> NodeWriter:
-        if self.path is None:
-            raise StateError("SimulationRecorder is off; set RecorderConfig.enable_recording")
         if node not in self._writers:
             self._writers[node] = NodeWriter(self.path, node, self.config)
             write_links(self.path)
@@ -251,6 +265,8 @@ class SimulationRecorder:
         track.check(batch)
         if not track.fits(batch):
             self._flush(key)
+            if self._is_stopped:
+                return
         track.add(batch)
         if self.config.auto_flush and track.is_due(self.config.buffer_size):
             self._flush(key)
@@ -273,7 +289,7 @@ class SimulationRecorder:
 
     def _flush(self, key: tuple[Kind, str, str]) -> None:
         batch = self._tracks[key].take()
-        if batch is None or self.path is None:
+        if batch is None:
             return
         free = shutil.disk_usage(self.path).free
         if free <= batch.nbytes:

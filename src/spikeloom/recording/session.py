@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
+from math import prod
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import DataError, UnknownNameError
 from ..registry import did_you_mean
 from ..spikes import Spikes
-from .batches import MembraneBatch, SpikeBatch
+from .batches import MembraneBatch, Run, SpikeBatch, runs_of
 from .layout import node_file, node_names, read_control_states
 from .reading import (
     datasets,
@@ -49,7 +51,9 @@ class Session:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not node_names(self.path) and not any(self.path.glob("control_states*.jsonl")):
-            raise DataError(f"Session.path must be a recorded session with nodes/<node>.h5, got {self.path}")
+            inside = self.path / "session"
+            hint = f"; the session of this run is {inside}" if node_names(inside) else ""
+            raise DataError(f"Session.path must be a recorded session with nodes/<node>.h5, got {self.path}{hint}")
         self._files: dict[str, h5py.File] = {}
         self._open = ExitStack()
 
@@ -65,6 +69,12 @@ class Session:
         """Closes the files."""
         self._open.close()
         self._files.clear()
+
+    @property
+    def title(self) -> str:
+        """What the session is called: by the run that it was recorded in, else by its folder."""
+        names = sorted({str(m["run"]) for node in self.nodes() if "run" in (m := self.metadata(node))})
+        return f"Run {', '.join(names)}" if names else f"Session {self.path.resolve().name}"
 
     def nodes(self) -> list[str]:
         """The nodes that recorded spikes, potentials or weights, sorted."""
@@ -89,12 +99,21 @@ class Session:
         return read_sampling(batches[0], neurons) if batches else Sampling()
 
     def train(self, node: str, layer: str, sample: int = 0) -> Spikes:
-        """All recorded spikes of one sample of a layer, from the first step of its clock to the last: B = 1."""
+        """All recorded spikes of one sample of a layer, from step 0 of its clock to the last one recorded: B = 1.
+
+        What was not recorded has no spikes; `runs` says which stretches were.
+        """
         batches = list(self.spikes(node, layer))
         least = min((batch.n_samples for batch in batches), default=0)
         if not 0 <= sample < least:
             raise DataError(f"{node}/{layer}: sample must be in 0..{least - 1} to be in every window, got {sample}")
-        return SpikeBatch.joined([SpikeBatch(batch.start, batch.spikes[sample]) for batch in batches]).spikes
+        if batches[-1].start * prod(batches[-1].shape) >= 1 << 61:
+            raise DataError(f"{node}/{layer}: a batch at step {batches[-1].start} lies too far from the others")
+        return SpikeBatch.joined([replace(batch, spikes=batch.spikes[sample]) for batch in batches], 0).spikes
+
+    def runs(self, node: str, layer: str) -> list[Run]:
+        """The stretches of a layer's clock in which spikes were recorded: one for each run of the network."""
+        return runs_of(self.spikes(node, layer))
 
     def membrane(self, node: str, layer: str) -> Iterator[MembraneBatch]:
         """The batches of a layer's membrane potentials in the order of model time, read one by one."""
@@ -141,7 +160,9 @@ class Session:
             try:
                 self._files[node] = self._open.enter_context(h5py.File(handle, "r"))
             except (OSError, RuntimeError) as error:
-                raise DataError(f"{path} cannot be read as HDF5: {error}") from error
+                raise DataError(
+                    f"{path} cannot be read as HDF5: it is damaged or was cut off; copy it anew, or record again"
+                ) from error
         return self._files[node]
 
     def _layer(self, kind: str, node: str, layer: str) -> h5py.Group:
@@ -157,16 +178,18 @@ B = TypeVar("B", SpikeBatch, MembraneBatch)
 
 
 def _in_order(batches: Iterator[B], owner: str) -> Iterator[B]:
-    """The batches; DataError unless each begins where the one before ended, with its dt and shape."""
-    before: B | None = None
+    """The batches; DataError unless each begins where the one before ended or later, with its dt and shape.
+
+    A full disk leaves gaps.
+    """
+    end, dt, shape = 0, None, None
     for batch in batches:
-        expected = (
-            (0, batch.dt, batch.shape) if before is None else (before.start + before.n_steps, before.dt, before.shape)
-        )
-        if (batch.start, batch.dt, batch.shape) != expected:
-            got = (batch.start, batch.dt, batch.shape)
-            raise DataError(f"{owner}: a batch must have (first step, dt, shape) {expected}, got {got}")
-        before = batch
+        if batch.start < end or (batch.dt, batch.shape) != (dt or batch.dt, shape or batch.shape):
+            raise DataError(
+                f"{owner}: a batch must begin at step {end} or later, with dt {dt} and shape {shape}, "
+                f"got step {batch.start}, dt {batch.dt} and shape {batch.shape}"
+            )
+        end, dt, shape = batch.start + batch.n_steps, batch.dt, batch.shape
         yield batch
 
 

@@ -15,6 +15,8 @@ from .sampling import Mode, Sampling
 B = TypeVar("B", SpikeBatch, MembraneBatch)
 
 _MOST_BYTES = 1 << 25
+_MOST_WINDOWS = 8000
+"""Their lengths stand in an attribute, which HDF5 limits to 64 KB."""
 
 
 class Track(Generic[B]):
@@ -34,7 +36,7 @@ class Track(Generic[B]):
         self._name, self._shape, self._generator = name, first.shape, generator
         self._end = None if max_seconds is None else max(1, steps(max_seconds * 1000, first.dt))
         self._waiting: list[B] = []
-        self._waiting_steps = self._waiting_bytes = 0
+        self._waiting_steps = self._waiting_bytes = self._waiting_windows = 0
 
     def check(self, batch: B) -> None:
         """Nothing, or an error unless a further batch has the dt and the shape of the first."""
@@ -55,7 +57,9 @@ class Track(Generic[B]):
 
     def fits(self, batch: B) -> bool:
         """Whether the batch can be joined to those that wait."""
-        return not self._waiting or self._waiting[0].n_samples == batch.n_samples
+        return not self._waiting or (
+            self._waiting[0].n_samples == batch.n_samples and self._waiting_windows < _MOST_WINDOWS
+        )
 
     def add(self, batch: B) -> None:
         """Lets what is kept of a batch wait, cut where the duration limit lies; the clock advances."""
@@ -65,6 +69,7 @@ class Track(Generic[B]):
         self._waiting.append(batch)
         self._waiting_steps += batch.n_steps
         self._waiting_bytes += batch.nbytes
+        self._waiting_windows += len(batch.windows)
         self.clock += batch.n_steps
         self.size += batch.size
 
@@ -75,5 +80,5 @@ class Track(Generic[B]):
     def take(self) -> B | None:
         """All that waits, as one batch, or None; nothing waits after that."""
         batches, self._waiting = self._waiting, []
-        self._waiting_steps = self._waiting_bytes = 0
+        self._waiting_steps = self._waiting_bytes = self._waiting_windows = 0
         return batches[0].joined(batches) if batches else None

@@ -103,7 +103,8 @@ class NodeWriter:
     ) -> None:
         dataset = self._file.create_dataset(name, data=data, **self._options(data))
         shared = {"n_steps": batch.n_steps, "dt": batch.dt, "t_start": times(batch.start, batch.dt)}
-        dataset.attrs.update({**shared, "shape": batch.shape, **settings})
+        windows = {"windows": np.array(batch.windows, np.uint32)} if batch.windows else {}
+        dataset.attrs.update({**shared, "shape": batch.shape, **windows, **settings})
 
     def _options(self, data: NDArray[Any]) -> dict[str, Any]:
         if not (data.size and data.ndim):

@@ -19,7 +19,7 @@ from .progress import Bar
 
 @dataclass(frozen=True)
 class Metrics:
-    """Means over samples: loss, accuracy (0 to 1), firing rate of all populations in Hz; how many samples."""
+    """Means over samples: loss, accuracy (0 to 1), firing rate of all spiking populations in Hz; how many samples."""
 
     loss: float
     accuracy: float
@@ -107,10 +107,10 @@ def labels_for(network: Network, found: Tensor, label: Any) -> Tensor:
 
 
 def mean_rate(network: Network) -> float:
-    """The mean firing rate of all neurons in the last run, in Hz."""
+    """The mean firing rate of all neurons that spike in the last run, in Hz; 0 where none does."""
     rates = network.firing_rates()
-    sizes = {group.path: group.num for group in network.groups}
-    return sum(rates[path] * n for path, n in sizes.items()) / sum(sizes.values())
+    sizes = {group.path: group.num for group in network.spiking}
+    return sum(rates[path] * n for path, n in sizes.items()) / max(1, sum(sizes.values()))
 
 
 def evaluate(

@@ -85,7 +85,12 @@ class _Training:
         for values, label in self.loader:
             self._step(values, label)
             now = self.progress.tally.metrics()
-            bar.step(label=f"epoch {self.progress.epoch}", loss=now.loss, accuracy=now.accuracy, rate_hz=now.rate_hz)
+            bar.step(
+                label=f"epoch {self.progress.epoch}/{self.epochs}",
+                loss=now.loss,
+                accuracy=now.accuracy,
+                rate_hz=now.rate_hz,
+            )
             if stop.requested:
                 self._interrupt()
             if self.checkpoint is not None and clock.monotonic() - written >= self.checkpoint_seconds:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
 from ..errors import DataError, ParameterError, StateError
-from ..network import Assembly, Attached, Component, Connection, Members, NeuronGroup, member
+from ..network import Attached, Component, Connection, Members, NeuronGroup, member
 from ..network.values import entries, mapping, named
 from ..neurons import SURROGATES, Emission, Surrogate
 from ..registry import Registry, resolve_keywords
@@ -31,12 +31,48 @@ OPTIMIZERS = _torch_classes("optimizer", torch.optim, torch.optim.Optimizer)
 SCHEDULES = _torch_classes("schedule", torch.optim.lr_scheduler, torch.optim.lr_scheduler.LRScheduler)
 
 
+class _Left(NamedTuple):
+    """Where an optimizer and its schedule were left: what goes on in those that are made in their place."""
+
+    parameters: list[nn.Parameter]
+    states: dict[torch.Tensor, Any]
+    group: dict[str, Any]
+    schedule: dict[str, Any] | None
+    stepped: bool
+
+
+class _Made(NamedTuple):
+    """An optimizer of parameters, with its schedule."""
+
+    parameters: list[nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    schedule: Any
+
+    def left(self) -> _Left:
+        """Where they are now."""
+        group = {name: value for name, value in self.optimizer.param_groups[0].items() if name != "params"}
+        schedule = None if self.schedule is None else self.schedule.state_dict()
+        stepped = getattr(self.optimizer, "_opt_called", False)
+        return _Left(self.parameters, dict(self.optimizer.state), group, schedule, stepped)
+
+    def resume(self, left: _Left) -> None:
+        """Goes on from where others were left, with the states of the parameters that are still there."""
+        if not isinstance(self.optimizer, torch.optim.LBFGS) or _same(self.parameters, left.parameters):
+            self.optimizer.state.update({p: left.states[p] for p in self.parameters if p in left.states})
+        self.optimizer.param_groups[0].update(left.group)
+        if left.stepped:
+            self.optimizer._opt_called = True  # type: ignore[attr-defined]  # else torch warns at the schedule's step
+        if self.schedule is not None:
+            self.schedule.load_state_dict(left.schedule)
+
+
 class Learner(Attached):
     """`Learner(trainable=net, algorithm='STCA', alpha=...)` trains components of a network.
 
     trainable: a network, an assembly, a component, or a list of them; only their parameters are trained. algorithm:
     'STCA', 'STBP' or 'SBP' with its options: the surrogate of every population, so that gradients also reach what is
-    trained through what is not. lr: the learning rate of `set_optimizer` when it names none.
+    trained through what is not; among several learners it is that of the one that trains the population. lr: the
+    learning rate of `set_optimizer` when it names none.
     """
 
     kind = "learner"
@@ -57,10 +93,12 @@ class Learner(Attached):
         self.options = resolve_keywords(f"{owner}, algorithm {self.algorithm!r}", "learner option", options, known)
         self.surrogate = rule(**self.options)
         self.trainable = _components(owner, trainable)
-        self._lr = lr
+        self._lr = None if lr is None else _rate(owner, lr)
         self._optimizer: tuple[str, dict[str, Any]] | None = None
         self._schedule: tuple[str, dict[str, Any]] | None = None
-        self._made: tuple[list[nn.Parameter], torch.optim.Optimizer, Any] | None = None
+        self._made: _Made | None = None
+        self._left: _Left | None = None
+        self._found: tuple[Any, list[nn.Parameter]] | None = None
         super().__init__(name)
 
     def emission_for(self, group: NeuronGroup, emission: Emission) -> Emission:
@@ -69,7 +107,7 @@ class Learner(Attached):
 
     def trains(self, owner: Component) -> bool:
         """Whether a component is among the trainable ones, or lies in one of them."""
-        return any(owner is part or (isinstance(part, Assembly) and owner in part.walk()) for part in self.trainable)
+        return any(part is above for above in owner.ancestors() for part in self.trainable)
 
     def set_optimizer(self, optim_name: str, optim_lr: float | None = None, **options: Any) -> None:
         """Chooses an optimizer of torch by name in any spelling, its learning rate and its options."""
@@ -80,11 +118,8 @@ class Learner(Attached):
             raise ParameterError(f"optimizer {name!r}: lr was given twice; give it once")
         lr = settings.pop("lr", self._lr) if optim_lr is None else optim_lr
         if lr is not None:
-            number = isinstance(lr, (int, float, np.number)) and not isinstance(lr, bool)
-            if not number or not 0 < lr < float("inf"):
-                raise ParameterError(f"optimizer {name!r}: the learning rate must be a positive number, got {lr!r}")
-            settings["lr"] = float(lr)
-        self._optimizer, self._made = (name, settings), None
+            settings["lr"] = _rate(f"optimizer {name!r}", lr)
+        self._optimizer, self._made, self._left = (name, settings), None, None
 
     def set_schedule(self, lr_schedule_name: str, *arguments: Any, **options: Any) -> None:
         """Chooses a schedule of the learning rate of torch by name in any spelling, with its options."""
@@ -98,25 +133,28 @@ class Learner(Attached):
             raise ParameterError(
                 f"schedule {name!r}: {', '.join(set(positional) & set(more))} was given twice; give it once"
             )
-        self._schedule, self._made = (name, _plain(positional | more)), None
+        self._schedule, self._made, self._left = (name, _plain(positional | more)), None, None
 
     @property
     def parameters(self) -> list[nn.Parameter]:
         """The tensors that this learner trains."""
         module = self.network.module
+        if self._found is not None and self._found[0] is module:
+            return list(self._found[1])
         owners = [c for c in self.network.walk() if isinstance(c, (NeuronGroup, Connection)) and self.trains(c)]
         names = {spec.name for owner in owners for spec in owner.parameter_specs() if spec.trainable}
-        return [p for n, p in module.named_parameters() if n in names]
+        self._found = module, [p for n, p in module.named_parameters() if n in names]
+        return list(self._found[1])
 
     @property
     def optim(self) -> torch.optim.Optimizer:
-        """The torch optimizer; it is made anew when an edit of the network changed what is trained."""
-        return self._ready()[0]
+        """The torch optimizer; when an edit of the network changed what is trained, another that goes on from there."""
+        return self._ready().optimizer
 
     @property
     def schedule(self) -> Any:
         """The torch schedule, or None."""
-        return self._ready()[1]
+        return self._ready().schedule
 
     @property
     def watches_metric(self) -> bool:
@@ -193,17 +231,36 @@ class Learner(Attached):
             )
         return "network" if part is self.network else part.path
 
-    def _ready(self) -> tuple[torch.optim.Optimizer, Any]:
+    def __getstate__(self) -> dict[str, Any]:
+        left = self._left if self._made is None else self._made.left()
+        return super().__getstate__() | {"_made": None, "_left": left, "_found": None}
+
+    def _ready(self) -> _Made:
         if self._optimizer is None:
             raise StateError(f"learner {self.name!r} has no optimizer; call set_optimizer('Adam', 0.001) first")
         parameters = self.parameters
         if not parameters:
             raise StateError(f"learner {self.name!r} trains nothing: its trainable components have no parameters")
-        if self._made is None or [id(p) for p in self._made[0]] != [id(p) for p in parameters]:
+        if self._made is None or not _same(self._made.parameters, parameters):
+            left = self._left if self._made is None else self._made.left()
             optimizer = _from_torch(OPTIMIZERS, *self._optimizer, parameters)
             schedule = None if self._schedule is None else _from_torch(SCHEDULES, *self._schedule, optimizer)
-            self._made = (parameters, optimizer, schedule)
-        return self._made[1], self._made[2]
+            self._made, self._left = _Made(parameters, optimizer, schedule), None
+            if left is not None:
+                self._made.resume(left)
+        return self._made
+
+
+def _same(some: list[nn.Parameter], others: list[nn.Parameter]) -> bool:
+    return [id(p) for p in some] == [id(p) for p in others]
+
+
+def _rate(owner: str, lr: Any) -> float:
+    """The learning rate as a float; ParameterError unless it is a positive number."""
+    number = isinstance(lr, (int, float, np.number)) and not isinstance(lr, bool)
+    if not number or not 0 < lr < float("inf"):
+        raise ParameterError(f"{owner}: the learning rate must be a positive number, got {lr!r}")
+    return float(lr)
 
 
 def _components(owner: str, trainable: Any) -> list[Component]:

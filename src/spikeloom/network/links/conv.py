@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...errors import ParameterError, ShapeError
+from ...neurons.surrogates import is_number
 from ..parameters import ParameterSpec
 from .link import Ends, Gradients, Link, Signal, bias_spec, drawn, weight_spec
 from .rows import SpikeRows
@@ -82,8 +83,11 @@ class Conv(Link):
 
     def __post_init__(self) -> None:
         _check_pairs(self, {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1})
-        if not isinstance(self.groups, int) or self.groups < 1:
-            raise ParameterError(f"Conv.groups must be a whole number from 1 on, got {self.groups!r}")
+        for name in ("groups", "out_channels", "in_channels"):
+            value = getattr(self, name)
+            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+            if not whole and (value is not None or name == "groups"):
+                raise ParameterError(f"Conv.{name} must be a whole number from 1 on, got {value!r}")
 
     def check(self, owner: str, ends: Ends) -> None:
         _check_image(owner, ends)
@@ -144,6 +148,8 @@ class Pool(Link):
         if self.pool not in ("max", "avg"):
             raise ParameterError(f"Pool.pool must be 'max' or 'avg', got {self.pool!r}")
         _check_pairs(self, {"kernel_size": 1, "padding": 0} | ({} if self.stride is None else {"stride": 1}))
+        if not is_number(self.scale):
+            raise ParameterError(f"Pool.scale must be a finite number, got {self.scale!r}")
 
     def check(self, owner: str, ends: Ends) -> None:
         _check_image(owner, ends)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import ParameterError, ShapeError
 from ..initializers import Constant, Initializer, Normal
-from ..parameters import ParameterSpec, as_array
+from ..parameters import ParameterSpec, check_finite, numbers
 from .rows import SpikeRows
+
+MAX_ENTRIES = 1 << 34
+"""How many entries a weight may have."""
 
 Signal = Tensor | SpikeRows
 """What travels: values (T, B, *shape), or (1, B, *shape) where they are constant in time, or spikes as events."""
@@ -43,6 +45,11 @@ class Link(ABC):
     """
 
     name: ClassVar[str]
+
+    @classmethod
+    def ignored(cls, given: Mapping[str, Any]) -> set[str]:
+        """The fields that are left without effect by those that are given."""
+        return {"w_mean", "w_std"} if given.get("weight") is not None else set()
 
     @abstractmethod
     def check(self, owner: str, ends: Ends) -> None:
@@ -73,11 +80,6 @@ class Link(ABC):
         return Gradients(found[-1] if to_signal else None, dict(zip(wanted, found, strict=False)))
 
 
-def settings(link: Link) -> dict[str, Any]:
-    """The fields of a link by name."""
-    return {f.name: getattr(link, f.name) for f in fields(link)}
-
-
 def flat(values: Tensor) -> Tensor:
     """(T, B, *shape) as (T * B, n)."""
     return values.flatten(2).flatten(0, 1)
@@ -85,27 +87,20 @@ def flat(values: Tensor) -> Tensor:
 
 def weight_spec(path: str, shape: tuple[int, ...], given: Any, default: Initializer) -> ParameterSpec:
     """A weight that starts as the given array or initializer, or as the default one."""
+    if math.prod(shape) > MAX_ENTRIES:
+        raise ParameterError(
+            f"{path} would have shape {shape}, more than {MAX_ENTRIES} entries; join smaller populations, or use "
+            "link_type='sparse' with a small density"
+        )
     source = default if given is None else given
     if isinstance(source, Initializer):
         return ParameterSpec(path, shape, lambda generator: source.draw(shape, generator))
-    array = numbers(path, source)
+    array = numbers(path, source, "an array of numbers or an initializer")
     if array.shape != shape:
         axes = " (post, pre)" if len(shape) == 2 else ""
         raise ShapeError(f"{path} must have shape {shape}{axes}, got {array.shape}")
-    if not np.all(np.isfinite(array)):
-        raise ParameterError(f"{path} must hold finite numbers, got NaN or infinity")
-    return ParameterSpec(path, shape, array.astype(np.float64))
-
-
-def numbers(owner: str, given: Any) -> NDArray[Any]:
-    """An array, a tensor or nested lists as an array; ParameterError unless it holds real numbers."""
-    try:
-        array = as_array(given)
-    except ValueError as error:
-        raise ParameterError(f"{owner} must be an array of numbers: {error}") from error
-    if array.dtype.kind not in "biuf":
-        raise ParameterError(f"{owner} must be an array of numbers or an initializer, got {given!r:.80}")
-    return array
+    check_finite(path, array)
+    return ParameterSpec(path, shape, array.astype("float64"))
 
 
 def bias_spec(path: str, size: int, given: Any) -> list[ParameterSpec]:

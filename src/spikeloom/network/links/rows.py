@@ -1,4 +1,4 @@
-"""Spikes on a grid as rows of events, multiplied without ever becoming a dense raster."""
+"""Spikes on a grid as rows of events: summed straight from the events, or made dense for those who ask."""
 
 from __future__ import annotations
 

@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import ParameterError, ShapeError
+from ...neurons.surrogates import is_number
 from ..initializers import Initializer
-from ..parameters import ParameterSpec
-from .link import Ends, Gradients, Link, Signal, bias_spec, drawn, flat, numbers, weight_spec
+from ..parameters import ParameterSpec, numbers
+from .full import Full
+from .link import Ends, Gradients, Link, Signal, bias_spec, drawn, flat, weight_spec
 from .rows import SpikeRows
 
+_DENSE = 1 << 24
+"""Up to how many pairs of neurons the synapses may be multiplied as a dense matrix."""
 _BLOCK = 1 << 22
-"""How many products of the weight gradient are held at a time."""
+"""How many products of a synapse with a row are held at a time where they are not."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,8 +44,13 @@ class Sparse(Link):
     name = "sparse"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.density, (int, float)) or not 0 < self.density <= 1:
+        if not is_number(self.density) or not 0 < self.density <= 1:
             raise ParameterError(f"Sparse.density must be in (0, 1], got {self.density!r}")
+
+    @classmethod
+    def ignored(cls, given: Mapping[str, Any]) -> set[str]:
+        link = cls(weight=given.get("weight"), indices=given.get("indices"))
+        return super().ignored(given) | ({"density"} if link._given_indices() is not None else set())
 
     def check(self, owner: str, ends: Ends) -> None:
         size, matrix = (math.prod(ends.post), math.prod(ends.pre)), self._matrix()
@@ -56,6 +65,8 @@ class Sparse(Link):
             )
         if np.any(indices < 0) or np.any(indices >= np.array(size)[:, None]):
             raise ShapeError(f"{owner}: synapses must be (post, pre) pairs below {size}")
+        if len(np.unique(np.ravel_multi_index(tuple(indices.astype(np.int64)), size))) < indices.shape[1]:
+            raise ParameterError(f"{owner}.indices must hold each (post, pre) pair once, some stand there twice")
 
     def specs(self, path: str, ends: Ends) -> list[ParameterSpec]:
         post, pre = math.prod(ends.post), math.prod(ends.pre)
@@ -74,6 +85,8 @@ class Sparse(Link):
         ]
 
     def product(self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends) -> Tensor:
+        if _pays_dense(signal, weights, ends):
+            return _FULL.product(signal, _as_matrix(weights, ends), ends)
         values = signal.dense() if isinstance(signal, SpikeRows) else signal
         rows = flat(values)
         post, pre = weights["indices"]
@@ -91,6 +104,9 @@ class Sparse(Link):
     def gradients(
         self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, to_signal: bool
     ) -> Gradients:
+        if _pays_dense(signal, weights, ends):
+            back, full = _FULL.gradients(signal, _as_matrix(weights, ends), ends, grad, to_signal)
+            return Gradients(back, full | {"weight": full["weight"][tuple(weights["indices"])]})
         values = signal.dense() if isinstance(signal, SpikeRows) else signal
         before, after = flat(values).t().contiguous(), flat(grad).t().contiguous()
         post, pre = weights["indices"]
@@ -117,3 +133,20 @@ class Sparse(Link):
             return numbers("Sparse.indices", self.indices)
         matrix = self._matrix()
         return None if matrix is None else np.stack(np.nonzero(matrix))
+
+
+_FULL = Full()
+
+
+def _pays_dense(signal: Signal, weights: Mapping[str, Tensor], ends: Ends) -> bool:
+    """Whether filling a dense matrix is faster than going over all synapses for each row of the signal."""
+    shape = (signal.n_steps, signal.n_samples) if isinstance(signal, SpikeRows) else signal.shape[:2]
+    return math.prod(ends.pre) * math.prod(ends.post) <= min(_DENSE, len(weights["weight"]) * math.prod(shape))
+
+
+def _as_matrix(weights: Mapping[str, Tensor], ends: Ends) -> dict[str, Tensor]:
+    """The weights of a full link that does the same: a matrix (post, pre) with zeros where there is no synapse."""
+    post, pre = weights["indices"]
+    shape = math.prod(ends.post), math.prod(ends.pre)
+    matrix = weights["weight"].new_zeros(shape[0] * shape[1]).index_copy(0, post * shape[1] + pre, weights["weight"])
+    return {name: w for name, w in weights.items() if name != "indices"} | {"weight": matrix.view(shape)}
