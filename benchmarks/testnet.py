@@ -251,8 +251,8 @@ def time_section(records: Records, rounds: int, batches: int) -> str:
         f"up, in each of {rounds} fresh processes a framework that take turns; ratios are SPAIC over spikeloom, median "
         "(lowest-highest) of the turns. CPU time is of all threads. The first step has the import (torch aside) and "
         "the build in it. Peak is VmHWM of the whole process. Spikes a picture, the decoder's sum in the last batch, "
-        "tell whether both frameworks carry the same load: SPAIC 0.6.3 clamps clif's gain V0 to 1 at the build, where its "
-        "formula and spikeloom have 6.75, and so fires less.",
+        "tell whether both frameworks carry the same load: SPAIC 0.6.3 clamps clif's gain V0 to 1 at the build, where "
+        "its formula and spikeloom have 6.75, and so fires less.",
         cost_table(records),
     ]
     if records.growing():

@@ -181,3 +181,12 @@ def test_the_bar_goes_to_standard_error_and_only_when_asked_for(capfd):
     assert out == ""
     assert "test" in err
     assert "100%" in err
+
+
+def test_a_data_set_that_is_not_in_batches_is_told_how():
+    from spikeloom import ArrayDataset
+
+    data = ArrayDataset(np.zeros((4, 3), np.float32), [0, 1, 0, 1], name="four")
+    for function in (evaluate, predict):
+        with pytest.raises(ParameterError, match=r"four is a data set of single samples; wrap it: Dataloader"):
+            function(counting(), data, time=T)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..datasets import Dataset
 from ..errors import DataError, ParameterError, ShapeError, StateError
 from ..network import Decoder, Encoder, Network, Sink
 from .losses import LOSSES, Loss
@@ -140,6 +141,9 @@ def evaluate(
 
 
 def _length(data: Iterable[Any]) -> int | None:
+    """How many batches there are, where that is known; ParameterError for samples that are not in batches."""
+    if isinstance(data, Dataset):
+        raise ParameterError(f"{data.name} is a data set of single samples; wrap it: Dataloader(data, 64)")
     return len(data) if isinstance(data, Sized) else None
 
 
