@@ -154,3 +154,18 @@ def test_gradients_end_where_a_run_ends():
     net.run_continue(6.0)
     net.out.predict.sum().backward()
     torch.testing.assert_close(net.c.weight.value.grad, one, rtol=0, atol=1e-12)
+
+
+def test_a_time_constant_that_training_took_below_zero_is_an_error():
+    net = sl.Network()
+    net.x = sl.Encoder(4, coding_method="constant_current")
+    net.a = sl.NeuronGroup(3, model="lif", parameter_variables=["tau_m"])
+    net.c = sl.Connection(net.x, net.a, link_type="full")
+    net.x(np.ones((2, 4)))
+    net.run(1.0)
+    with torch.no_grad():
+        net.module.a.tau_m -= 9.0
+    with pytest.raises(
+        sl.ParameterError, match=r"a was trained to where .*LIF.tau_m must be a positive time in ms, got -1"
+    ):
+        net.run(1.0)

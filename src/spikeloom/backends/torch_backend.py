@@ -98,9 +98,11 @@ class TorchBuild:
         self.weights = {c.path: _below(tensors, c.path) for c in network.connections}
         self.parameters = {g.path: _below(tensors, g.path) for g in network.groups}
         self._feeds = sources(plan)
+        self._versions: dict[str, tuple[int, ...]] = {}
 
     def run(self, n_steps: int, *, keep_state: bool, sink: Sink | None) -> None:
         """Runs n steps; decoders, monitors and the sink get the window. A run that fails leaves the state as it was."""
+        self._check_trained()
         self._emitted = {}
         for decoder in self.network.decoders:
             decoder.forget()
@@ -120,6 +122,20 @@ class TorchBuild:
             monitor.observe(_observable(runner, monitor.target, monitor.variable), self.dt, continued=keep_state)
         if sink is not None:
             self._record(sink, runner, raw)
+
+    def _check_trained(self) -> None:
+        """Raises ParameterError where training took a neuron's parameter out of its domain, such as tau below zero."""
+        for group in self.network.groups:
+            trained = {name: self.parameters[group.path][name] for name in group.trains}
+            versions = tuple(p._version for p in trained.values())
+            if versions == self._versions.get(group.path, ()):
+                continue
+            values: dict[str, Any] = {name: p.item() if p.ndim == 0 else as_array(p) for name, p in trained.items()}
+            try:
+                replace(group.neuron, **values)
+            except ParameterError as error:
+                raise ParameterError(f"{group.path} was trained to where it has no meaning: {error}") from error
+            self._versions[group.path] = versions
 
     def firing_rates(self) -> dict[str, float]:
         """The mean output of each population in the last run, in Hz for spikes."""
