@@ -147,6 +147,7 @@ def analyze(
 @app.command()
 def info() -> None:
     """Shows versions, threads, and how each neuron model is computed."""
+    from .backends import PATHS
     from .experiment import environment
     from .neurons import NEURONS
 
@@ -156,7 +157,7 @@ def info() -> None:
     out.print(facts)
     models = Table("model", "parameters", "computed by", title="neuron models", title_justify="left", box=None)
     for name in NEURONS:
-        models.add_row(name, ", ".join(NEURONS[name].parameters()), "torch path")
+        models.add_row(name, ", ".join(NEURONS[name].parameters()), ", ".join(PATHS))
     out.print(models)
 
 

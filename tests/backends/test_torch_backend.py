@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import spikeloom as sl
+from spikeloom.backends import TorchOps
 from spikeloom.neurons import Emission, Smooth
 
 
@@ -169,3 +170,14 @@ def test_a_time_constant_that_training_took_below_zero_is_an_error():
         sl.ParameterError, match=r"a was trained to where .*LIF.tau_m must be a positive time in ms, got -1"
     ):
         net.run(1.0)
+
+
+@pytest.mark.parametrize("name", ["minimum", "maximum"])
+def test_of_two_numbers_either_may_be_a_float(name):
+    ours, theirs = getattr(TorchOps(), name), getattr(np, name)
+    a = np.array([-1.0, 0.5, 2.0])
+    tensor = torch.from_numpy(a)
+    for found in (ours(tensor, 0.5), ours(0.5, tensor), ours(tensor, torch.full((3,), 0.5, dtype=torch.float64))):
+        assert found.dtype == torch.float64
+        np.testing.assert_array_equal(found.numpy(), theirs(a, 0.5))
+    assert ours(0.5, -1.0) == theirs(0.5, -1.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
@@ -12,6 +12,15 @@ from torch import Tensor
 from ..neurons import Emission, Surrogate
 
 Number = Tensor | float
+
+
+def _of_two(on_tensors: Callable[..., Tensor], on_floats: Callable[..., float], a: Number, b: Number) -> Any:
+    """A function of two, of which one may be a float: it becomes a tensor like the other."""
+    if isinstance(a, Tensor):
+        return on_tensors(a, torch.as_tensor(b, dtype=a.dtype, device=a.device))
+    if isinstance(b, Tensor):
+        return on_tensors(torch.as_tensor(a, dtype=b.dtype, device=b.device), b)
+    return on_floats(a, b)
 
 
 class TorchOps:
@@ -43,27 +52,11 @@ class TorchOps:
 
     @staticmethod
     def minimum(a: Number, b: Number) -> Any:
-        if isinstance(a, Tensor) and isinstance(b, Tensor):
-            return torch.minimum(a, b)
-        return (
-            torch.clamp(a, max=b)
-            if isinstance(a, Tensor)
-            else TorchOps.minimum(b, a)
-            if isinstance(b, Tensor)
-            else min(a, b)
-        )
+        return _of_two(torch.minimum, min, a, b)
 
     @staticmethod
     def maximum(a: Number, b: Number) -> Any:
-        if isinstance(a, Tensor) and isinstance(b, Tensor):
-            return torch.maximum(a, b)
-        return (
-            torch.clamp(a, min=b)
-            if isinstance(a, Tensor)
-            else TorchOps.maximum(b, a)
-            if isinstance(b, Tensor)
-            else max(a, b)
-        )
+        return _of_two(torch.maximum, max, a, b)
 
     @staticmethod
     def logical_and(a: Any, b: Any) -> Any:

@@ -23,7 +23,7 @@ class Runner:
     """One run of a plan: signals by the path of their source, wanted traces by layer, the state on the way.
 
     weights: the tensors of each connection by name; parameters: those of each population; batch: how many samples;
-    paths: what computes each block; like: a tensor of the run's device and precision.
+    like: a tensor of the run's device and precision.
     """
 
     dt: float
@@ -36,6 +36,12 @@ class Runner:
     state: State
     like: Tensor
     results: dict[Key, Tensor] = field(default_factory=dict)
+    _kept: dict[Key, dict[Key, Tensor]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for key, tensor in self.state.items():
+            # Autograd does not take the tensors of a run in inference mode, but a copy of them.
+            self._kept.setdefault(key[:2], {})[key] = tensor.clone() if tensor.is_inference() else tensor
 
     def run(self, blocks: Sequence[Block], paths: Sequence[Path]) -> None:
         """Runs the blocks in order, each on its path; `results` then holds all that came out."""
@@ -56,21 +62,16 @@ class Runner:
             for route in (route for branch in layer.branches for route in branch.routes):
                 path, signal = route.connection.path, self.signals.get(route.source)
                 tensors.update({("weight", path, name): w for name, w in self.weights[path].items()})
-                tensors.update(self._kept("under way", path))
+                tensors.update(self._kept.get(("under way", path), {}))
                 if isinstance(signal, SpikeRows):
                     rows[route.source] = signal
                 elif signal is not None:
                     tensors["signal", route.source] = signal
         return Call(block, self.dt, self.n_steps, self.want, tensors, rows)
 
-    def _kept(self, kind: str, path: str) -> dict[Key, Tensor]:
-        """What the last run left; a copy where it ran in inference mode, whose tensors autograd does not take."""
-        kept = {key: t for key, t in self.state.items() if key[:2] == (kind, path)}
-        return {key: t.clone() if t.is_inference() else t for key, t in kept.items()}
-
     def _state(self, layer: Layer) -> dict[Key, Tensor]:
         """The state of a population: where the last run left it, or at rest."""
-        if kept := self._kept("state", layer.path):
+        if kept := self._kept.get(("state", layer.path)):
             return kept
         zeros = self.like.new_zeros(self.batch, *layer.shape)
         start = [zeros + value for value in layer.neuron.bound(self.parameters[layer.path]).initial()]

@@ -67,8 +67,8 @@ class Traffic:
 
     def arriving(self, route: Route, like: Tensor) -> list[Tensor]:
         """The currents that are under way on a connection, one a step, the next to arrive first."""
-        path = route.connection.path
-        return [self.call.tensors.get(("under way", path, k), torch.zeros_like(like)) for k in range(route.steps)]
+        path, nothing = route.connection.path, torch.zeros_like(like)
+        return [self.call.tensors.get(("under way", path, k), nothing) for k in range(route.steps)]
 
     def delayed(self, route: Route, current: Tensor) -> Tensor:
         """The current (T, B, *shape) of a connection from outside, shifted by its steps; the rest stays under way."""

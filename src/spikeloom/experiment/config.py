@@ -50,7 +50,6 @@ class TrainConfig(BaseModel):
     loss: str = "cross_entropy"
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(64, ge=1)
-    patience: int | None = Field(None, ge=1)
     record_seconds: float = Field(0.3, gt=0)
     seed: int = Field(0, ge=0)
     device: str = "cpu"

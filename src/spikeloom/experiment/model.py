@@ -90,6 +90,11 @@ def _learner(config: TrainConfig, net: Network) -> Learner:
 def _schedule_options(config: TrainConfig, schedule: str) -> dict[str, Any]:
     """The options of the schedule; ParameterError where one is missing that it cannot do without."""
     name = SCHEDULES.name_of(schedule)
+    if name == "ReduceLROnPlateau":
+        raise ParameterError(
+            "config.schedule: 'ReduceLROnPlateau' would watch the test set, which must choose nothing; use another, or "
+            "fit() with a validation set of your own"
+        )
     default = {"T_max": config.epochs} if name == "CosineAnnealingLR" else {}
     options: dict[str, Any] = dict(default if config.schedule_options is None else config.schedule_options)
     needed = [p.name for p in inspect.signature(SCHEDULES[name]).parameters.values() if p.default is p.empty][1:]

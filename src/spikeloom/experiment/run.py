@@ -2,9 +2,9 @@
 
 runs/<name>/
     config.submitted.json   what was asked for        network/       description and weights of the trained network
-    config.effective.json   with defaults, versions   session/       spikes and membrane of the test run
-    checkpoint.pt           to resume from            metrics.json   figures of each epoch and of the test
-    report.html             to look at
+    config.effective.json   with defaults in place    session/       spikes and membrane of the test run
+    environment.json        versions and machine      metrics.json   figures of each epoch and of the test
+    checkpoint.pt           to resume from            report.html    to look at
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _complete(folder: Path, config: TrainConfig, data: Splits, tested: Tested, *
     try:
         history = fit(
             network, train, epochs=config.epochs, time=config.time, loss=config.loss, validation=test,
-            checkpoint=checkpoint, resume=resume, patience=config.patience,
+            checkpoint=checkpoint, resume=resume,
         )  # fmt: skip
         recording = _Recording(folder, config)
         result = evaluate(network, test, time=config.time, loss=config.loss, record=recording)
