@@ -7,6 +7,7 @@ from .datasets import Dataset as Dataset
 from .datasets import MNIST as MNIST
 from .datasets import digits as digits
 from .datasets import stratified_split as stratified_split
+from .errors import CompilerError as CompilerError
 from .errors import DataError as DataError
 from .errors import DeviceError as DeviceError
 from .errors import ParameterError as ParameterError

@@ -8,7 +8,8 @@ SpikeloomError                the root; never raised itself
 ├── UnsupportedError          a combination that does not exist                (TypeError)
 ├── StateError                the right call at the wrong time                 (RuntimeError)
 ├── StorageError              a file that cannot be read or written            (OSError)
-└── DeviceError               a device that this machine does not have         (RuntimeError)
+├── DeviceError               a device that this machine does not have         (RuntimeError)
+└── CompilerError             a kernel that cannot be compiled here            (RuntimeError)
 
 A message names object and parameter, what was expected, what came, and the way out.
 """
@@ -48,3 +49,7 @@ class StorageError(SpikeloomError, OSError):
 
 class DeviceError(SpikeloomError, RuntimeError):
     """A device that this machine does not have."""
+
+
+class CompilerError(SpikeloomError, RuntimeError):
+    """A kernel that cannot be compiled here: no compiler, no room, or the compiler refuses."""

@@ -15,6 +15,7 @@ TREE = {
     errors.StateError: RuntimeError,
     errors.StorageError: OSError,
     errors.DeviceError: RuntimeError,
+    errors.CompilerError: RuntimeError,
 }
 
 

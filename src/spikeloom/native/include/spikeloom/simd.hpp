@@ -1,0 +1,103 @@
+// Vectors of the widest registers that the instruction set has, by the compiler's vector extension; no intrinsics but
+// for turning a comparison into bits.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define SPIKELOOM_INLINE static inline __attribute__((always_inline))
+#define SPIKELOOM_EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace spikeloom {
+
+#if defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+constexpr int vector_bytes = 64;
+#elif defined(__AVX2__)
+constexpr int vector_bytes = 32;
+#else
+constexpr int vector_bytes = 16;
+#endif
+
+template <class Real> constexpr int lanes = vector_bytes / int(sizeof(Real));
+template <class Real> using Int = std::conditional_t<sizeof(Real) == 4, int32_t, int64_t>;
+
+template <class Real> struct Vectors {
+  typedef Real Vec __attribute__((vector_size(vector_bytes)));
+  typedef Real Loose __attribute__((vector_size(vector_bytes), aligned(sizeof(Real)), may_alias));
+  typedef Int<Real> Mask __attribute__((vector_size(vector_bytes)));
+};
+template <class Real> using Vec = typename Vectors<Real>::Vec;
+template <class Real> using Mask = typename Vectors<Real>::Mask;
+
+template <class Real> SPIKELOOM_INLINE Vec<Real> load(const Real* p) { return *(const typename Vectors<Real>::Loose*)p; }
+template <class Real> SPIKELOOM_INLINE void store(Real* p, Vec<Real> v) { *(typename Vectors<Real>::Loose*)p = v; }
+template <class Real> SPIKELOOM_INLINE Vec<Real> splat(Real x) { return Vec<Real>{} + x; }
+
+// The first n lanes from memory, zero in the others; and the first n lanes to memory.
+template <class Real> SPIKELOOM_INLINE Vec<Real> load_some(const Real* p, int64_t n) {
+  if (n >= lanes<Real>) return load(p);
+  Vec<Real> v{};
+  for (int64_t i = 0; i < n; i++) v[i] = p[i];
+  return v;
+}
+template <class Real> SPIKELOOM_INLINE void store_some(Real* p, Vec<Real> v, int64_t n) {
+  if (n >= lanes<Real>) return store(p, v);
+  for (int64_t i = 0; i < n; i++) p[i] = v[i];
+}
+
+// One bit a lane of a comparison's result.
+SPIKELOOM_INLINE uint64_t bits(Mask<float> m) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+  return _mm512_movepi32_mask((__m512i)m);
+#elif defined(__AVX2__)
+  return uint32_t(_mm256_movemask_ps((__m256)m));
+#elif defined(__SSE2__)
+  return uint32_t(_mm_movemask_ps((__m128)m));
+#else
+  uint64_t r = 0;
+  for (int i = 0; i < lanes<float>; i++) r |= uint64_t(m[i] & 1) << i;
+  return r;
+#endif
+}
+SPIKELOOM_INLINE uint64_t bits(Mask<double> m) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+  return _mm512_movepi64_mask((__m512i)m);
+#elif defined(__AVX2__)
+  return uint32_t(_mm256_movemask_pd((__m256d)m));
+#elif defined(__SSE2__)
+  return uint32_t(_mm_movemask_pd((__m128d)m));
+#else
+  uint64_t r = 0;
+  for (int i = 0; i < lanes<double>; i++) r |= uint64_t(m[i] & 1) << i;
+  return r;
+#endif
+}
+
+// Numbers below the smallest normal one are taken as zero while this lives: a potential that decays for long would
+// otherwise make every operation a hundred times slower. The caller's mode comes back at the end.
+class FlushDenormals {
+#if defined(__x86_64__)
+  unsigned before = _mm_getcsr();
+
+ public:
+  FlushDenormals() { _mm_setcsr(before | 0x8040); }
+  ~FlushDenormals() { _mm_setcsr(before); }
+#elif defined(__aarch64__)
+  uint64_t before;
+
+ public:
+  FlushDenormals() {
+    asm volatile("mrs %0, fpcr" : "=r"(before));
+    asm volatile("msr fpcr, %0" : : "r"(before | (uint64_t(1) << 24)));
+  }
+  ~FlushDenormals() { asm volatile("msr fpcr, %0" : : "r"(before)); }
+#endif
+};
+
+}  // namespace spikeloom

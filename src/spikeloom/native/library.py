@@ -1,0 +1,63 @@
+"""Calls into compiled libraries: plain C functions on arrays."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import Any
+
+from ..errors import DataError
+from . import compiler, levels
+
+
+class Library:
+    """A loaded library. Its functions take int64_t, double, const char* and pointers, and return nothing."""
+
+    def __init__(self, path: str) -> None:
+        self._library = ctypes.CDLL(path)
+
+    def call(self, name: str, *arguments: Any) -> None:
+        """Calls a function: int as int64_t, float as double, None as a null pointer, an array by its address.
+
+        Arrays (NumPy or torch, on the CPU) must be contiguous; they live at least as long as the call. Raises DataError
+        for one that is not.
+        """
+        getattr(self._library, name)(*[_as_c(name, k, a) for k, a in enumerate(arguments)])
+
+
+def _as_c(name: str, position: int, value: Any) -> Any:
+    if value is None:
+        return ctypes.c_void_p(None)
+    if isinstance(value, int):
+        return ctypes.c_int64(value)
+    if isinstance(value, float):
+        return ctypes.c_double(value)
+    if isinstance(value, (ctypes.Structure, ctypes.Array)):
+        return ctypes.byref(value)
+    return ctypes.c_void_p(address(value, f"{name}, argument {position}"))
+
+
+def address(array: Any, what: str) -> int:
+    """Where the numbers of an array start; DataError unless it is a contiguous array on the CPU."""
+    if hasattr(array, "data_ptr"):
+        if array.device.type != "cpu" or not array.is_contiguous():
+            raise DataError(f"{what} must be a contiguous tensor on the CPU, got {array.device}, {array.stride()}")
+        return int(array.data_ptr())
+    if not array.flags.c_contiguous:
+        raise DataError(f"{what} must be a contiguous array, got strides {array.strides}")
+    return int(array.ctypes.data)
+
+
+def load(source: str, level: str | None = None) -> Library:
+    """The library of a source for a level (default: the one in use); CompilerError where it is not to be had."""
+    return _load(source, levels.level() if level is None else level)
+
+
+@cache
+def _load(source: str, level: str) -> Library:
+    return Library(str(compiler.find(source, level)))
+
+
+def include(header: str) -> str:
+    """The source of a library that is one of the package's headers, such as 'events.hpp'."""
+    return f'#include "spikeloom/{header}"\n'
