@@ -4,21 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test check sanitize bench format clean
 help:
-	@echo "make demo    set up .venv, train a spiking network on real digits, write runs/<name>/report.html"
-	@echo "make test    run the tests"
-	@echo "make check   formatting, lint, types, import layers, sizes"
-	@echo "make bench   side by side with SPAIC, into benchmarks/RESULTS.md (installs it into .bench/)"
-	@echo "make format  format the code"
-	@echo "make clean   remove .venv, .bench and caches"
+	@echo "make demo      set up .venv, train a spiking network on real digits, write runs/<name>/report.html"
+	@echo "make test      run the tests"
+	@echo "make check     formatting, lint, types, import layers, sizes"
+	@echo "make sanitize  run the kernels' tests under AddressSanitizer and UBSan"
+	@echo "make bench     side by side with SPAIC, into benchmarks/RESULTS.md (installs it into .bench/)"
+	@echo "make format    format the code"
+	@echo "make clean     remove .venv, .bench and caches"
 
-$(VENV)/ready: pyproject.toml constraints.txt
+$(VENV)/ready: pyproject.toml constraints.txt hatch_build.py
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11 $(or $(MAKECMDGOALS),demo)")'
-	@echo "Installing into $(VENV), which takes about 1.4 GB and a minute or two."
+	@echo "Installing into $(VENV), which takes about 1.4 GB and some minutes; g++ compiles the kernels."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(shell grep '^torch==' constraints.txt)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
 
 demo: $(VENV)/ready
@@ -34,6 +35,15 @@ check: $(VENV)/ready
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_code.py src/spikeloom
 
+KERNEL_TESTS = $(filter-out %/test_build.py %/test_compiler.py,\
+	$(wildcard tests/native/test_*.py tests/kernels/test_*.py tests/backends/test_kernel*.py))
+sanitize: $(VENV)/ready
+	CXX="env -u LD_PRELOAD g++" SPIKELOOM_CACHE=$(CURDIR)/.sanitize \
+	SPIKELOOM_CXXFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" \
+	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+	$(BIN)/python -m pytest --capture=sys -p no:cacheprovider $(KERNEL_TESTS)
+
 format: $(VENV)/ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -48,4 +58,4 @@ bench: $(VENV)/ready .bench/spaic/ready
 	$(BIN)/python benchmarks/digits.py
 
 clean:
-	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .bench .sanitize src/spikeloom/native/built .mypy_cache .ruff_cache .pytest_cache .hypothesis

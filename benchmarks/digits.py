@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from testnet import HERE, machine, table, write_section
+from results import HERE, machine, table, write_section
 
 
 def one_run(seed: int, folder: Path) -> dict[str, float]:

@@ -13,39 +13,39 @@ install torch==2.13.0 spaic==0.6.3.0.0 scipy matplotlib pyyaml tqdm h5py network
 from __future__ import annotations
 
 import argparse
-import datetime
 import itertools
 import json
 import os
-import platform
-import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import mean, median
-from typing import Any
 
 import numpy as np
+from results import (
+    HERE,
+    Record,
+    Records,
+    exponent,
+    machine,
+    peer_python,
+    run_process,
+    table,
+    version_lines,
+    write_section,
+)
 
-HERE = Path(__file__).resolve().parent
 FRAMEWORKS = ("spaic", "spikeloom")
 LABEL = {"spaic": "SPAIC", "spikeloom": "spikeloom"}
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 Case = tuple[int, int]
-Record = dict[str, Any]
 
 
 def run_program(python: str, framework: str, task: str, **options: object) -> Record:
     """The record of one fresh process, which is also printed as a line of JSON."""
     given = [f"--{name}={value}" for name, value in options.items() if value is not None]
-    command = [python, str(HERE / "testnet_program.py"), framework, task, *given]
-    done = subprocess.run(command, env=os.environ | ONE_THREAD, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{shlex.join(command)} failed:\n{done.stderr}")
-    record: Record = json.loads(done.stdout.splitlines()[-1])
+    record = run_process([python, str(HERE / "testnet_program.py"), framework, task, *given])
     print(json.dumps(record), flush=True)
     return record
 
@@ -61,26 +61,17 @@ def measure(args: argparse.Namespace) -> list[Record]:
         options = [{"neurons": n, "steps": t, "batches": args.batches, "seed": turn} for (n, t), turn in cases]
     turns = itertools.product(options, args.frameworks)
     task = "accuracy" if args.accuracy else "time"
-    done = kept(args.records, task)
+    done = Records(args.records)
     records = []
     for given, name in turns:
-        same = [r for r in done if r["framework"] == name and r["given"] == given]
-        record = same[0] if same else run_program(pythons[name], name, task, mnist=args.mnist, **given)
-        records.append(record | {"given": given})
-        if args.records and not same:
-            with args.records.open("a") as file:
-                file.write(json.dumps(records[-1]) + "\n")
+        kept = done.find({"framework": name, "task": task, "given": given})
+        if kept is None:
+            kept = done.add(run_program(pythons[name], name, task, mnist=args.mnist, **given) | {"given": given})
+        records.append(kept)
     return records
 
 
-def kept(path: Path | None, task: str) -> list[Record]:
-    """The records of a task that an interrupted measurement left in a file."""
-    if path is None or not path.exists():
-        return []
-    return [r for r in map(json.loads, path.read_text().splitlines()) if r["task"] == task]
-
-
-class Records:
+class Found:
     """The records of one task, asked by framework and case."""
 
     def __init__(self, records: list[Record]) -> None:
@@ -127,13 +118,7 @@ def spikes(record: Record) -> float:
     return float(record["seen"]["spikes"]) / 100
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    head = list(head)
-    lines = [head, ["---:"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
-def cost_table(records: Records) -> str:
+def cost_table(records: Found) -> str:
     """Each case with what it costs in each framework, and the ratios."""
     columns: list[tuple[str, Callable[[Record], float], str, bool]] = [
         ("CPU s a step", step_cpu, ".3f", True),
@@ -152,23 +137,24 @@ def cost_table(records: Records) -> str:
     return table(head, rows)
 
 
-def growth_table(records: Records) -> str:
+def growth_table(records: Found) -> str:
     """How time and memory grow with T: ratio for each doubling, exponent, R^2 of a straight line, slope."""
     rows = []
     for n, steps in records.growing().items():
         for title, value, unit in (("CPU time", step_cpu, "ms"), ("memory above the built network", working, "MB")):
             for name in records.frameworks:
                 cost = np.array([median(records.each(name, (n, t), value)) for t in steps])
-                exponent = np.polyfit(np.log(steps), np.log(cost), 1)[0]
                 slope = np.polyfit(steps, cost, 1)[0] * (1000 if unit == "ms" else 1)
                 ratios = ", ".join(f"{b / a:.2f}" for a, b in itertools.pairwise(cost))
                 fit = np.corrcoef(steps, cost)[0, 1] ** 2
-                rows.append([n, title, LABEL[name], ratios, f"{exponent:.2f}", f"{fit:.4f}", f"{slope:.2f} {unit}"])
+                rows.append(
+                    [n, title, LABEL[name], ratios, f"{exponent(steps, cost):.2f}", f"{fit:.4f}", f"{slope:.2f} {unit}"]
+                )
     head = ["N", "of", "framework", "ratios T to next T", "exponent", "R² of a line", "slope a step of T"]
     return table(head, rows)
 
 
-def accuracy_table(records: Records) -> str:
+def accuracy_table(records: Found) -> str:
     """A row for each framework: accuracies over its seeds, and what the epoch and the test cost."""
     rows = []
     for name in records.frameworks:
@@ -186,7 +172,7 @@ def accuracy_table(records: Records) -> str:
     return table([*head, "CPU s an epoch", "CPU s a batch", "CPU s the test", "peak MB"], rows)
 
 
-def picture(records: Records, path: Path) -> None:
+def picture(records: Found, path: Path) -> None:
     """Left: time of a training step against T. Right: the same at the T that most networks share, against N."""
     import matplotlib
 
@@ -201,7 +187,8 @@ def picture(records: Records, path: Path) -> None:
             left.plot(steps, cost, color=style[name][0], marker=style[name][1], label=f"{LABEL[name]}, N = {n}")
     left.set(xlabel="T (steps of 0.1 ms)", ylabel="CPU seconds a training step", xlim=0, ylim=0)
     left.set_title("Growth with the length of the run", loc="left")
-    left.legend(frameon=False)
+    if records.growing():
+        left.legend(frameon=False)
     times = [t for _, t in records.cases]
     shared = max(sorted(set(times)), key=times.count)
     neurons = [n for n, t in records.cases if t == shared]
@@ -222,30 +209,22 @@ def picture(records: Records, path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def machine() -> str:
-    """The day and the processor."""
-    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    name = cpu[1] if cpu else platform.machine()
-    return f"{datetime.date.today()}; {name}, {os.cpu_count()} logical processors"
-
-
-def conditions(records: Records, args: argparse.Namespace, load: float) -> str:
+def conditions(records: Found, args: argparse.Namespace, load: float) -> str:
     """The command, the day, the processor and the versions behind the numbers."""
     words = {args.mnist: "FOLDER", args.spaic: "PYTHON", str(args.results): "FILE", str(args.records): "RECORDS"}
     command = shlex.join(["python", "benchmarks/testnet.py", *(words.get(word, word) for word in sys.argv[1:])])
-    versions = {r["framework"]: r["versions"] for r in records.records}
     lines = [
         f"`{command}`",
         "",
         f"- {machine()}; load average {load:.1f} at the start; one thread",
-        *("- " + ", ".join(f"{part} {version}" for part, version in versions[name].items()) for name in versions),
+        *version_lines(records.records),
         f"- data: {records.records[0]['data']}; 784-N clif, full connection, Poisson encoder, spike counts, two "
         "monitors, STCA, Adam 0.001, dt 0.1 ms, batch 100",
     ]
     return "\n".join(lines)
 
 
-def time_section(records: Records, rounds: int, batches: int) -> str:
+def time_section(records: Found, rounds: int, batches: int) -> str:
     parts = [
         f"One training step (input, run, loss, backward, optimizer): the median of {batches} batches after two to warm "
         f"up, in each of {rounds} fresh processes a framework that take turns; ratios are SPAIC over spikeloom, median "
@@ -261,16 +240,6 @@ def time_section(records: Records, rounds: int, batches: int) -> str:
     return "\n\n".join([*parts, "![CPU time against T and against N](testnet.png)"])
 
 
-def write_section(path: Path, name: str, title: str, text: str) -> None:
-    """Put the text between the markers of that name in the file, or at its end."""
-    start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    section = f"{start}\n## {title}\n\n{text}\n{end}\n"
-    old = path.read_text(encoding="utf-8") if path.exists() else "# Results of the benchmarks\n"
-    pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}\n", re.DOTALL)
-    new = pattern.sub(lambda _: section, old) if pattern.search(old) else f"{old}\n{section}"
-    path.write_text(new, encoding="utf-8")
-
-
 def case(text: str) -> Case:
     n, t = map(int, text.split(":"))
     return n, t
@@ -278,10 +247,10 @@ def case(text: str) -> Case:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    cases = [(10, 250), (10, 500), (10, 1000), (10, 2000), (100, 500)]
+    cases = [(10, 250), (10, 500), (10, 1000), (10, 2000), (100, 500), (400, 500)]
     parser.add_argument("--cases", type=case, nargs="+", default=cases, metavar="N:T",
-                        help="neurons:steps (default 10:250 10:500 10:1000 10:2000 100:500); a network with three or "
-                        "more T gets its growth fitted")  # fmt: skip
+                        help="neurons:steps (default 10:250 10:500 10:1000 10:2000 100:500 400:500); a network with "
+                        "three or more T gets its growth fitted")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=3, help="processes of each framework a case (default 3)")
     parser.add_argument("--batches", type=int, default=5, help="training steps measured a process (default 5)")
     parser.add_argument("--mnist", metavar="FOLDER", help="MNIST idx files, such as train-images-idx3-ubyte; needed "
@@ -290,7 +259,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=1, help="epochs of --accuracy (default 1)")
     parser.add_argument("--seeds", type=int, default=1, help="seeds of --accuracy (default 1)")
     parser.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=FRAMEWORKS)
-    parser.add_argument("--spaic", metavar="PYTHON", default=".bench/spaic/bin/python", help="SPAIC's Python")
+    parser.add_argument("--spaic", metavar="PYTHON", default=str(peer_python("spaic")), help="SPAIC's Python")
     parser.add_argument("--records", metavar="RECORDS", type=Path, help="JSON lines: records in it are not measured "
                         "again, new ones are added, so that an interrupted measurement goes on")  # fmt: skip
     parser.add_argument(
@@ -305,7 +274,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     load = os.getloadavg()[0]
-    records = Records(measure(args))
+    records = Found(measure(args))
     above = conditions(records, args, load)
     if args.accuracy:
         name, title, text = "testnet-accuracy", "TestNet: accuracy on MNIST", accuracy_table(records)

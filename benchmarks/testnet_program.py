@@ -12,29 +12,17 @@ import importlib
 import importlib.metadata
 import json
 import platform
-import resource
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from measuring import cpu_seconds, memory_mb
 
 DT = 0.1
 BATCH = 100
-
-
-def cpu_seconds() -> float:
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
-
-
-def memory_mb(field: str) -> float:
-    """VmRSS (now) or VmHWM (the peak so far) of this process, in MB; Linux only."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
 def build(spaic: Any, neurons: int, seed: int) -> Any:

@@ -146,15 +146,14 @@ def analyze(
 
 @app.command()
 def info() -> None:
-    """Shows versions, threads, and how each neuron model is computed."""
+    """Shows versions, threads, where kernels come from, and how each neuron model is computed."""
     from .backends import PATHS
     from .experiment import environment
+    from .native.build import facts as kernels
     from .neurons import NEURONS
 
-    facts = Table(box=None, show_header=False)
-    for name, value in environment().items():
-        facts.add_row(name, str(value))
-    out.print(facts)
+    for name, value in (environment() | kernels()).items():
+        out.print(f"{name:<24}{value}", markup=False)
     models = Table("model", "parameters", "computed by", title="neuron models", title_justify="left", box=None)
     for name in NEURONS:
         models.add_row(name, ", ".join(NEURONS[name].parameters()), ", ".join(PATHS))

@@ -208,7 +208,7 @@ def test_only_connections_inside_a_loop_take_a_step():
         for route in branch.routes
     }
     assert took == {"c1": 0, "c2": 1, "skip": 2, "back": 2, "self_loop": 1, "c3": 3}
-    assert [block.stepped for block in net.plan.blocks] == [True, False]
+    assert [stage.stepped for block in net.plan.blocks for stage in block.stages] == [True, False]
 
 
 def test_the_order_of_creation_changes_nothing():

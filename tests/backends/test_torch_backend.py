@@ -97,7 +97,7 @@ def test_an_edit_of_the_backend_takes_effect_at_the_next_run():
     torch.testing.assert_close(net.c.weight.value.detach(), before.float())
     net.backend.schedule = "step"
     net.run(6.0)
-    assert net.plan.blocks[0].stepped
+    assert net.plan.blocks[0].stages[0].stepped
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -78,7 +80,8 @@ class PathContract:
         signal = (torch.rand(T, B, K, generator=generator) < 0.4).double()
         return {"signal": signal, "tau": torch.full((), TAU, dtype=torch.float64), **drawn}
 
-    def run(self, path, leaves, looped, *, events=False):
+    def call(self, leaves, looped, *, events=False):
+        """The call for leaves by name, whose signal may come as events."""
         tensors = {
             ("weight", "c", "weight"): leaves["weight"],
             ("parameter", "a", "tau_m"): leaves["tau"],
@@ -92,7 +95,10 @@ class PathContract:
             rows["x"] = SpikeRows(Spikes.from_raster(leaves["signal"].numpy(), 1.0), T, leaves["weight"])
         else:
             tensors["signal", "x"] = leaves["signal"]
-        found = run_block(path, Call(block_of(looped), 1.0, T, {"a": ("v",)}, tensors, rows))
+        return Call(block_of(looped), 1.0, T, {"a": ("spikes", "v")}, tensors, rows)
+
+    def run(self, path, leaves, looped, *, events=False):
+        found = run_block(path, self.call(leaves, looped, events=events))
         names = {
             "spikes": ("spikes", "a"),
             "trace": ("trace", "a", "v"),
@@ -143,7 +149,7 @@ class PathContract:
             ("state", "a", 1): torch.zeros(samples, N),
             ("signal", "x"): torch.ones(steps, samples, K),
         }
-        found = run_block(path, Call(block_of(False), 1.0, steps, {"a": ()}, tensors, {}))
+        found = run_block(path, Call(block_of(False), 1.0, steps, {"a": ("spikes",)}, tensors, {}))
         assert found["spikes", "a"].shape == (steps, samples, N)
         assert bool((found["spikes", "a"] == 1).all())
 
@@ -154,3 +160,103 @@ class PathContract:
             found = self.run(path, own, looped)
         assert not kept
         assert not any(value.requires_grad for value in found.values())
+
+    def test_gradients_flow_through_the_state_from_one_window_into_the_one_before(self, path, leaves):
+        scale = torch.arange(B * N, dtype=torch.float64).view(B, N).cos()
+        grads = []
+        for cuts in ((T,), (4, T), (1, 2, T)):
+            own = {k: leaf.clone().requires_grad_() for k, leaf in leaves.items()}
+            call, before = self.call(own, False), 0
+            for cut in cuts:
+                tensors = {**call.tensors, ("signal", "x"): own["signal"][before:cut]}
+                found = run_block(path, replace(call, n_steps=cut - before, tensors=tensors))
+                state = {("state", "a", k): found["state", "a", k] for k in (0, 1)}
+                call, before = replace(call, tensors={**call.tensors, **state}), cut
+            ((found["state", "a", 0] + 0.5 * found["state", "a", 1]) * scale).sum().backward()
+            grads.append({k: leaf.grad for k, leaf in own.items() if leaf.grad is not None})
+        assert set(grads[0]) == {"weight", "v0", "i0", "signal", "tau"}
+        for cut in grads[1:]:
+            for name, wanted in grads[0].items():
+                assert wanted.abs().sum() > 0, name
+                torch.testing.assert_close(cut[name], wanted, rtol=0, atol=1e-12)
+
+    def test_a_constant_signal_equals_the_same_in_every_step(self, path, leaves, looped):
+        found = []
+        for constant in (True, False):
+            own = {k: leaf.clone().requires_grad_() for k, leaf in leaves.items()}
+            x = own["signal"][:1]
+            call = self.call({**own, "signal": x if constant else x.expand(T, -1, -1)}, looped)
+            results = run_block(path, call)
+            (results["trace", "a", "v"].square().sum() + results["spikes", "a"].sum()).backward()
+            found.append([results["spikes", "a"].detach(), own["signal"].grad, own["weight"].grad])
+        for a, b in zip(*found, strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
+
+    def test_graded_events_equal_their_raster(self, path, leaves, looped):
+        values = leaves["signal"] * torch.linspace(-2, 3, K, dtype=torch.float64).float().double()
+        own = {**leaves, "signal": values}
+        found = [self.run(path, own, looped, events=events) for events in (True, False)]
+        for name in found[0]:
+            torch.testing.assert_close(found[0][name], found[1][name], rtol=0, atol=1e-12)
+
+    def test_nothing_that_comes_in_is_written_to(self, path, leaves, looped):
+        own = {k: leaf.clone().requires_grad_() for k, leaf in leaves.items()}
+        before = {k: leaf.detach().clone() for k, leaf in own.items()}
+        found = self.run(path, own, looped)
+        (found["trace"].sum() + found["spikes"].sum()).backward()
+        for name, leaf in own.items():
+            assert torch.equal(leaf, before[name]), name
+
+    def test_tensors_of_any_stride_are_taken(self, path, leaves, looped):
+        wanted = self.run(path, leaves, looped)
+        strided = {k: torch.stack([leaf, leaf], -1)[..., 0] for k, leaf in leaves.items()}
+        strided["signal"] = leaves["signal"].transpose(0, 1).contiguous().transpose(0, 1)
+        found = self.run(path, strided, looped)
+        for name, value in wanted.items():
+            assert torch.equal(found[name], value), name
+
+    @pytest.mark.parametrize("name", ["spikes", "trace", "v", "i"])
+    def test_a_loss_of_one_result_alone_has_the_gradient_of_a_plain_loop(self, path, leaves, looped, name):
+        grads = []
+        for run in (lambda own: self.run(path, own, looped), lambda own: by_hand(**own, looped=looped)):
+            own = {k: leaf.clone().requires_grad_() for k, leaf in leaves.items()}
+            value = run(own)[name]
+            (value * torch.arange(value.numel(), dtype=value.dtype).view(value.shape).sin()).sum().backward()
+            grads.append({k: leaf.grad for k, leaf in own.items()})
+        for key, wanted in grads[1].items():
+            found = grads[0][key]
+            if wanted is None:
+                assert found is None or not found.any(), key
+            else:
+                torch.testing.assert_close(found, wanted, rtol=0, atol=1e-10)
+
+    def test_bits_are_the_spikes(self, path, leaves, looped):
+        found = run_block(path, self.call(leaves, looped))
+        if ("bits", "a") not in found:
+            return
+        bits = np.unpackbits(found["bits", "a"].numpy().view(np.uint8), axis=-1, bitorder="little")
+        np.testing.assert_array_equal(bits[..., :N], found["spikes", "a"].numpy())
+        assert not bits[..., N:].any()
+
+    def test_only_the_traces_that_are_asked_for_come_out(self, path, leaves, looped):
+        call = self.call(leaves, looped)
+        found = run_block(path, replace(call, want={"a": ()}))
+        assert not [key for key in found if key[0] == "trace"]
+        found = run_block(path, replace(call, want={"a": ("i_syn",)}))
+        assert [key for key in found if key[0] == "trace"] == [("trace", "a", "i_syn")]
+        torch.testing.assert_close(found["trace", "a", "i_syn"][-1], found["state", "a", 1], rtol=0, atol=1e-12)
+
+    def test_a_run_is_differentiated_once(self, path, leaves, looped):
+        own = {k: leaf.clone().requires_grad_() for k, leaf in leaves.items()}
+        loss = self.run(path, own, looped)["spikes"].sum()
+        loss.backward(retain_graph=True)
+        with pytest.raises(sl.StateError, match="differentiated already"):
+            loss.backward()
+
+    def test_a_weight_changed_in_place_since_is_noticed(self, path, leaves, looped):
+        own = {k: leaf.clone().requires_grad_() for k, leaf in leaves.items()}
+        loss = self.run(path, own, looped)["spikes"].sum()
+        with torch.no_grad():
+            own["weight"].mul_(2.0)
+        with pytest.raises(sl.StateError, match="changed in place"):
+            loss.backward()

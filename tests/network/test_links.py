@@ -10,7 +10,7 @@ from torch.nn import functional as F
 import spikeloom as sl
 from spikeloom.errors import ParameterError, ShapeError
 from spikeloom.network import Constant, Normal
-from spikeloom.network.links import Conv, Ends, Full, Link, OneToOne, Pool, Sparse, SpikeRows
+from spikeloom.network.links import Conv, Ends, Full, Link, OneToOne, Pool, Sparse, SpikeRows, Wanted
 
 T, B = 5, 3
 LIKE = torch.zeros((), dtype=torch.float64)
@@ -32,9 +32,9 @@ def with_bias(reference, shape):
     return lambda x, w: reference(x, w) + w["bias"].reshape(shape)
 
 
-def conv(**options):
+def conv(pool=lambda y: y, **options):
     def reference(x, w):
-        y = F.conv2d(x.flatten(0, 1), w["weight"], w.get("bias"), **options)
+        y = pool(F.conv2d(x.flatten(0, 1), w["weight"], w.get("bias"), **options))
         return y.reshape(*x.shape[:2], *y.shape[1:])
 
     return reference
@@ -71,6 +71,26 @@ CASES = {
         Ends(IMAGE, (6, 4, 8)),
         conv(stride=(2, 1), padding=(1, 2), dilation=(1, 2), groups=2),
     ),
+    "conv, then max pool": (
+        Conv(pool="max", bias=Normal()),
+        Ends(IMAGE, (5, 2, 2)),
+        conv(lambda y: F.max_pool2d(y, 2)),
+    ),
+    "conv, then max pool of windows that overlap": (
+        Conv(pool="max", padding=1, pool_kernel_size=3, pool_stride=(2, 1), pool_padding=(1, 0)),
+        Ends(IMAGE, (2, 4, 4)),
+        conv(lambda y: F.max_pool2d(y, 3, (2, 1), (1, 0)), padding=1),
+    ),
+    "conv, then mean pool": (
+        Conv(pool="avg", bias=Normal(), stride=(1, 2), pool_kernel_size=[2, 1], pool_padding=(1, 0)),
+        Ends(IMAGE, (3, 3, 2)),
+        conv(lambda y: F.avg_pool2d(y, (2, 1), None, (1, 0)), stride=(1, 2)),
+    ),
+    "conv in groups, then max pool": (
+        Conv(pool="max", groups=2, dilation=(2, 1), bias=Normal()),
+        Ends(IMAGE, (2, 1, 2)),
+        conv(lambda y: F.max_pool2d(y, 2), groups=2, dilation=(2, 1)),
+    ),
     "max pool": (Pool(), Ends(IMAGE, (4, 3, 3)), pooled(F.max_pool2d, 1.0, 2)),
     "mean pool": (
         Pool(pool="avg", kernel_size=(3, 2), stride=(2, 1), padding=(1, 0), scale=0.7),
@@ -89,6 +109,17 @@ def drawn(link, ends, seed=1):
     """The weights of a link by name, in double precision."""
     values = {spec.name: torch.as_tensor(np.array(spec.start(seed))) for spec in link.specs("c", ends)}
     return {name.rpartition(".")[2]: w.double() if w.is_floating_point() else w for name, w in values.items()}
+
+
+def product(link, signal, weights, ends):
+    return link.product(signal, weights, ends)[0]
+
+
+def gradients(link, signal, weights, ends, grad, to_signal=True, names=None):
+    """All gradients, or those asked for, with what the product kept."""
+    names = [k for k, w in weights.items() if w.is_floating_point()] if names is None else names
+    _, kept = link.product(signal, weights, ends, keep=True)
+    return link.gradients(signal, weights, ends, grad, Wanted(to_signal, names), kept)
 
 
 def values(ends, n_steps=T, n_samples=B):
@@ -110,7 +141,7 @@ def test_a_product_equals_the_dense_one(case):
     link, ends, reference = case
     link.check("c", ends)
     w, x = drawn(link, ends), values(ends)
-    current = link.product(x, w, ends)
+    current = product(link, x, w, ends)
     assert current.shape == (T, B, *ends.post)
     torch.testing.assert_close(current, reference(x, w), rtol=1e-12, atol=1e-12)
 
@@ -118,7 +149,7 @@ def test_a_product_equals_the_dense_one(case):
 def test_a_product_takes_values_whose_axes_were_swapped(case):
     link, ends, reference = case
     w, x = drawn(link, ends), values(ends, B, T).swapaxes(0, 1)
-    torch.testing.assert_close(link.product(x, w, ends), reference(x, w), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(product(link, x, w, ends), reference(x, w), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("valued", [False, True], ids=["spikes", "valued spikes"])
@@ -127,7 +158,7 @@ def test_events_give_what_the_raster_gives(case, valued):
     w = drawn(link, ends)
     rows, raster = events(ends, valued)
     assert torch.equal(rows.dense(), raster)
-    torch.testing.assert_close(link.product(rows, w, ends), reference(raster, w), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(product(link, rows, w, ends), reference(raster, w), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("n_samples", [0, 1])
@@ -137,12 +168,12 @@ def test_silence_and_no_samples_at_all_give_a_current_of_the_right_shape(case, n
     silent = torch.zeros(T, n_samples, *ends.pre, dtype=torch.float64)
     rows = SpikeRows(sl.Spikes.from_steps([], [], ends.pre, T, 1.0, n_samples=n_samples), T, LIKE)
     for signal in (rows, silent):
-        current = link.product(signal, w, ends)
+        current = product(link, signal, w, ends)
         assert current.shape == (T, n_samples, *ends.post)
-        found = link.gradients(signal, w, ends, torch.ones_like(current), isinstance(signal, torch.Tensor)).weights
+        found = gradients(link, signal, w, ends, torch.ones_like(current)).weights
         assert all(not found[k].any() or k == "bias" for k in found)
     if n_samples:
-        torch.testing.assert_close(link.product(rows, w, ends), reference(silent, w))
+        torch.testing.assert_close(product(link, rows, w, ends), reference(silent, w))
 
 
 @pytest.mark.parametrize("kind", ["values", "spikes", "valued spikes"])
@@ -155,18 +186,19 @@ def test_gradients_equal_those_of_the_dense_product(case, kind):
     x = x.clone().requires_grad_()
     inputs = {"signal": x} | {k: v for k, v in leaves.items() if v.requires_grad}
     expected = dict(zip(inputs, torch.autograd.grad(reference(x, leaves), [*inputs.values()], grad), strict=True))
-    found = link.gradients(signal, w, ends, grad, kind == "values")
+    found = gradients(link, signal, w, ends, grad)
     assert set(found.weights) == set(inputs) - {"signal"}
     for name, given in found.weights.items():
         torch.testing.assert_close(given, expected[name], rtol=1e-12, atol=1e-12)
-    if kind == "values":
-        torch.testing.assert_close(found.signal, expected["signal"], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(found.signal, expected["signal"], rtol=1e-12, atol=1e-12)
 
 
 def test_no_gradient_of_the_signal_is_made_unasked(case):
     link, ends, _ = case
     w, x = drawn(link, ends), values(ends)
-    assert link.gradients(x, w, ends, torch.ones(T, B, *ends.post, dtype=torch.float64), False).signal is None
+    assert (
+        gradients(link, x, w, ends, torch.ones(T, B, *ends.post, dtype=torch.float64), to_signal=False).signal is None
+    )
 
 
 def test_a_sparse_link_cut_into_blocks_gives_the_same(monkeypatch):
@@ -176,7 +208,7 @@ def test_a_sparse_link_cut_into_blocks_gives_the_same(monkeypatch):
     w, x = drawn(link, ends), values(ends)
     monkeypatch.setattr(sparse, "_BLOCK", 2 * T * B)
     monkeypatch.setattr(sparse, "_DENSE", 0)
-    torch.testing.assert_close(link.product(x, w, ends), reference(x, w), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(product(link, x, w, ends), reference(x, w), rtol=1e-12, atol=1e-12)
     test_gradients_equal_those_of_the_dense_product((link, ends, reference), "values")
 
 
@@ -195,8 +227,8 @@ def test_events_through_a_sparse_link_of_few_pairs_never_become_a_raster(monkeyp
     link, ends, _ = CASES["sparse of a matrix"]
     w, (rows, _) = drawn(link, ends), events(ends)
     monkeypatch.setattr(SpikeRows, "dense", None)
-    current = link.product(rows, w, ends)
-    link.gradients(rows, w, ends, torch.ones_like(current), False)
+    current = product(link, rows, w, ends)
+    gradients(link, rows, w, ends, torch.ones_like(current))
 
 
 def test_synapses_of_a_density_are_that_many_and_each_its_own():
@@ -215,8 +247,8 @@ def test_a_matrix_gives_one_synapse_for_each_entry_that_is_not_zero():
 def test_a_matrix_of_zeros_is_a_connection_without_synapses():
     link, ends = Sparse(weight=np.zeros((6, 8))), Ends((8,), (6,))
     w, x = drawn(link, ends), values(ends)
-    assert not link.product(x, w, ends).any()
-    found = link.gradients(x, w, ends, torch.ones(T, B, 6, dtype=torch.float64), True)
+    assert not product(link, x, w, ends).any()
+    found = gradients(link, x, w, ends, torch.ones(T, B, 6, dtype=torch.float64))
     assert found.weights["weight"].shape == (0,)
     assert not found.signal.any()
 
@@ -267,6 +299,8 @@ WRONG = [
     (Conv(in_channels=3), Ends(IMAGE, (2, 5, 4)), r"in_channels is 3, but the source has shape \(4, 7, 6\)"),
     (Conv(kernel_size=9), Ends(IMAGE, (2, 1, 1)), "kernel is larger than the source"),
     (Conv(groups=3), Ends(IMAGE, (3, 5, 4)), "groups is 3 and must divide the channels 4 and 3"),
+    (Conv(pool="max"), Ends(IMAGE, (2, 5, 4)), r"target must have shape \(2, 2, 2\), got \(2, 5, 4\); give it shape="),
+    (Conv(pool="avg", pool_kernel_size=6), Ends(IMAGE, (2, 1, 1)), "kernel is larger than the source"),
     (Pool(), Ends(IMAGE, (4, 2, 2)), r"target must have shape \(4, 3, 3\), got \(4, 2, 2\)"),
     (Pool(), Ends((8,), (4,)), "source must have shape"),
 ]
@@ -293,13 +327,16 @@ def test_weights_beyond_all_memory_are_refused_before_they_are_made(link):
 
 
 def test_a_padding_above_half_of_the_kernel_is_refused():
+    with pytest.raises(ParameterError, match=r"c\.pool_padding must be at most half of the kernel"):
+        Conv(pool="max", pool_padding=(2, 1)).check("c", Ends(IMAGE, (2, 4, 4)))
     with pytest.raises(ParameterError, match="padding must be at most half of the kernel"):
         Pool(padding=2).check("c", Ends(IMAGE, (4, 3, 3)))
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "3", None, (1, 2, 3), (0, 1), True], ids=repr)
 @pytest.mark.parametrize(
-    ("kind", "name"), [(Conv, "kernel_size"), (Conv, "stride"), (Conv, "dilation"), (Pool, "kernel_size")]
+    ("kind", "name"),
+    [(Conv, "kernel_size"), (Conv, "stride"), (Conv, "dilation"), (Conv, "pool_kernel_size"), (Pool, "kernel_size")],
 )
 def test_a_window_that_is_no_positive_whole_number_is_refused(kind, name, value):
     with pytest.raises(ParameterError, match=rf"{kind.__name__}\.{name} must be a whole number from 1 on"):
@@ -317,6 +354,11 @@ def test_a_window_that_is_no_positive_whole_number_is_refused(kind, name, value)
         (Conv, {"out_channels": 0}, r"Conv\.out_channels must be a whole number from 1 on, got 0"),
         (Conv, {"out_channels": 2.0}, r"Conv\.out_channels"),
         (Conv, {"in_channels": 0}, r"Conv\.in_channels"),
+        (Conv, {"pool": "sum"}, r"Conv\.pool must be 'max', 'avg' or None, got 'sum'"),
+        (Conv, {"pool": "max", "pool_stride": 0}, r"Conv\.pool_stride must be a whole number from 1 on"),
+        (Conv, {"pool": "max", "pool_padding": -1}, r"Conv\.pool_padding must be a whole number from 0 on"),
+        (Conv, {"pool_stride": 2}, r"Conv\.pool is None, so that its pool_ settings have no effect; give pool='max'"),
+        (Conv, {"pool_kernel_size": 3}, r"pool_ settings have no effect"),
         (Pool, {"scale": "2"}, r"Pool\.scale must be a finite number, got '2'"),
         (Pool, {"scale": None}, r"Pool\.scale"),
         (Pool, {"scale": math.nan}, r"Pool\.scale"),
@@ -370,13 +412,13 @@ def test_the_default_adjoint_serves_a_link_of_ones_own():
         def specs(self, path, ends):
             return []
 
-        def product(self, signal, weights, ends):
+        def product(self, signal, weights, ends, keep=False):
             x = signal.dense() if isinstance(signal, SpikeRows) else signal
-            return 2 * x * weights["weight"]
+            return 2 * x * weights["weight"], None
 
     w = {"weight": torch.tensor([3.0, 5.0], dtype=torch.float64)}
     x, grad = torch.ones(T, B, 2, dtype=torch.float64), torch.ones(T, B, 2, dtype=torch.float64)
-    found = Doubled().gradients(x, w, Ends((2,), (2,)), grad, True)
+    found = gradients(Doubled(), x, w, Ends((2,), (2,)), grad)
     assert found.weights["weight"].tolist() == [2.0 * T * B] * 2
     assert torch.equal(found.signal, 2 * w["weight"].expand(T, B, 2))
 

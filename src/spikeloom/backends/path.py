@@ -7,7 +7,8 @@ behind one autograd function a block and window.
 
 Keys in:  ("signal", source), ("weight", connection, name), ("parameter", layer, name), ("state", layer, k),
           ("under way", connection, k)
-Keys out: ("spikes", layer), ("trace", layer, variable), ("state", layer, k), ("under way", connection, k)
+Keys out: ("spikes", layer) where wanted, ("trace", layer, variable), ("state", layer, k), ("under way", connection, k);
+          ("bits", layer), without a gradient, where a path has the spikes as bits: integers (T, B, words)
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Call:
     """A block over a window: n steps of dt ms of a batch.
 
     tensors: all that can carry a gradient, by key; a state (B, *shape), a signal (T, B, *shape) or (1, B, *shape) where
-    it is constant. rows: the signals that come as events. want: the traces that are asked for, by layer.
+    it is constant. rows: the signals that come as events. want: what is asked for, by layer: 'spikes' and traces.
     """
 
     block: Block
@@ -88,6 +89,7 @@ class _BlockFunction(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         keys.extend(results)
         ctx.outputs = keys
+        ctx.mark_non_differentiable(*(r for r in results.values() if not r.is_floating_point()))
         return tuple(results.values())
 
     @staticmethod

@@ -1,13 +1,14 @@
 """From a network's description to a schedule: which parts run over the whole window, which step by step.
 
-Populations in one loop form one block, which is stepped; every other population is a block of its own, which runs over
-the whole window at once. Blocks stand in the order in which spikes travel.
+Populations in one loop form one stage, which is stepped; every other population is a stage of its own, which runs over
+the whole window at once. Stages stand in the order in which spikes travel; neighbours that one compute path can take
+together form a block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -56,15 +57,33 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Block:
-    """Populations that run together: over the whole window when alone and without a loop, else step by step.
-
-    path: the name of the compute path that runs it.
-    """
+class Stage:
+    """Populations that run together: over the whole window when alone and without a loop, else step by step."""
 
     layers: tuple[Layer, ...]
     stepped: bool
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The paths of its populations."""
+        return frozenset(layer.path for layer in self.layers)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Stages in a row that one compute path runs, behind one autograd function.
+
+    path: the name of the compute path; why: what keeps it from a faster one.
+    """
+
+    stages: tuple[Stage, ...]
     path: str = "torch path"
+    why: str = ""
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The populations of all stages in order."""
+        return tuple(layer for stage in self.stages for layer in stage.layers)
 
     @property
     def paths(self) -> frozenset[str]:
@@ -82,11 +101,12 @@ class Plan:
     def __str__(self) -> str:
         lines = [f"plan, dt {self.dt} ms"]
         for number, block in enumerate(self.blocks, 1):
-            how = "step by step" if block.stepped else "whole window"
-            lines.append(f"{number}. {how}, {block.path}")
-            for layer in block.layers:
-                lines.append(f"   {layer.path}: {type(layer.neuron).__name__} {layer.shape}")
-                lines += [f"      <- {_route_line(route)}" for branch in layer.branches for route in branch.routes]
+            lines.append(f"{number}. {block.path}" + (f" ({block.why})" if block.why else ""))
+            for stage in block.stages:
+                how = "step by step" if stage.stepped else "whole window"
+                for layer in stage.layers:
+                    lines.append(f"   {layer.path}: {type(layer.neuron).__name__} {layer.shape}, {how}")
+                    lines += [f"      <- {_route_line(route)}" for b in layer.branches for route in b.routes]
         return "\n".join(lines)
 
 
@@ -97,26 +117,48 @@ def _route_line(route: Route) -> str:
     return f"{route.source} by {route.connection.path} ({route.connection.link.name}{synapse}{steps})"
 
 
-def make_plan(network: Network, dt: float, schedule: str = "auto") -> Plan:
+Choose = Callable[[Stage], tuple[str, str]]
+"""The name of the compute path of a stage, and why no faster one."""
+
+
+def _torch_only(stage: Stage) -> tuple[str, str]:
+    return "torch path", ""
+
+
+def make_plan(network: Network, dt: float, schedule: str = "auto", choose: Choose = _torch_only) -> Plan:
     """The schedule of a network; 'auto' steps only what must be stepped, 'step' steps everything.
 
-    Raises StateError for a connection, decoder or monitor that refers to what is not in the network.
+    Neighbouring stages of one path that can take several make one block. Raises StateError for a connection, decoder or
+    monitor that refers to what is not in the network.
     """
     groups, connections = network.groups, network.connections
     _check_members(network)
     component = _components(groups, connections)
     order = _in_order(groups, connections, component)
     layers = {g.path: _layer(g, connections, component, network, dt) for g in groups}
-    members = [[g for g in groups if component[g.path] == c] for c in order]
+    members = [[layers[g.path] for g in groups if component[g.path] == c] for c in order]
     if schedule == "step":
-        everything = tuple(layers[g.path] for part in members for g in part)
-        return Plan((Block(everything, stepped=True),), dt)
-    return Plan(tuple(_block([layers[g.path] for g in part]) for part in members), dt)
+        stages = [Stage(tuple(layer for part in members for layer in part), stepped=True)]
+    else:
+        stages = [_stage(part) for part in members]
+    return Plan(tuple(_blocks(stages, choose)), dt)
 
 
-def _block(layers: Sequence[Layer]) -> Block:
+def _stage(layers: Sequence[Layer]) -> Stage:
     looped = any(r.looped for layer in layers for b in layer.branches for r in b.routes)
-    return Block(tuple(layers), stepped=looped)
+    return Stage(tuple(layers), stepped=looped)
+
+
+def _blocks(stages: Sequence[Stage], choose: Choose) -> list[Block]:
+    """One block a stage on the torch path, one block a run of stages on any other."""
+    blocks: list[Block] = []
+    for stage in stages:
+        path, why = choose(stage)
+        if blocks and blocks[-1].path == path != "torch path":
+            blocks[-1] = replace(blocks[-1], stages=(*blocks[-1].stages, stage))
+        else:
+            blocks.append(Block((stage,), path, why))
+    return blocks
 
 
 def _check_members(network: Network) -> None:
@@ -177,7 +219,8 @@ def _layer(
         else:
             gathered.append((connection.port, connection.filter, [route]))
     branches = tuple(Branch(port, filter, tuple(routes)) for port, filter, routes in gathered)
-    neuron = group.neuron.bound({"emission": network.emission_of(group)})
+    whole = {n: float(v) for n in group.trains if isinstance(v := getattr(group.neuron, n), int)}
+    neuron = group.neuron.bound({**whole, "emission": network.emission_of(group)})
     return Layer(group.path, group.shape, neuron, group.trains, branches)
 
 
@@ -186,4 +229,16 @@ def sources(plan: Plan) -> set[str]:
     return {r.source for block in plan.blocks for layer in block.layers for b in layer.branches for r in b.routes}
 
 
-__all__ = ["Block", "Branch", "Layer", "Plan", "Route", "make_plan", "sources"]
+def across(plan: Plan) -> set[str]:
+    """The paths of all components whose output goes into a block that is not their own."""
+    return {
+        r.source
+        for block in plan.blocks
+        for layer in block.layers
+        for b in layer.branches
+        for r in b.routes
+        if r.source not in block.paths
+    }
+
+
+__all__ = ["Block", "Branch", "Layer", "Plan", "Route", "Stage", "across", "make_plan", "sources"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from ..network.links import Ends, Gradients, Link, Signal
+from ..network.links import Ends, Gradients, Link, Signal, Wanted
 
 
 def apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
@@ -17,7 +17,7 @@ def apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
     return cast(Any, function).apply(*arguments)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Term:
     """A signal on its way through a link: signal, weights by name, the shapes of the two ends."""
 
@@ -25,30 +25,42 @@ class Term:
     ends: Ends
     signal: Signal
     weights: Mapping[str, Tensor]
+    _kept: Any = field(default=None, init=False, repr=False)
 
-    def product(self) -> Tensor:
-        """The current (T, B, *post shape), T = 1 for a constant signal; without a graph."""
+    def product(self, keep: bool = True) -> Tensor:
+        """The current (T, B, *post shape), T = 1 for a constant signal; without a graph.
+
+        keep: whether what the link found is kept for `gradients`, which otherwise finds it again.
+        """
         with torch.no_grad():
-            return self.link.product(self.signal, self.weights, self.ends)
+            current, self._kept = self.link.product(self.signal, self.weights, self.ends, keep)
+        return current
 
-    def gradients(self, grad: Tensor, to_signal: bool) -> Gradients:
-        """What a gradient of the current, (T, B, *post shape), gives to signal and weights."""
+    def gradients(self, grad: Tensor, to_signal: bool, names: Collection[str] | None = None) -> Gradients:
+        """What a gradient of the current, (T, B, *post shape), gives to the signal, where it is wanted, and to the
+        weights of the given names (None: to all that have one)."""
+        if names is None:
+            names = [name for name, weight in self.weights.items() if weight.is_floating_point()]
         if isinstance(self.signal, Tensor) and self.signal.shape[0] == 1:
             grad = grad.sum(0, keepdim=True)
-        return self.link.gradients(self.signal, self.weights, self.ends, grad, to_signal)
+        with torch.no_grad():
+            wanted = Wanted(to_signal, names)
+            return self.link.gradients(self.signal, self.weights, self.ends, grad, wanted, self._kept)
 
 
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, term: Term, signal: Tensor | None, *weights: Tensor) -> Tensor:
-        ctx.term, ctx.has_signal = term, signal is not None
+        ctx.term = term
         ctx.save_for_backward(*([signal] if signal is not None else []), *weights)
-        return term.product()
+        return term.product(keep=any(ctx.needs_input_grad))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         _ = ctx.saved_tensors  # raises where a weight was changed in place since
-        found = ctx.term.gradients(grad, ctx.has_signal and ctx.needs_input_grad[1])
+        _, to_signal, *needed = ctx.needs_input_grad
+        names = [name for name, needs in zip(ctx.term.weights, needed, strict=True) if needs]
+        found = ctx.term.gradients(grad, to_signal, names)
         return (None, found.signal, *(found.weights.get(name) for name in ctx.term.weights))
 
 

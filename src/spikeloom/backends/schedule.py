@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..native.events import count_bits
 from ..network.links import Signal, SpikeRows
 from .path import Call, Key, Path, run_block
 from .plan import Block, Layer
@@ -47,7 +48,12 @@ class Runner:
         """Runs the blocks in order, each on its path; `results` then holds all that came out."""
         for block, path in zip(blocks, paths, strict=True):
             self.results.update(run_block(path, self._call(block)))
-            self.signals.update({layer.path: self.results["spikes", layer.path] for layer in block.layers})
+            self.signals.update({str(key[1]): r for key, r in self.results.items() if key[0] == "spikes"})
+
+    def emitted(self, path: str) -> Tensor:
+        """What a population put out: its output (T, B, *shape), or its spikes as bits, integers (T, B, words)."""
+        found = self.results.get(("bits", path))
+        return (self.results["spikes", path] if found is None else found).detach()
 
     def last_state(self) -> dict[Key, Tensor]:
         """What a run that continues this one starts from, without its graph: gradients end where a run ends."""
@@ -77,6 +83,14 @@ class Runner:
         start = [zeros + value for value in layer.neuron.bound(self.parameters[layer.path]).initial()]
         filters = [part for b in layer.branches if b.filter is not None for part in b.filter.initial(zeros)]
         return {("state", layer.path, k): part for k, part in enumerate([*start, *filters])}
+
+
+def mean_output(emitted: Tensor, n: int) -> float:
+    """The mean output of n neurons from what `Runner.emitted` gives."""
+    if emitted.is_floating_point():
+        return float(emitted.mean())
+    bits = emitted.numpy().view(np.uint64)
+    return count_bits(bits) / max(1, n * emitted.shape[0] * emitted.shape[1])
 
 
 def to_signal(raw: Any, n_steps: int, like: Tensor) -> Signal:

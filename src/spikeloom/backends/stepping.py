@@ -99,7 +99,7 @@ class Population:
             if route.steps:
                 traffic.under_way[route.connection.path] = deque(traffic.arriving(route, self.silence))
         self.emitted: list[Tensor] = []
-        self.traces: dict[str, list[Tensor]] = {name: [] for name in call.want[layer.path]}
+        self.traces: dict[str, list[Tensor]] = {n: [] for n in call.want[layer.path] if n != "spikes"}
 
     def _state(self, call: Call) -> Iterator[Tensor]:
         k = 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,20 +17,29 @@ from ..network.parameters import as_array
 from ..registry import did_you_mean
 from ..spikes import Spikes
 from ..units import check_dt
+from .compiling import outside_of_compile
+from .kernel_path import KernelPath
 from .path import Path, TorchPath
-from .plan import Branch, Layer, Plan, make_plan, sources
-from .schedule import Runner, State, to_signal
+from .plan import Block, Branch, Layer, Plan, Stage, across, make_plan, sources
+from .schedule import Runner, State, mean_output, to_signal
 
-PATHS: Mapping[str, Path] = {path.name: path for path in (TorchPath(),)}
-"""The compute paths by name, as a plan's blocks ask for them."""
+_log = logging.getLogger(__name__)
+
+PATHS = (KernelPath.name, TorchPath.name)
+"""The names of the compute paths, the fastest first."""
+
+PATH_SETTINGS = ("auto", "torch")
 
 
 class TorchBackend:
     """`TorchBackend(device='cpu', dt=0.1)`: simulates and trains with torch.
 
     device: 'cpu', 'cuda', ...; dt in ms; dtype: torch.float32 or torch.float64; schedule: 'auto' runs what has no loop
-    over the whole window at once, 'step' steps everything, with equal results. Raises DeviceError at the build when
-    the device is not there.
+    over the whole window at once, 'step' steps everything, with equal results. path: 'auto' runs in compiled kernels
+    what can (`print(net.plan)` shows what does, and why something does not), 'torch' everything on torch operations.
+    threads: how many the kernels may use; None: one for small work, else as many as torch. sparing: training in less
+    memory, about the square root of what the membranes over time take, for a forward pass more. Raises DeviceError at
+    the build when the device is not there.
     """
 
     def __init__(
@@ -38,12 +48,16 @@ class TorchBackend:
         dt: float = 0.1,
         dtype: torch.dtype = torch.float32,
         schedule: str = "auto",
+        path: str = "auto",
+        threads: int | None = None,
+        sparing: bool = False,
     ) -> None:
         self.device, self.dt, self.dtype, self.schedule = device, dt, dtype, schedule
+        self.path, self.threads, self.sparing = path, threads, sparing
         self._check()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in (known := ("device", "dt", "dtype", "schedule")):
+        if name not in (known := ("device", "dt", "dtype", "schedule", "path", "threads", "sparing")):
             raise ParameterError(f"TorchBackend has no {name!r}{did_you_mean(name, known)} It has: {', '.join(known)}")
         object.__setattr__(self, name, value)
 
@@ -53,20 +67,55 @@ class TorchBackend:
             raise ParameterError(f"TorchBackend.dtype must be torch.float32 or torch.float64, got {self.dtype!r}")
         if self.schedule not in ("auto", "step"):
             raise ParameterError(f"TorchBackend.schedule must be 'auto' or 'step', got {self.schedule!r}")
+        if self.path not in PATH_SETTINGS:
+            raise ParameterError(f"TorchBackend.path must be 'auto' or 'torch', got {self.path!r}")
+        whole = isinstance(self.threads, int) and not isinstance(self.threads, bool) and self.threads >= 1
+        if self.threads is not None and not whole:
+            raise ParameterError(f"TorchBackend.threads must be a whole number from 1 on or None, got {self.threads!r}")
+        if not isinstance(self.sparing, bool):
+            raise ParameterError(f"TorchBackend.sparing must be True or False, got {self.sparing!r}")
 
     def build(self, network: Network) -> TorchBuild:
         """The network made ready to run; the parameter store keeps what still fits."""
         self._check()
         dt, device = float(self.dt), checked_device(self.device)
-        return TorchBuild(network, make_plan(network, dt, self.schedule), dt, device, self.dtype)
+        paths: dict[str, Path] = {"torch path": TorchPath()}
+        choose = _torch_path
+        if self.path == "auto" and device.type == "cpu":
+            kernels = KernelPath(self.dtype, self.threads, sparing=self.sparing)
+            paths[kernels.name], choose = kernels, _Fastest(kernels)
+        plan = make_plan(network, dt, self.schedule, choose)
+        return TorchBuild(network, plan, paths, device, self.dtype)
 
     @property
     def settings(self) -> tuple[Any, ...]:
         """What a build depends on: another value makes the next run rebuild."""
-        return (self.dt, str(self.device), self.dtype, self.schedule)
+        return (self.dt, str(self.device), self.dtype, self.schedule, self.path, self.threads, self.sparing)
 
     def __repr__(self) -> str:
         return f"TorchBackend(device={self.device!r}, dt={self.dt}, dtype={self.dtype})"
+
+
+def _torch_path(stage: Stage) -> tuple[str, str]:
+    return "torch path", ""
+
+
+@dataclass(frozen=True)
+class _Fastest:
+    """The kernel path for what it can take, the torch path for the rest; the log says so once for each reason."""
+
+    kernels: KernelPath
+
+    def __call__(self, stage: Stage) -> tuple[str, str]:
+        if not (why := self.kernels.refusal(stage)):
+            return self.kernels.name, ""
+        if why not in _told:
+            _told.add(why)
+            _log.warning("runs on the torch path, which is slower: %s", why)
+        return "torch path", why
+
+
+_told: set[str] = set()
 
 
 def checked_device(name: Any) -> torch.device:
@@ -83,13 +132,13 @@ def checked_device(name: Any) -> torch.device:
 class TorchBuild:
     """A network with its plan and its tensors."""
 
-    def __init__(self, network: Network, plan: Plan, dt: float, device: torch.device, dtype: torch.dtype) -> None:
-        self.network, self.dt = network, dt
+    def __init__(
+        self, network: Network, plan: Plan, paths: Mapping[str, Path], device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self.network, self.dt = network, plan.dt
         self.like = torch.zeros((), dtype=dtype, device=device)
-        self.plan = replace(
-            plan, blocks=tuple(replace(b, layers=tuple(map(self._placed, b.layers))) for b in plan.blocks)
-        )
-        self.paths = [PATHS[block.path] for block in self.plan.blocks]
+        self.plan = replace(plan, blocks=tuple(map(self._placed_block, plan.blocks)))
+        self.paths = [paths[block.path] for block in self.plan.blocks]
         with torch.inference_mode(False):
             self.module = self._module()
         self.state: State = {}
@@ -97,9 +146,10 @@ class TorchBuild:
         tensors = dict(self.module.named_parameters()) | dict(self.module.named_buffers())
         self.weights = {c.path: _below(tensors, c.path) for c in network.connections}
         self.parameters = {g.path: _below(tensors, g.path) for g in network.groups}
-        self._feeds = sources(plan)
+        self._feeds, self._across = sources(plan), across(plan)
         self._versions: dict[str, tuple[int, ...]] = {}
 
+    @outside_of_compile
     def run(self, n_steps: int, *, keep_state: bool, sink: Sink | None) -> None:
         """Runs n steps; decoders, monitors and the sink get the window. A run that fails leaves the state as it was."""
         self._check_trained()
@@ -115,7 +165,7 @@ class TorchBuild:
         )
         runner.run(self.plan.blocks, self.paths)
         self.state = runner.last_state()
-        self._emitted = {g.path: cast(Tensor, runner.signals[g.path]).detach() for g in network.groups}
+        self._emitted = {g.path: runner.emitted(g.path) for g in network.groups}
         for decoder in network.decoders:
             decoder.decode(_observable(runner, decoder.target, decoder.decoding.variable), self.dt)
         for monitor in network.monitors:
@@ -139,7 +189,8 @@ class TorchBuild:
 
     def firing_rates(self) -> dict[str, float]:
         """The mean output of each population in the last run, in Hz for spikes."""
-        return {path: float(spikes.mean()) * 1000 / self.dt for path, spikes in self._emitted.items()}
+        per_second = 1000 / self.dt
+        return {g.path: mean_output(self._emitted[g.path], g.num) * per_second for g in self.network.groups}
 
     def _encoded(self, n_steps: int) -> dict[str, Any]:
         encoders = {e.path: e for e in self.network.encoders}
@@ -154,7 +205,7 @@ class TorchBuild:
         return next(iter(sizes.values()), 1)
 
     def _wanted(self, sink: Sink | None) -> dict[str, list[str]]:
-        want: dict[str, set[str]] = {g.path: set() for g in self.network.groups}
+        want = {g.path: {"spikes"} if g.path in self._across else set[str]() for g in self.network.groups}
         for decoder in self.network.decoders:
             want[decoder.target.path].add(decoder.decoding.variable)
         for monitor in self.network.monitors:
@@ -162,7 +213,7 @@ class TorchBuild:
         if sink is not None:
             for group in self.network.groups:
                 want[group.path] |= sink.wants(group.path) & set(group.observables)
-        return {path: sorted(names - {"spikes"}) for path, names in want.items()}
+        return {path: sorted(names) for path, names in want.items()}
 
     def _record(self, sink: Sink, runner: Runner, raw: Mapping[str, Any]) -> None:
         for path, value in raw.items():
@@ -174,6 +225,10 @@ class TorchBuild:
                 sink.write(
                     group.path, name, Spikes.from_raster(values, self.dt) if name == "spikes" else values, self.dt
                 )
+
+    def _placed_block(self, block: Block) -> Block:
+        stages = [replace(stage, layers=tuple(map(self._placed, stage.layers))) for stage in block.stages]
+        return replace(block, stages=tuple(stages))
 
     def _placed(self, layer: Layer) -> Layer:
         """The layer with its fixed arrays as tensors of this build."""

@@ -9,82 +9,176 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import platform
+import shlex
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
-import platformdirs
-
 from ..errors import CompilerError
+from . import cache
+from .cache import cache_folder
 from .levels import FLAGS
+
+__all__ = ["BUILT", "HEADERS", "cache_folder", "compile_to", "compiler", "compiler_version", "find", "key", "renew"]
 
 HEADERS = Path(__file__).parent / "include"
 BUILT = Path(__file__).parent / "built"
-CACHE_SETTING, COMPILER_SETTING = "SPIKELOOM_CACHE", "CXX"
+COMPILER_SETTING, FLAGS_SETTING = "CXX", "SPIKELOOM_CXXFLAGS"
 COMMON = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-fvisibility=hidden",
           "-Wall", "-Wno-psabi", "-Wno-unknown-pragmas")  # fmt: skip
 TIMEOUT = 300.0
+"""How long the compiler may take for a library, in seconds."""
 
+_COMPILERS = ("g++", "clang++", "c++")
 _log = logging.getLogger(__name__)
-
-
-@cache
-def _headers() -> bytes:
-    return b"".join(path.name.encode() + path.read_bytes() for path in sorted(HEADERS.rglob("*.hpp")))
 
 
 def key(source: str, level: str, extra: Sequence[str] = ()) -> str:
     """The name of a library by what it is made of."""
+    machine = f"{sys.platform} {platform.machine()}"
     flags = " ".join((*COMMON, *FLAGS[level], *extra))
-    return hashlib.sha256("\0".join((source, level, flags)).encode() + _headers()).hexdigest()[:24]
+    return hashlib.sha256("\0".join((source, flags, machine)).encode() + _headers()).hexdigest()[:24]
 
 
-def cache_folder() -> Path:
-    """Where libraries are kept that were compiled here: SPIKELOOM_CACHE, or the user's cache folder."""
-    return Path(os.environ.get(CACHE_SETTING) or platformdirs.user_cache_dir("spikeloom")) / "kernels"
+def _headers() -> bytes:
+    digest = hashlib.sha256()
+    for path in sorted(HEADERS.rglob("*.hpp")):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(HEADERS).as_posix()}\0{len(content)}\0".encode() + content)
+    return digest.digest()
 
 
 def compiler() -> str | None:
     """The C++ compiler: the one that CXX names, else g++, clang++ or c++; None where there is none."""
+    return next(iter(_command()), None)
+
+
+def compiler_version() -> str | None:
+    """What the C++ compiler says of itself in one line; None where there is none."""
+    if not (command := _command()):
+        return None
+    try:
+        return _run([*command, "--version"], 10.0)[1].partition("\n")[0].strip() or "tells no version"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"cannot be run: {error}"
+
+
+def _command() -> list[str]:
+    """The compiler and the arguments that CXX gives it, such as 'ccache g++'; empty where there is no compiler."""
     named = os.environ.get(COMPILER_SETTING)
-    return shutil.which(named) if named is not None else next(filter(None, map(shutil.which, _COMPILERS)), None)
+    if named is None:
+        return [path for path in map(shutil.which, _COMPILERS) if path][:1]
+    words = [named] if shutil.which(named) else _words(named)
+    program = shutil.which(words[0]) if words else None
+    return [program, *words[1:]] if program else []
 
 
-_COMPILERS = ("g++", "clang++", "c++")
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return []
 
 
 def find(source: str, level: str) -> Path:
     """The library of a source for a level, compiled where it is found nowhere.
 
-    Raises CompilerError where it has to be compiled and there is no compiler, or the compiler refuses.
+    Raises CompilerError where it has to be compiled and there is no compiler, the compiler refuses, or the cache
+    cannot be written; and where others can write to the cache. SPIKELOOM_CXXFLAGS holds more flags of the compiler.
     """
-    name = key(source, level) + ".so"
-    for folder in (BUILT, cache_folder()):
-        if (path := folder / name).is_file():
-            return path
+    extra = _words(os.environ.get(FLAGS_SETTING, ""))
+    name = key(source, level, extra) + ".so"
+    if (built := BUILT / name).is_file():
+        return built
     path = cache_folder() / name
-    compile_to(path, source, level)
+    try:
+        if path.is_file():
+            cache.check(path.parent)
+            if cache.is_whole(path):
+                cache.touch(path)
+                return path
+            _log.warning("the kernel %s is damaged; it is compiled again", path)
+    except OSError as error:
+        raise CompilerError(f"the kernel {path} cannot be read: {error}") from error
+    return _compile_into_cache(path, source, level, extra)
+
+
+def renew(path: Path, source: str, level: str, reason: str) -> Path:
+    """The library of a source, compiled again since the one at a path does not load for a reason.
+
+    Raises CompilerError as `find` does, and for a library that came with the package.
+    """
+    if path.parent == BUILT:
+        raise CompilerError(f"the kernel {path} of the package does not load: {reason}; install spikeloom again")
+    _log.warning("the kernel %s does not load (%s); it is compiled again", path, reason)
+    return _compile_into_cache(path, source, level, _words(os.environ.get(FLAGS_SETTING, "")))
+
+
+def _compile_into_cache(path: Path, source: str, level: str, extra: Sequence[str]) -> Path:
+    try:
+        cache.own(path.parent)
+        compile_to(path, source, level, extra)
+        cache.prune(path.parent)
+    except OSError as error:
+        raise CompilerError(
+            f"the kernel cache {path.parent} cannot be written: {error}; name another folder by {cache.SETTING}"
+        ) from error
     return path
 
 
 def compile_to(path: Path, source: str, level: str, extra: Sequence[str] = ()) -> None:
-    """Compiles a source for a level to a shared library; CompilerError where that fails."""
-    program = compiler()
-    if program is None:
-        raise CompilerError("no C++ compiler found; install g++ (or name one by the environment variable CXX)")
+    """Compiles a source for a level to a shared library.
+
+    Raises CompilerError where there is no compiler or it refuses, OSError where the folder cannot be written.
+    """
+    command = _command()
+    if not command:
+        raise CompilerError(_no_compiler())
     _log.info("compiling a kernel for %s to %s", level, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    before = _headers()
+    with tempfile.TemporaryDirectory(prefix=cache.WORKING, dir=path.parent) as folder:
+        text, library = Path(folder) / "kernel.cpp", Path(folder) / "kernel.so"
+        text.write_text(source, encoding="utf-8")
+        _compile([*command, *COMMON, *FLAGS[level], *extra, f"-I{HEADERS}", "-o", str(library), str(text)])
+        if _headers() != before:
+            raise CompilerError("a header of the package was edited while a kernel was compiled; start again")
+        cache.seal(library)
+        library.replace(path)
+
+
+def _no_compiler() -> str:
+    named = os.environ.get(COMPILER_SETTING)
+    if named is None:
+        return f"no C++ compiler found; install g++ (or name one by the environment variable {COMPILER_SETTING})"
+    return f"{COMPILER_SETTING} names {named!r}, which is no program here; name a C++ compiler, or unset it to use g++"
+
+
+def _compile(command: list[str]) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            text, library = Path(folder) / "kernel.cpp", Path(folder) / "kernel.so"
-            text.write_text(source)
-            command = [program, *COMMON, *FLAGS[level], *extra, f"-I{HEADERS}", "-o", str(library), str(text)]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
-            if done.returncode:
-                raise CompilerError(f"{program} refused a kernel:\n{done.stderr[:4000]}")
-            library.replace(path)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CompilerError(f"a kernel could not be compiled to {path}: {error}") from error
+        code, _, messages = _run(command, TIMEOUT)
+    except OSError as error:
+        raise CompilerError(f"the C++ compiler {command[0]} cannot be run: {error}") from error
+    except subprocess.TimeoutExpired as error:
+        raise CompilerError(f"{command[0]} did not end within {TIMEOUT:g} s; it was stopped") from error
+    if code:
+        raise CompilerError(f"{command[0]} refused a kernel (code {code}):\n{messages[:4000]}")
+
+
+def _run(command: list[str], seconds: float) -> tuple[int, str, str]:
+    """Exit code, output and messages of a program, which is ended with all that it started when time is over."""
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        errors="replace", start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            out, messages = process.communicate(timeout=seconds)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode, out, messages

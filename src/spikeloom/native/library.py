@@ -6,7 +6,7 @@ import ctypes
 from functools import cache
 from typing import Any
 
-from ..errors import DataError
+from ..errors import CompilerError, DataError
 from . import compiler, levels
 
 
@@ -15,6 +15,10 @@ class Library:
 
     def __init__(self, path: str) -> None:
         self._library = ctypes.CDLL(path)
+
+    def entry(self, name: str) -> int:
+        """The address of a function, for a library that calls another one."""
+        return ctypes.cast(getattr(self._library, name), ctypes.c_void_p).value or 0
 
     def call(self, name: str, *arguments: Any) -> None:
         """Calls a function: int as int64_t, float as double, None as a null pointer, an array by its address.
@@ -42,20 +46,37 @@ def address(array: Any, what: str) -> int:
     if hasattr(array, "data_ptr"):
         if array.device.type != "cpu" or not array.is_contiguous():
             raise DataError(f"{what} must be a contiguous tensor on the CPU, got {array.device}, {array.stride()}")
-        return int(array.data_ptr())
+        start = int(array.data_ptr())
+        if not start and array.numel():
+            raise DataError(f"{what} must hold its numbers, got a tensor whose memory was freed")
+        return start
+    if not hasattr(array, "ctypes"):
+        raise DataError(f"{what} must be an int, a float, None or an array, got {type(array).__name__}")
     if not array.flags.c_contiguous:
         raise DataError(f"{what} must be a contiguous array, got strides {array.strides}")
     return int(array.ctypes.data)
 
 
 def load(source: str, level: str | None = None) -> Library:
-    """The library of a source for a level (default: the one in use); CompilerError where it is not to be had."""
+    """The library of a source for a level (default: the one in use), compiled where it is found nowhere.
+
+    One in the cache that does not load, such as another machine's, is compiled again. CompilerError where it is not to
+    be had.
+    """
     return _load(source, levels.level() if level is None else level)
 
 
 @cache
 def _load(source: str, level: str) -> Library:
-    return Library(str(compiler.find(source, level)))
+    path = compiler.find(source, level)
+    try:
+        return Library(str(path))
+    except OSError as error:
+        path = compiler.renew(path, source, level, str(error))
+    try:
+        return Library(str(path))
+    except OSError as error:
+        raise CompilerError(f"the kernel {path} was just compiled and does not load: {error}") from error
 
 
 def include(header: str) -> str:

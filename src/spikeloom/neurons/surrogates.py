@@ -52,7 +52,7 @@ class Gaussian(Surrogate):
     alpha: float = 0.5
 
     def derivative(self, d: Array, xp: Ops[Any]) -> Array:
-        return xp.exp(d * d * (-0.5 / self.alpha)) * (1.0 / math.sqrt(2 * math.pi * self.alpha))
+        return xp.exp(d * d * (-0.5 / self.alpha)) * (2 * math.pi * self.alpha) ** -0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,12 +243,27 @@ class Learner(Attached):
             raise StateError(f"learner {self.name!r} trains nothing: its trainable components have no parameters")
         if self._made is None or not _same(self._made.parameters, parameters):
             left = self._left if self._made is None else self._made.left()
-            optimizer = _from_torch(OPTIMIZERS, *self._optimizer, parameters)
+            name, options = self._optimizer
+            optimizer = _from_torch(OPTIMIZERS, name, _fused(name, options, parameters), parameters)
             schedule = None if self._schedule is None else _from_torch(SCHEDULES, *self._schedule, optimizer)
             self._made, self._left = _Made(parameters, optimizer, schedule), None
             if left is not None:
                 self._made.resume(left)
         return self._made
+
+
+def _fused(name: str, options: Mapping[str, Any], parameters: list[nn.Parameter]) -> dict[str, Any]:
+    """The options, with torch's fused step (one pass over a parameter and its moments) where nothing speaks against.
+
+    Fused SGD with momentum fails on parameters of which some were trained before.
+    """
+    own = {"fused", "foreach", "differentiable"} | ({"momentum"} if name == "SGD" else set())
+    if name not in _HAVE_FUSED or own & set(options):
+        return dict(options)
+    return {**options, "fused": all(p.is_floating_point() and p.layout is torch.strided for p in parameters)}
+
+
+_HAVE_FUSED = ("Adam", "AdamW", "SGD")
 
 
 def _same(some: list[nn.Parameter], others: list[nn.Parameter]) -> bool:

@@ -3,7 +3,7 @@
 from ...registry import Registry
 from .conv import Conv, Pool
 from .full import Full
-from .link import Ends, Gradients, Link, Signal
+from .link import Ends, Gradients, Link, Signal, Wanted
 from .one_to_one import OneToOne
 from .rows import SpikeRows
 from .sparse import Sparse
@@ -12,4 +12,17 @@ LINKS: Registry[type[Link]] = Registry("link type")
 for _link in (Full, OneToOne, Sparse, Conv, Pool):
     LINKS.add(_link.name, _link)
 
-__all__ = ["LINKS", "Conv", "Ends", "Full", "Gradients", "Link", "OneToOne", "Pool", "Signal", "Sparse", "SpikeRows"]
+__all__ = [
+    "LINKS",
+    "Conv",
+    "Ends",
+    "Full",
+    "Gradients",
+    "Link",
+    "OneToOne",
+    "Pool",
+    "Signal",
+    "Sparse",
+    "SpikeRows",
+    "Wanted",
+]

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ...errors import ParameterError, ShapeError
+from ...native.conv import Geometry
 from ...neurons.surrogates import is_number
 from ..parameters import ParameterSpec
-from .link import Ends, Gradients, Link, Signal, bias_spec, drawn, weight_spec
+from .frames import (
+    EVENTS_UNTIL,
+    Pair,
+    Pooling,
+    Winners,
+    as_frames,
+    by_events,
+    events_gradients,
+    events_product,
+    geometry_for,
+    steps_and_samples,
+)
+from .link import Ends, Gradients, Link, Signal, Wanted, bias_spec, drawn, weight_spec
 from .rows import SpikeRows
 
 
-def pair(value: Any) -> tuple[int, int]:
+def pair(value: Any) -> Pair:
     """A number or two numbers as (height, width)."""
     first, second = value if isinstance(value, (tuple, list)) else (value, value)
     return first, second
@@ -34,17 +47,6 @@ def _check_pairs(link: Link, lowest: Mapping[str, int]) -> None:
             )
 
 
-def _frames(signal: Signal) -> Tensor:
-    """(T, B, C, H, W) as (T * B, C, H, W)."""
-    values = signal.dense() if isinstance(signal, SpikeRows) else signal
-    return values.reshape(-1, *values.shape[2:])
-
-
-def _window_of(signal: Signal) -> tuple[int, int]:
-    """(T, B) of a signal."""
-    return (signal.n_steps, signal.n_samples) if isinstance(signal, SpikeRows) else (signal.shape[0], signal.shape[1])
-
-
 def _check_image(owner: str, ends: Ends) -> None:
     if len(ends.pre) != 3:
         raise ShapeError(
@@ -59,12 +61,22 @@ def _check_target(owner: str, ends: Ends, expected: tuple[int, ...]) -> None:
         raise ShapeError(f"{owner}: the target must have shape {expected}, got {ends.post}; give it shape={expected}")
 
 
+def _check_pooling(owner: str, prefix: str, pooling: Pooling) -> None:
+    """Raises ParameterError where a padding is more than half of its window."""
+    if any(2 * p > k for k, p in zip(pooling.kernel, pooling.padding, strict=True)):
+        raise ParameterError(
+            f"{owner}.{prefix}padding must be at most half of the kernel, got {pooling.padding} for {pooling.kernel}"
+        )
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Conv(Link):
     """A convolution with weight (out_channels, in_channels / groups, kernel height, kernel width).
 
     Source (in_channels, H, W), target (out_channels, H', W') with H' = (H + 2 padding - dilation (kernel - 1) - 1) //
-    stride + 1. out_channels follows from the target.
+    stride + 1. out_channels follows from the target. pool: 'max' or 'avg' pools this current over windows of
+    pool_kernel_size, pool_stride (as large as the window) and pool_padding; then the target is what is left:
+    (H' + 2 pool_padding - pool_kernel_size) // pool_stride + 1.
     """
 
     weight: Any = None
@@ -76,13 +88,26 @@ class Conv(Link):
     padding: Any = 0
     dilation: Any = 1
     groups: int = 1
+    pool: str | None = None
+    pool_kernel_size: Any = (2, 2)
+    pool_stride: Any = None
+    pool_padding: Any = 0
     w_mean: float = 0.05
     w_std: float = 0.05
 
     name = "conv"
 
     def __post_init__(self) -> None:
+        strides = {} if self.pool_stride is None else {"pool_stride": 1}
         _check_pairs(self, {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1})
+        _check_pairs(self, {"pool_kernel_size": 1, "pool_padding": 0} | strides)
+        if self.pool not in (None, "max", "avg"):
+            raise ParameterError(f"Conv.pool must be 'max', 'avg' or None, got {self.pool!r}")
+        given = pair(self.pool_kernel_size), self.pool_stride, pair(self.pool_padding)
+        if self.pool is None and given != ((2, 2), None, (0, 0)):
+            raise ParameterError(
+                "Conv.pool is None, so that its pool_ settings have no effect; give pool='max' or 'avg'"
+            )
         for name in ("groups", "out_channels", "in_channels"):
             value = getattr(self, name)
             whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
@@ -97,39 +122,70 @@ class Conv(Link):
             raise ShapeError(
                 f"{owner}.groups is {self.groups} and must divide the channels {ends.pre[0]} and {ends.post[0]}"
             )
-        size = [
-            (n + 2 * p - d * (k - 1) - 1) // s + 1
-            for n, k, s, p, d in zip(ends.pre[1:], *map(pair, self._window()), strict=True)
-        ]
+        size, pooling = self._positions(ends), self._pooling()
+        if pooling is not None and min(size) >= 1:
+            _check_pooling(owner, "pool_", pooling)
+            size = pooling.size(*size)
         _check_target(owner, ends, (self.out_channels or ends.post[0], *size))
 
-    def _window(self) -> tuple[Any, Any, Any, Any]:
-        return self.kernel_size, self.stride, self.padding, self.dilation
+    def _positions(self, ends: Ends) -> Pair:
+        """Height and width of the result of the convolution."""
+        sides = zip(ends.pre[1:], pair(self.kernel_size), *self._options(), strict=True)
+        height, width = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sides)
+        return height, width
 
-    def _options(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    def _options(self) -> tuple[Pair, Pair, Pair]:
         return pair(self.stride), pair(self.padding), pair(self.dilation)
+
+    def _pooling(self) -> Pooling | None:
+        if self.pool is None:
+            return None
+        kernel = pair(self.pool_kernel_size)
+        stride = kernel if self.pool_stride is None else pair(self.pool_stride)
+        return Pooling(self.pool, kernel, stride, pair(self.pool_padding))
 
     def specs(self, path: str, ends: Ends) -> list[ParameterSpec]:
         shape = (ends.post[0], ends.pre[0] // self.groups, *pair(self.kernel_size))
         weight = weight_spec(f"{path}.weight", shape, self.weight, drawn(self.w_mean, self.w_std))
         return [weight, *bias_spec(path, ends.post[0], self.bias)]
 
-    def product(self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends) -> Tensor:
-        weight = weights["weight"]
-        frames = _frames(signal)
-        current = F.conv2d(frames, weight, weights.get("bias"), *self._options(), self.groups)
-        return current.view(*_window_of(signal), *ends.post)
+    def _geometry(self, signal: Signal, weight: Tensor, ends: Ends) -> Geometry | None:
+        """The convolution as the compiled kernels take it, where they take it and are the faster way."""
+        stride, padding, dilation = self._options()
+        plain = self.groups == 1 and dilation == (1, 1)
+        if not plain or not by_events(signal, weight) or cast(SpikeRows, signal).density > EVENTS_UNTIL:
+            return None
+        return geometry_for(ends, pair(self.kernel_size), self._pooling(), stride=stride, padding=padding)
+
+    def product(
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, keep: bool = False
+    ) -> tuple[Tensor, Any]:
+        weight, pooling, kept = weights["weight"], self._pooling(), None
+        if (geometry := self._geometry(signal, weight, ends)) is not None:
+            return events_product(geometry, cast(SpikeRows, signal), weights, weight, keep)
+        current = F.conv2d(as_frames(signal), weight, weights.get("bias"), *self._options(), self.groups)
+        if pooling is not None:
+            current, kept = pooling.apply(current, keep)
+        return current.view(*steps_and_samples(signal), *ends.post), kept
 
     def gradients(
-        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, to_signal: bool
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, wanted: Wanted, kept: Any = None
     ) -> Gradients:
-        frames = _frames(signal)
-        back, weight, bias = torch.ops.aten.convolution_backward(
-            grad.reshape(-1, *ends.post), frames, weights["weight"], [ends.post[0]], *self._options(), False, [0, 0],
-            self.groups, [to_signal, True, "bias" in weights],
+        weight, pooling = weights["weight"], self._pooling()
+        geometry = self._geometry(signal, weight, ends)
+        if kept is None and self.pool == "max":
+            kept = self.product(signal, weights, ends, keep=True)[1]
+        if geometry is not None:
+            return events_gradients(geometry, cast(SpikeRows, signal), weights, grad, wanted, kept or Winners(None))
+        grads = grad.reshape(-1, *ends.post)
+        if pooling is not None:
+            grads = pooling.back(grads, kept, (len(grads), ends.post[0], *self._positions(ends)))
+        back, *found = torch.ops.aten.convolution_backward(
+            grads, as_frames(signal), weight, [ends.post[0]], *self._options(), False, [0, 0], self.groups,
+            [wanted.signal, "weight" in wanted.weights, "bias" in wanted.weights],
         )  # fmt: skip
-        found = {"weight": weight} | ({"bias": bias} if "bias" in weights else {})
-        return Gradients(back.view(*grad.shape[:2], *ends.pre) if to_signal else None, found)
+        made = {k: w for k, w in zip(("weight", "bias"), found, strict=True) if k in wanted.weights}
+        return Gradients(back.view(*grad.shape[:2], *ends.pre) if wanted.signal else None, made)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -153,20 +209,39 @@ class Pool(Link):
 
     def check(self, owner: str, ends: Ends) -> None:
         _check_image(owner, ends)
-        kernel, stride, padding = self._window()
-        if any(2 * p > k for k, p in zip(kernel, padding, strict=True)):
-            raise ParameterError(f"{owner}.padding must be at most half of the kernel, got {padding} for {kernel}")
-        size = [(n + 2 * p - k) // s + 1 for n, k, s, p in zip(ends.pre[1:], kernel, stride, padding, strict=True)]
-        _check_target(owner, ends, (ends.pre[0], *size))
+        pooling = self._pooling()
+        _check_pooling(owner, "", pooling)
+        _check_target(owner, ends, (ends.pre[0], *pooling.size(*ends.pre[1:])))
 
-    def _window(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    def _pooling(self) -> Pooling:
         kernel = pair(self.kernel_size)
-        return kernel, kernel if self.stride is None else pair(self.stride), pair(self.padding)
+        return Pooling(self.pool, kernel, kernel if self.stride is None else pair(self.stride), pair(self.padding))
+
+    def _geometry(self, signal: SpikeRows, ends: Ends) -> Geometry | None:
+        return geometry_for(ends, None, self._pooling()) if by_events(signal, signal.like) else None
 
     def specs(self, path: str, ends: Ends) -> list[ParameterSpec]:
         return []
 
-    def product(self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends) -> Tensor:
-        frames = _frames(signal)
-        pooled = (F.max_pool2d if self.pool == "max" else F.avg_pool2d)(frames, *self._window())
-        return (pooled * self.scale).view(*_window_of(signal), *ends.post)
+    def product(
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, keep: bool = False
+    ) -> tuple[Tensor, Any]:
+        if isinstance(signal, SpikeRows) and (geometry := self._geometry(signal, ends)) is not None:
+            current, winners = events_product(geometry, signal, weights, signal.like, keep)
+            return current.mul_(self.scale), winners
+        pooled, kept = self._pooling().apply(as_frames(signal), keep)
+        return (pooled * self.scale).view(*steps_and_samples(signal), *ends.post), kept
+
+    def gradients(
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, wanted: Wanted, kept: Any = None
+    ) -> Gradients:
+        if not wanted.signal:
+            return Gradients(None, {})
+        if kept is None and self.pool == "max":
+            kept = self.product(signal, weights, ends, keep=True)[1]
+        grads = grad * self.scale
+        if isinstance(signal, SpikeRows) and (geometry := self._geometry(signal, ends)) is not None:
+            return events_gradients(geometry, signal, weights, grads, wanted, kept or Winners(None))
+        size = grads.shape[:2]
+        back = self._pooling().back(grads.flatten(0, 1), kept, (size[0] * size[1], *ends.pre))
+        return Gradients(back.view(*size, *ends.pre), {})

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ..parameters import ParameterSpec
-from .link import Ends, Gradients, Link, Signal, bias_spec, drawn, flat, weight_spec
+from .link import Ends, Gradients, Link, Signal, Wanted, bias_spec, drawn, flat, weight_spec
 from .rows import SpikeRows
 
 
@@ -33,7 +33,9 @@ class Full(Link):
         weight = weight_spec(f"{path}.weight", (post, pre), self.weight, drawn(self.w_mean, self.w_std))
         return [weight, *bias_spec(path, post, self.bias)]
 
-    def product(self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends) -> Tensor:
+    def product(
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, keep: bool = False
+    ) -> tuple[Tensor, None]:
         weight, bias = weights["weight"], weights.get("bias")
         if isinstance(signal, SpikeRows):
             current = signal.times(weight.t())
@@ -41,18 +43,19 @@ class Full(Link):
             current = (flat(signal) @ weight.t()).view(*signal.shape[:2], weight.shape[0])
         if bias is not None:
             current = current + bias
-        return current.reshape(*current.shape[:2], *ends.post)
+        return current.reshape(*current.shape[:2], *ends.post), None
 
     def gradients(
-        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, to_signal: bool
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, wanted: Wanted, kept: Any = None
     ) -> Gradients:
         flat_grad = flat(grad)
         found: dict[str, Tensor] = {}
-        if isinstance(signal, SpikeRows):
-            found["weight"] = signal.transposed_times(grad.flatten(2)).t()
-        else:
-            found["weight"] = flat_grad.t() @ flat(signal)
-        if "bias" in weights:
+        if "weight" in wanted.weights:
+            if isinstance(signal, SpikeRows):
+                found["weight"] = signal.transposed_times(grad.flatten(2)).t()
+            else:
+                found["weight"] = flat_grad.t() @ flat(signal)
+        if "bias" in wanted.weights:
             found["bias"] = flat_grad.sum(0)
-        back = (flat_grad @ weights["weight"]).view(*grad.shape[:2], *ends.pre) if to_signal else None
+        back = (flat_grad @ weights["weight"]).view(*grad.shape[:2], *ends.pre) if wanted.signal else None
         return Gradients(back, found)

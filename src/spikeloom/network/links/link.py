@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -31,10 +31,18 @@ class Ends(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """What flows back through a product: to the signal (None for events) and to each weight."""
+    """What flows back through a product: to the signal (T, B, *shape), and to each weight; what was not wanted is left
+    out."""
 
     signal: Tensor | None
     weights: dict[str, Tensor]
+
+
+class Wanted(NamedTuple):
+    """Whether the signal needs a gradient, and the names of the weights that do."""
+
+    signal: bool
+    weights: Collection[str]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,6 +50,7 @@ class Link(ABC):
     """A kind of structure. Its fields are what `Connection(..., link_type=...)` accepts beside its own.
 
     product is linear in each weight; `gradients` is its adjoint, the one place where a weight's gradient is made.
+    What product keeps for it is the link's own affair.
     """
 
     name: ClassVar[str]
@@ -60,24 +69,29 @@ class Link(ABC):
         """The weights it needs, named `<path>.<weight>`."""
 
     @abstractmethod
-    def product(self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends) -> Tensor:
-        """The current (T, B, *post shape) that a signal (T, B, *pre shape) causes; T is 1 for a constant signal."""
+    def product(
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, keep: bool = False
+    ) -> tuple[Tensor, Any]:
+        """The current (T, B, *post shape) that a signal (T, B, *pre shape) causes, T is 1 for a constant signal; and,
+        where `keep` asks for it, what helps `gradients`, or None. Differentiable for a dense signal."""
 
     def gradients(
-        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, to_signal: bool
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, wanted: Wanted, kept: Any = None
     ) -> Gradients:
-        """The adjoint of `product` at a gradient of the current; by default found by autograd."""
-        leaves = {k: w.detach().requires_grad_(w.is_floating_point()) for k, w in weights.items()}
+        """The adjoint of `product` at a gradient of the current; by default found by autograd.
+
+        kept: what the product of the same signal and weights kept; None where it was not asked to.
+        """
+        leaves = {k: w.detach().requires_grad_(k in wanted.weights) for k, w in weights.items()}
         values = signal.dense() if isinstance(signal, SpikeRows) else signal
-        values = values.detach().requires_grad_(to_signal)
-        with torch.enable_grad():
-            current = self.product(values, leaves, ends)
-        wanted = {k: w for k, w in leaves.items() if w.requires_grad}
-        inputs = [*wanted.values(), *([values] if to_signal else [])]
+        values = values.detach().requires_grad_(wanted.signal)
+        inputs = {k: w for k, w in [("", values), *leaves.items()] if w.requires_grad}
         if not inputs:
             return Gradients(None, {})
-        found = torch.autograd.grad(current, inputs, grad)
-        return Gradients(found[-1] if to_signal else None, dict(zip(wanted, found, strict=False)))
+        with torch.enable_grad():
+            current, _ = self.product(values, leaves, ends)
+        found = dict(zip(inputs, torch.autograd.grad(current, list(inputs.values()), grad), strict=True))
+        return Gradients(found.pop("", None), found)
 
 
 def flat(values: Tensor) -> Tensor:

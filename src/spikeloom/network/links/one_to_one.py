@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...errors import ShapeError
 from ..parameters import ParameterSpec
-from .link import Ends, Link, Signal, bias_spec, drawn, weight_spec
+from .link import Ends, Gradients, Link, Signal, Wanted, bias_spec, drawn, weight_spec
 from .rows import SpikeRows
 
 
@@ -40,9 +40,26 @@ class OneToOne(Link):
             *bias_spec(path, n, self.bias),
         ]
 
-    def product(self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends) -> Tensor:
-        values = signal.dense() if isinstance(signal, SpikeRows) else signal
-        current = values.flatten(2) * weights["weight"]
+    def product(
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, keep: bool = False
+    ) -> tuple[Tensor, None]:
+        weight = weights["weight"]
+        current = signal.scaled(weight) if isinstance(signal, SpikeRows) else signal.flatten(2) * weight
         if "bias" in weights:
             current = current + weights["bias"]
-        return current.view(*current.shape[:2], *ends.post)
+        return current.view(*current.shape[:2], *ends.post), None
+
+    def gradients(
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, wanted: Wanted, kept: Any = None
+    ) -> Gradients:
+        grad = grad.flatten(2)
+        found: dict[str, Tensor] = {}
+        if "weight" in wanted.weights:
+            if isinstance(signal, SpikeRows):
+                found["weight"] = signal.summed(grad)
+            else:
+                found["weight"] = (grad * signal.flatten(2)).sum((0, 1))
+        if "bias" in wanted.weights:
+            found["bias"] = grad.sum((0, 1))
+        back = (grad * weights["weight"]).view(*grad.shape[:2], *ends.pre) if wanted.signal else None
+        return Gradients(back, found)

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from ...errors import CompilerError, ShapeError
+from ...native.events import EventRows, rows_of_spikes
 from ...spikes import Spikes
+
+
+class Rows(Protocol):
+    """Events by row, such as `EventRows`: those of row b * T + t are `ids[start[r] : start[r + 1]]`."""
+
+    @property
+    def start(self) -> Any: ...
+    @property
+    def ids(self) -> Any: ...
+    @property
+    def values(self) -> Any: ...
+    @property
+    def n_steps(self) -> int: ...
+    @property
+    def n_samples(self) -> int: ...
 
 
 class SpikeRows:
@@ -24,33 +40,81 @@ class SpikeRows:
     """
 
     def __init__(self, spikes: Spikes, n_steps: int, like: Tensor) -> None:
-        self.n_steps, self.n_samples, self.shape = n_steps, spikes.n_samples, spikes.shape
-        rows = spikes.samples() * n_steps + np.asarray(spikes.step)
-        counts = np.bincount(rows, minlength=self.n_samples * n_steps)
-        self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-        self._ids = np.asarray(spikes.ids, dtype=np.int32)
-        self._values = None if spikes.value is None else np.asarray(spikes.value, dtype=np.float32)
-        self._like = like
+        self.shape, self.like = spikes.shape, like
+        size, n = (n_steps, spikes.n_samples), math.prod(spikes.shape)
+        try:
+            events = rows_of_spikes(spikes.offsets, np.asarray(spikes.step), spikes.ids, None, n_steps, n)
+        except CompilerError:
+            counts = np.bincount(spikes.samples() * n_steps + np.asarray(spikes.step), minlength=math.prod(size))
+            self._set(np.concatenate([[0], np.cumsum(counts)]), spikes.ids, spikes.value, size)
+        else:
+            self._set(events.start, events.ids, spikes.value, size)
+            if spikes.value is None:
+                self._events[None] = events
+
+    @classmethod
+    def of(cls, rows: Rows, shape: tuple[int, ...], like: Tensor) -> SpikeRows:
+        """Events by row, of neurons in a shape; ShapeError where the arrays do not fit each other."""
+        made = cls.__new__(cls)
+        size = rows.n_steps, rows.n_samples
+        made._set(rows.start, rows.ids, rows.values, size)
+        made.shape, made.like = shape, like
+        if made._starts.shape != (math.prod(size) + 1,) or (len(made._ids) and made._ids.max() >= math.prod(shape)):
+            raise ShapeError(
+                f"SpikeRows: {made._starts.shape} starts and ids are not of {size} (T, B) and shape {shape}"
+            )
+        if isinstance(rows, EventRows):
+            made._events[None if rows.values is None else rows.values.dtype.name] = rows
+        return made
+
+    def _set(self, start: Any, ids: Any, values: Any, size: tuple[int, int]) -> None:
+        self.n_steps, self.n_samples = size
+        self._starts = np.ascontiguousarray(start, np.int64)
+        self._ids = np.ascontiguousarray(ids, np.int32)
+        self._values = None if values is None else np.asarray(values)
+        self._events: dict[str | None, EventRows] = {}
 
     @property
     def n_spikes(self) -> int:
         return len(self._ids)
 
-    def _tensor(self, array: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self._like.device)
+    @property
+    def density(self) -> float:
+        """The share of (step, sample, neuron) that has a spike; 0 where there is none of these."""
+        return self.n_spikes / max(1, self.n_samples * self.n_steps * math.prod(self.shape))
+
+    def events(self, dtype: Any) -> EventRows:
+        """The same as the compiled kernels read it, values in a real type; CompilerError where there are no kernels."""
+        name = None if self._values is None else np.dtype(dtype).name
+        if name not in self._events:
+            values = None if self._values is None else np.ascontiguousarray(self._values, dtype)
+            n = math.prod(self.shape)
+            self._events[name] = EventRows(self._starts, self._ids, values, self.n_steps, self.n_samples, n)
+        return self._events[name]
+
+    def _tensor(self, array: Any, dtype: torch.dtype | None = None) -> Tensor:
+        return torch.tensor(array, dtype=dtype, device=self.like.device)
 
     @cached_property
     def _by_row(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        values = None if self._values is None else self._tensor(self._values)
-        return self._tensor(self._ids), self._tensor(self._starts[:-1]), values
+        index = torch.int32 if self.n_spikes < 2**31 else torch.int64
+        values = None if self._values is None else self._tensor(self._values, self.like.dtype)
+        return self._tensor(self._ids, index), self._tensor(self._starts[:-1], index), values
 
     @cached_property
-    def _by_neuron(self) -> tuple[Tensor, Tensor, Tensor | None]:
+    def by_neuron(self) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The rows in which each neuron fires: all rows, where each neuron's begin, and the last end; the values."""
         data = np.ones(self.n_spikes, np.float32) if self._values is None else self._values
         shape = (self.n_samples * self.n_steps, math.prod(self.shape))
         turned = scipy.sparse.csr_matrix((data, self._ids, self._starts), shape=shape).tocsc()
-        values = None if self._values is None else self._tensor(turned.data)
-        return self._tensor(turned.indices), self._tensor(turned.indptr[:-1]), values
+        values = None if self._values is None else self._tensor(turned.data, self.like.dtype)
+        return self._tensor(turned.indices), self._tensor(turned.indptr), values
+
+    @cached_property
+    def _entries(self) -> Tensor:
+        """Where each event stands in the raster (B * T, n), flattened."""
+        rows = np.repeat(np.arange(len(self._starts) - 1), np.diff(self._starts))
+        return self._tensor(rows * math.prod(self.shape) + self._ids)
 
     def times(self, table: Tensor) -> Tensor:
         """The product (T, B, m) with a table (n, m)."""
@@ -59,17 +123,28 @@ class SpikeRows:
 
     def transposed_times(self, values: Tensor) -> Tensor:
         """The product (n, m) of the transposed spikes with values (T, B, m): a weight gradient."""
-        rows = values.transpose(0, 1).flatten(0, 1)
-        return _sum_rows(rows, *self._by_neuron)
+        rows, starts, given = self.by_neuron
+        return _sum_rows(values.transpose(0, 1).flatten(0, 1), rows, starts[:-1], given)
+
+    def scaled(self, weight: Tensor) -> Tensor:
+        """The raster (T, B, n) times one weight for each neuron, (n,)."""
+        ids, _, values = self._by_row
+        n = math.prod(self.shape)
+        raster = weight.new_zeros(self.n_samples * self.n_steps * n)
+        raster[self._entries] = weight[ids] if values is None else weight[ids] * values.to(weight.dtype)
+        return raster.view(self.n_samples, self.n_steps, n).transpose(0, 1)
+
+    def summed(self, dense: Tensor) -> Tensor:
+        """For each neuron the sum (n,) of what stands in a dense (T, B, n) at its spikes, times their values."""
+        ids, _, values = self._by_row
+        found = dense.transpose(0, 1).flatten()[self._entries]
+        found = found if values is None else found * values.to(dense.dtype)
+        return dense.new_zeros(dense.shape[2]).index_add(0, ids, found)
 
     def dense(self) -> Tensor:
         """The raster (T, B, *shape)."""
-        n = math.prod(self.shape)
-        raster = self._like.new_zeros(self.n_samples * self.n_steps, n)
-        rows = self._tensor(np.repeat(np.arange(len(self._starts) - 1), np.diff(self._starts)))
-        ids, _, values = self._by_row
-        raster[rows, ids.long()] = 1.0 if values is None else values.to(raster.dtype)
-        return raster.view(self.n_samples, self.n_steps, *self.shape).transpose(0, 1)
+        raster = self.scaled(self.like.new_ones(math.prod(self.shape)))
+        return raster.view(*raster.shape[:2], *self.shape)
 
 
 def _sum_rows(table: Tensor, ids: Tensor, starts: Tensor, values: Tensor | None) -> Tensor:

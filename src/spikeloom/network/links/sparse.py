@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +18,15 @@ from ...neurons.surrogates import is_number
 from ..initializers import Initializer
 from ..parameters import ParameterSpec, numbers
 from .full import Full
-from .link import Ends, Gradients, Link, Signal, bias_spec, drawn, flat, weight_spec
+from .link import Ends, Gradients, Link, Signal, Wanted, bias_spec, drawn, flat, weight_spec
 from .rows import SpikeRows
 
 _DENSE = 1 << 24
 """Up to how many pairs of neurons the synapses may be multiplied as a dense matrix."""
 _BLOCK = 1 << 22
 """How many products of a synapse with a row are held at a time where they are not."""
+_PAIR, _FILL = 200.0, 15.0
+"""What the product of a synapse with a spike costs, and an entry of a dense matrix, in additions of a dense product."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,43 +87,31 @@ class Sparse(Link):
             *bias_spec(path, post, self.bias),
         ]
 
-    def product(self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends) -> Tensor:
+    def product(
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, keep: bool = False
+    ) -> tuple[Tensor, None]:
         if _pays_dense(signal, weights, ends):
             return _FULL.product(signal, _as_matrix(weights, ends), ends)
-        values = signal.dense() if isinstance(signal, SpikeRows) else signal
-        rows = flat(values)
-        post, pre = weights["indices"]
-        current = rows.new_zeros(math.prod(ends.post), rows.shape[0])
-        step = max(1, _BLOCK // max(1, rows.shape[0]))
-        turned = rows.t()
-        for part in range(0, len(post), step):
-            some = slice(part, part + step)
-            current = current.index_add(0, post[some], turned[pre[some]] * weights["weight"][some, None])
-        current = current.t()
+        current = _current(signal, weights, math.prod(ends.post))
         if "bias" in weights:
             current = current + weights["bias"]
-        return current.reshape(*values.shape[:2], *ends.post)
+        return current.reshape(*current.shape[:2], *ends.post), None
 
     def gradients(
-        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, to_signal: bool
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, wanted: Wanted, kept: Any = None
     ) -> Gradients:
         if _pays_dense(signal, weights, ends):
-            back, full = _FULL.gradients(signal, _as_matrix(weights, ends), ends, grad, to_signal)
-            return Gradients(back, full | {"weight": full["weight"][tuple(weights["indices"])]})
-        values = signal.dense() if isinstance(signal, SpikeRows) else signal
-        before, after = flat(values).t().contiguous(), flat(grad).t().contiguous()
-        post, pre = weights["indices"]
-        step = max(1, _BLOCK // max(1, before.shape[1]))
-        parts = [slice(k, k + step) for k in range(0, max(1, len(post)), step)]
-        found = {"weight": torch.cat([(after[post[s]] * before[pre[s]]).sum(1) for s in parts])}
-        if "bias" in weights:
-            found["bias"] = after.sum(1)
-        if not to_signal:
-            return Gradients(None, found)
-        back = torch.zeros_like(before)
-        for s in parts:
-            back.index_add_(0, pre[s], after[post[s]] * weights["weight"][s, None])
-        return Gradients(back.t().reshape(*values.shape[:2], *ends.pre), found)
+            back, found = _FULL.gradients(signal, _as_matrix(weights, ends), ends, grad, wanted)
+            if "weight" in found:
+                found["weight"] = found["weight"][tuple(weights["indices"])]
+            return Gradients(back, found)
+        found = {}
+        if "weight" in wanted.weights:
+            found["weight"] = _weight_gradient(signal, weights["indices"], grad)
+        if "bias" in wanted.weights:
+            found["bias"] = flat(grad).sum(0)
+        back = _signal_gradient(weights, grad, ends) if wanted.signal else None
+        return Gradients(back, found)
 
     def _matrix(self) -> NDArray[Any] | None:
         if self.weight is None or isinstance(self.weight, Initializer) or self.indices is not None:
@@ -139,9 +130,17 @@ _FULL = Full()
 
 
 def _pays_dense(signal: Signal, weights: Mapping[str, Tensor], ends: Ends) -> bool:
-    """Whether filling a dense matrix is faster than going over all synapses for each row of the signal."""
-    shape = (signal.n_steps, signal.n_samples) if isinstance(signal, SpikeRows) else signal.shape[:2]
-    return math.prod(ends.pre) * math.prod(ends.post) <= min(_DENSE, len(weights["weight"]) * math.prod(shape))
+    """Whether a product with a dense matrix, filled for it, is faster than going over the synapses."""
+    if not isinstance(signal, SpikeRows):
+        return _rows_pay_dense(math.prod(signal.shape[:2]), weights, ends)
+    size, n_pairs = math.prod(ends.pre) * math.prod(ends.post), signal.n_spikes * len(weights["weight"])
+    dense = signal.n_spikes * math.prod(ends.post) + _FILL * size
+    return size <= _DENSE and dense <= _PAIR * n_pairs / math.prod(ends.pre)
+
+
+def _rows_pay_dense(n_rows: int, weights: Mapping[str, Tensor], ends: Ends) -> bool:
+    """The same for so many rows of values."""
+    return math.prod(ends.pre) * math.prod(ends.post) <= min(_DENSE, len(weights["weight"]) * n_rows)
 
 
 def _as_matrix(weights: Mapping[str, Tensor], ends: Ends) -> dict[str, Tensor]:
@@ -150,3 +149,65 @@ def _as_matrix(weights: Mapping[str, Tensor], ends: Ends) -> dict[str, Tensor]:
     shape = math.prod(ends.post), math.prod(ends.pre)
     matrix = weights["weight"].new_zeros(shape[0] * shape[1]).index_copy(0, post * shape[1] + pre, weights["weight"])
     return {name: w for name, w in weights.items() if name != "indices"} | {"weight": matrix.view(shape)}
+
+
+def _parts(n_synapses: int, n_rows: int) -> Iterator[slice]:
+    """The synapses in slices of so many that their products with all rows fit in a block."""
+    step = max(1, _BLOCK // max(1, n_rows))
+    return (slice(k, k + step) for k in range(0, n_synapses, step))
+
+
+def _current(signal: Signal, weights: Mapping[str, Tensor], n_post: int) -> Tensor:
+    """The current (T, B, post)."""
+    (post, pre), weight = weights["indices"], weights["weight"]
+    if isinstance(signal, SpikeRows):
+        current = weight.new_zeros(signal.n_samples * signal.n_steps * n_post)
+        for synapse, row, value in _pairs(signal, pre):
+            given = weight[synapse] if value is None else weight[synapse] * value.to(weight.dtype)
+            current.index_add_(0, row * n_post + post[synapse], given)
+        return current.view(signal.n_samples, signal.n_steps, n_post).transpose(0, 1)
+    turned = flat(signal).t()
+    current = turned.new_zeros(n_post, turned.shape[1])
+    for some in _parts(len(post), turned.shape[1]):
+        current = current.index_add(0, post[some], turned[pre[some]] * weight[some, None])
+    return current.t().reshape(*signal.shape[:2], n_post)
+
+
+def _weight_gradient(signal: Signal, indices: Tensor, grad: Tensor) -> Tensor:
+    post, pre = indices
+    found = grad.new_zeros(len(post))
+    if isinstance(signal, SpikeRows):
+        after, n_post = grad.flatten(2).transpose(0, 1).flatten(), math.prod(grad.shape[2:])
+        for synapse, row, value in _pairs(signal, pre):
+            given = after[row * n_post + post[synapse]]
+            found.index_add_(0, synapse, given if value is None else given * value.to(given.dtype))
+        return found
+    before, after = flat(signal).t().contiguous(), flat(grad).t().contiguous()
+    for some in _parts(len(post), before.shape[1]):
+        found[some] = (after[post[some]] * before[pre[some]]).sum(1)
+    return found
+
+
+def _signal_gradient(weights: Mapping[str, Tensor], grad: Tensor, ends: Ends) -> Tensor:
+    (post, pre), after = weights["indices"], flat(grad).t().contiguous()
+    if _rows_pay_dense(after.shape[1], weights, ends):
+        return (after.t() @ _as_matrix(weights, ends)["weight"]).view(*grad.shape[:2], *ends.pre)
+    back = after.new_zeros(math.prod(ends.pre), after.shape[1])
+    for some in _parts(len(post), after.shape[1]):
+        back.index_add_(0, pre[some], after[post[some]] * weights["weight"][some, None])
+    return back.t().reshape(*grad.shape[:2], *ends.pre)
+
+
+def _pairs(signal: SpikeRows, pre: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """For each synapse and spike of its source: the synapse, the row b * T + t of the spike, its value; in blocks."""
+    rows, begins, values = signal.by_neuron
+    begin, counts = begins[pre], begins[pre + 1] - begins[pre]
+    ends = counts.cumsum(0)
+    cuts = torch.searchsorted(ends, torch.arange(0, int(counts.sum()), _BLOCK, device=pre.device)).tolist()
+    for first, last in itertools.pairwise([*dict.fromkeys(cuts), len(pre)]):
+        some = slice(first, last)
+        synapse = torch.repeat_interleave(torch.arange(first, last, device=pre.device), counts[some])
+        # The spikes of a synapse follow each other, from its source's first one on.
+        shift = begin[some] - (ends[some] - counts[some] - (ends[first] - counts[first]))
+        place = torch.arange(len(synapse), device=pre.device) + shift.repeat_interleave(counts[some])
+        yield synapse, rows[place].long(), None if values is None else values[place]

@@ -1,0 +1,352 @@
+// Convolution and pooling of sparse frames (channels, height, width), there and back: events are scattered to the
+// positions they reach. Channels lie innermost, so that the taps of an event in one row of the kernel are one line.
+#pragma once
+
+#include <algorithm>
+#include <climits>
+
+#include "frames.hpp"
+
+namespace spikeloom {
+
+template <class Real> struct Events {
+  const int64_t* start;
+  const int32_t* ids;
+  const Real* values;
+};
+
+// What a place (y, x) of the source reaches: in a frame of all rows the offset and the row of the first position, and
+// the list that its events belong to, by which of the taps lead there; the last list is for those that reach nothing.
+struct Reach {
+  int32_t offset, row, list;
+};
+
+// Up to `block` events of one channel in the order of their rows, in a list for each kind of place.
+template <class Real> struct Lists {
+  static constexpr int64_t block = 64, stride = 80;
+  int64_t* counts;
+  int32_t *offsets, *rows;    // [list][stride]; behind the last row there is a vector of rows beyond all frames
+  Real* values;               // [list][stride]
+};
+
+// How many of n ascending rows are below a bound; the rows behind them are not.
+SPIKELOOM_INLINE int64_t rows_below(const int32_t* rows, int64_t n, int64_t bound) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < n; i += lanes<float>) {
+    Mask<float> some;
+    memcpy(&some, rows + i, sizeof some);
+    count += __builtin_popcountll(bits(some < int32_t(bound)));
+  }
+  return count;
+}
+
+// Adds a line of n vectors of weights to the frame at each offset; or, back, what stands there to the line.
+template <class Real, int n, bool back, bool valued>
+void add_line(Real* line, Real* frame, const int32_t* offsets, const Real* values, int64_t count) {
+  Vec<Real> w[n];
+#pragma GCC unroll 16
+  for (int i = 0; i < n; i++) w[i] = load(line + i * lanes<Real>);
+  for (int64_t e = 0; e < count; e++) {
+    Real* f = frame + offsets[e];
+    const Vec<Real> by = splat(valued ? values[e] : Real(1));
+#pragma GCC unroll 16
+    for (int i = 0; i < n; i++) {
+      const Vec<Real> v = load(f + i * lanes<Real>);
+      if (back)
+        w[i] += valued ? by * v : v;
+      else
+        store(f + i * lanes<Real>, v + (valued ? by * w[i] : w[i]));
+    }
+  }
+  if (back) {
+#pragma GCC unroll 16
+    for (int i = 0; i < n; i++) store(line + i * lanes<Real>, w[i]);
+  }
+}
+template <class Real, bool back, bool valued>
+void add_line(Real* line, Real* frame, int64_t length, const int32_t* offsets, const Real* values, int64_t count) {
+  constexpr int64_t most = 10;
+  for (int64_t n; length > 0; length -= n * lanes<Real>, line += n * lanes<Real>, frame += n * lanes<Real>) {
+    n = std::min(length / lanes<Real>, most);
+    switch (n) {
+#define SPIKELOOM_CASE(n) \
+  case n: add_line<Real, n, back, valued>(line, frame, offsets, values, count); break;
+      SPIKELOOM_CASE(1) SPIKELOOM_CASE(2) SPIKELOOM_CASE(3) SPIKELOOM_CASE(4) SPIKELOOM_CASE(5)
+      SPIKELOOM_CASE(6) SPIKELOOM_CASE(7) SPIKELOOM_CASE(8) SPIKELOOM_CASE(9) SPIKELOOM_CASE(10)
+#undef SPIKELOOM_CASE
+    }
+  }
+}
+
+// Adds the weights of each event to a band of the frame; or, back, the band's gradient to the gradient of the weights.
+// Events of a channel are sorted into lists first, so that a line of weights stays in the registers.
+template <class Real, bool back, bool valued>
+void scatter(const ConvSizes& s, const Band& band, const Reach* reach, const Events<Real>& in, int64_t row,
+             const Lists<Real>& lists, Real* weights, Real* frame) {
+  constexpr int64_t block = Lists<Real>::block, stride = Lists<Real>::stride;
+  const uint32_t plane = uint32_t(s.plane());
+  const int64_t line = s.line * s.tile, pitch = s.pitch() * s.tile, n_lists = s.kinds_h * s.kinds_w;
+  frame += s.line * s.tile - band.first * pitch;
+  for (int64_t e = in.start[row], end = in.start[row + 1]; e < end;) {
+    const uint32_t c = uint32_t(in.ids[e]) / plane, first = c * plane;
+    const int64_t last = std::min(e + block, end);
+    for (int64_t k = 0; k <= n_lists; k++) lists.counts[k] = 0;
+    for (uint32_t place, before = 0; e < last && (place = uint32_t(in.ids[e]) - first) < plane; e++) {
+      if (place < before) break;
+      before = place;
+      const Reach to = reach[place];
+      const int64_t at = to.list * stride + lists.counts[to.list]++;
+      lists.offsets[at] = to.offset;
+      lists.rows[at] = to.row;
+      if (valued) lists.values[at] = in.values[e];
+    }
+    Real* w = weights + c * n_lists * s.lines * line;
+    for (int64_t k = 0; k < n_lists; k++) {
+      const int64_t n = lists.counts[k];
+      int32_t* const rows = lists.rows + k * stride;
+      const Mask<float> beyond = Mask<float>{} + INT_MAX;
+      memcpy(rows + n, &beyond, sizeof beyond);
+      for (int64_t r = 0; r < s.lines; r++, w += line) {
+        const int64_t begin = rows_below(rows, n, band.first - r), stop = rows_below(rows, n, band.first + band.rows - r);
+        const int64_t at = k * stride + begin;
+        if (begin < stop)
+          add_line<Real, back, valued>(w, frame + r * pitch, line, lists.offsets + at, lists.values + at, stop - begin);
+      }
+    }
+  }
+}
+
+// The same without a kernel: the values of a tile's channels themselves.
+template <class Real>
+SPIKELOOM_INLINE void place_events(const ConvSizes& s, const Events<Real>& in, int64_t row, int64_t tile, Real* frame) {
+  const uint32_t plane = uint32_t(s.plane());
+  for (int64_t e = in.start[row]; e < in.start[row + 1]; e++) {
+    const uint32_t id = uint32_t(in.ids[e]), c = id / plane;
+    const int64_t channel = int64_t(c) - tile * s.tile;
+    if (channel >= 0 && channel < s.tile) frame[(id - c * plane) * s.tile + channel] = in.values ? in.values[e] : Real(1);
+  }
+}
+
+// Adds to n vectors in each of some rows the lines of weights of the channels named by bits, times their values.
+template <int rows, int n, class Real>
+void add_taps(Real* to, int64_t to_row, const Real* weights, int64_t weights_row, int64_t stride, uint64_t channels,
+              const Real* values) {
+  Vec<Real> sum[rows * n];
+#pragma GCC unroll 32
+  for (int i = 0; i < rows * n; i++) sum[i] = load(to + i / n * to_row + i % n * lanes<Real>);
+  for (; channels; channels &= channels - 1) {
+    const int64_t channel = __builtin_ctzll(channels);
+    const Real* w = weights + channel * stride;
+    const Vec<Real> value = splat(values[channel]);
+#pragma GCC unroll 32
+    for (int i = 0; i < rows * n; i++) sum[i] += value * load(w + i / n * weights_row + i % n * lanes<Real>);
+  }
+#pragma GCC unroll 32
+  for (int i = 0; i < rows * n; i++) store(to + i / n * to_row + i % n * lanes<Real>, sum[i]);
+}
+
+constexpr int registers = vector_bytes == 64 ? 25 : 12;
+
+// The same for any number of rows, as many at a time as the registers hold.
+template <int rows, int n, class Real>
+void add_rows(int64_t left, Real* to, int64_t to_row, const Real* weights, int64_t weights_row, int64_t stride,
+              uint64_t channels, const Real* values) {
+  if constexpr (rows * n <= registers)
+    for (; left >= rows; left -= rows, to += rows * to_row, weights += rows * weights_row)
+      add_taps<rows, n>(to, to_row, weights, weights_row, stride, channels, values);
+  if constexpr (rows > 1)
+    if (left > 0) add_rows<rows == 5 ? 3 : rows - 1, n>(left, to, to_row, weights, weights_row, stride, channels, values);
+}
+
+// Adds to a source frame what n vectors of some rows of the taps give back from a band.
+template <int n, class Real>
+void back_by(const ConvSizes& s, const Band& band, const Real* frame, const Real* weights, Real* source, int64_t ky,
+             int64_t rows) {
+  const int64_t pitch = s.source_pitch * s.channels;
+  for (int64_t row = 0; row < band.rows; row++) {
+    const int64_t y = (band.first + row) * s.stride_h - s.pad_h;
+    const int64_t top = std::max(ky, -y), bottom = std::min({s.height - y, s.kernel_h, ky + rows});
+    for (int64_t column = 0; column < s.used_w; column++) {
+      const Real* values = frame + (s.line + row * s.pitch() + column) * s.tile;
+      uint64_t channels = 0;
+      for (int64_t i = 0; i < s.tile; i += lanes<Real>) channels |= bits(load(values + i) != Real(0)) << i;
+      if (channels && top < bottom)
+        add_rows<5, n>(bottom - top, source + (y + top) * pitch + column * s.stride_w * s.channels, pitch,
+                       weights + top * s.back_line, s.back_line, s.kernel_h * s.back_line, channels, values);
+    }
+  }
+}
+
+// Adds the gradient of a source frame [row][padding and column][channel] from that of a band; weights are packed by
+// conv_pack_back. A part of the taps that fits the nearest cache goes over the whole band before the next one does.
+template <class Real>
+void back_to_source(const ConvSizes& s, const Band& band, const Real* frame, const Real* weights, Real* source) {
+  constexpr int64_t near = 1 << 15, most = 8 * lanes<Real>;
+  const int64_t rows = near / (s.tile * std::min(s.back_line, most) * int64_t(sizeof(Real))) + 1;
+  for (int64_t ky = 0; ky < s.kernel_h; ky += rows)
+    for (int64_t lane = 0; lane < s.back_line; lane += most) switch (std::min(s.back_line - lane, most) / lanes<Real>) {
+#define SPIKELOOM_CASE(n) \
+  case n: back_by<n>(s, band, frame, weights + lane, source + lane, ky, rows); break;
+        SPIKELOOM_CASE(1) SPIKELOOM_CASE(2) SPIKELOOM_CASE(3) SPIKELOOM_CASE(4)
+        SPIKELOOM_CASE(5) SPIKELOOM_CASE(6) SPIKELOOM_CASE(7) SPIKELOOM_CASE(8)
+#undef SPIKELOOM_CASE
+      }
+}
+
+// A source frame as (channels, height, width), without the padding.
+template <class Real> void turn_source(const ConvSizes& s, const Real* source, Real* to) {
+  if (s.source_pitch == s.width) return turn(source, s.plane(), s.channels, s.channels, to, s.plane());
+  for (int64_t y = 0; y < s.height; y++)
+    turn(source + (y * s.source_pitch + s.pad_w) * s.channels, s.width, s.channels, s.channels, to + y * s.width, s.plane());
+}
+
+// A piece of the workspace, on cache lines of its own.
+template <class T> SPIKELOOM_INLINE T* taken(char*& workspace, int64_t n) {
+  T* piece = (T*)workspace;
+  workspace += (n * int64_t(sizeof(T)) + 63) / 64 * 64;
+  return piece;
+}
+template <class Real> SPIKELOOM_INLINE Lists<Real> taken_lists(char*& workspace, int64_t n) {
+  const int64_t size = n * Lists<Real>::stride;
+  return {taken<int64_t>(workspace, n), taken<int32_t>(workspace, size), taken<int32_t>(workspace, size),
+          taken<Real>(workspace, size)};
+}
+
+// The currents of the samples from begin to end; weights are packed by conv_pack, bias is [tile][tile].
+template <class Real>
+void conv_forward(const ConvSizes& s, const Reach* reach, const Events<Real>& in, int64_t T, int64_t B, Real* weights,
+                  const Real* bias, Real* current, uint8_t* winners, char* workspace, int64_t begin, int64_t end) {
+  const FlushDenormals flush;
+  Real* const frame = taken<Real>(workspace, s.positions() * s.tile);
+  Real* const pooled = taken<Real>(workspace, s.places() * s.tile);
+  const Lists<Real> lists = taken_lists<Real>(workspace, s.kinds_h * s.kinds_w + 1);
+  for (int64_t b = begin; b < end; b++)
+    for (int64_t tile = 0; tile < s.tiles(); tile++)
+      for (int64_t t = 0; t < T; t++) {
+        const int64_t m = t * B + b, row = b * T + t;
+        const Real* const first = bias + tile * s.tile;
+        for (Band band(s, 0); band.top < s.out_height; band = Band(s, band.bottom)) {
+          if (!s.exact() || (t == 0 && band.top == 0)) start_frame(s, first, frame);
+          if (!s.has_kernel)
+            place_events(s, in, row, tile, frame);
+          else if (in.values)
+            scatter<Real, false, true>(s, band, reach, in, row, lists, weights + tile * s.packed(), frame);
+          else
+            scatter<Real, false, false>(s, band, reach, in, row, lists, weights + tile * s.packed(), frame);
+          pool(s, band, first, frame, pooled, winners ? winners + (m * s.tiles() + tile) * s.places() * s.tile : nullptr);
+        }
+        turn(pooled, s.places(), s.outputs_of(tile), s.tile, current + (m * s.outputs + tile * s.tile) * s.places(),
+             s.places());
+      }
+}
+
+// The way back for the parts from begin to end of n_parts, each a range of samples with a sum of its own: adds to
+// d_weights, packed weights for each part, and to d_bias, [tile][tile] for each part; writes d_source. Each may be null.
+template <class Real>
+void conv_backward(const ConvSizes& s, const Reach* reach, const Events<Real>& in, int64_t T, int64_t B,
+                   const Real* weights, const Real* grad, const uint8_t* winners, Real* d_weights, Real* d_bias,
+                   Real* d_source, char* workspace, int64_t n_parts, int64_t begin, int64_t end) {
+  const FlushDenormals flush;
+  Real* const frame = taken<Real>(workspace, s.positions() * s.tile);
+  Real* const pooled = taken<Real>(workspace, s.places() * s.tile);
+  const Lists<Real> lists = taken_lists<Real>(workspace, s.kinds_h * s.kinds_w + 1);
+  Real* const source = taken<Real>(workspace, s.source_size() + lanes<Real>);
+  fill(frame, s.positions() * s.tile, Real(0));
+  for (int64_t part = begin; part < end; part++)
+    for (int64_t b = part * B / n_parts; b < (part + 1) * B / n_parts; b++)
+      for (int64_t t = 0; t < T; t++) {
+        const int64_t m = t * B + b, row = b * T + t;
+        if (d_source && s.has_kernel) fill(source, s.source_size(), Real(0));
+        for (int64_t tile = 0; tile < s.tiles(); tile++) {
+          const int64_t n = s.outputs_of(tile), of_part = part * s.tiles() + tile;
+          if (n < s.tile) fill(pooled, s.places() * s.tile, Real(0));
+          turn(grad + (m * s.outputs + tile * s.tile) * s.places(), n, s.places(), s.places(), pooled, s.tile);
+          if (d_bias && s.is_max) add_sums(s, pooled, s.places(), d_bias + of_part * s.tile);
+          for (Band band(s, 0); band.top < s.out_height; band = Band(s, band.bottom)) {
+            unpool(s, band, pooled, winners ? winners + (m * s.tiles() + tile) * s.places() * s.tile : nullptr, frame);
+            if (d_weights && in.values)
+              scatter<Real, true, true>(s, band, reach, in, row, lists, d_weights + of_part * s.packed(), frame);
+            else if (d_weights)
+              scatter<Real, true, false>(s, band, reach, in, row, lists, d_weights + of_part * s.packed(), frame);
+            if (d_bias && !s.is_max) add_sums(s, frame + s.line * s.tile, band.rows * s.pitch(), d_bias + of_part * s.tile);
+            if (d_source && s.has_kernel)
+              back_to_source(s, band, frame, weights + tile * s.tile * s.kernel_h * s.back_line, source);
+          }
+          if (d_source && !s.has_kernel)
+            turn(frame, s.plane(), n, s.tile, d_source + (m * s.channels + tile * s.tile) * s.plane(), s.plane());
+        }
+        if (d_source && s.has_kernel) turn_source(s, source, d_source + m * s.channels * s.plane());
+      }
+}
+
+// Calls at(place in packed weights, place in weights (outputs, channels, kernel height, kernel width)) for each pair.
+// Packed are [tile][channel][list][line][tap][tile], lines and taps of a list the last one first: they lead to positions
+// side by side.
+template <class Function> SPIKELOOM_INLINE void each_weight(const ConvSizes& s, Function&& at) {
+  const int64_t n_lists = s.kinds_h * s.kinds_w;
+  int64_t packed = 0;
+  for (int64_t block = 0; block < s.tiles() * s.channels * n_lists; block++)
+    for (int64_t r = s.lines - 1; r >= 0; r--)
+      for (int64_t k = s.line - 1; k >= 0; k--, packed += s.tile) {
+        const int64_t ky = block / s.kinds_w % s.kinds_h + r * s.stride_h, kx = block % s.kinds_w + k * s.stride_w;
+        if (ky >= s.kernel_h || kx >= s.kernel_w) continue;
+        const int64_t c = block / n_lists % s.channels, tile = block / n_lists / s.channels;
+        for (int64_t i = 0; i < s.outputs_of(tile); i++)
+          at(packed + i, (((tile * s.tile + i) * s.channels + c) * s.kernel_h + ky) * s.kernel_w + kx);
+      }
+}
+
+// Weights for the way there; `to` is zero before.
+template <class Real> void conv_pack(const ConvSizes& s, const Real* weights, Real* to) {
+  each_weight(s, [&](int64_t packed, int64_t plain) { to[packed] = weights[plain]; });
+}
+
+// The gradient of the weights in their own order: the sum of the parts, one after the other.
+template <class Real> void conv_unpack(const ConvSizes& s, const Real* parts, int64_t n_parts, Real* weights) {
+  each_weight(s, [&](int64_t packed, int64_t plain) {
+    Real sum = 0;
+    for (int64_t part = 0; part < n_parts; part++) sum += parts[part * s.tiles() * s.packed() + packed];
+    weights[plain] = sum;
+  });
+}
+
+// Weights for the way back to the source, [output][row of taps][tap][channel], rows in whole vectors; `to` is zero before.
+template <class Real> void conv_pack_back(const ConvSizes& s, const Real* weights, Real* to) {
+  for (int64_t o = 0; o < s.outputs; o++)
+    for (int64_t c = 0; c < s.channels; c++)
+      for (int64_t ky = 0; ky < s.kernel_h; ky++)
+        for (int64_t kx = 0; kx < s.kernel_w; kx++)
+          to[(o * s.kernel_h + ky) * s.back_line + kx * s.channels + c] = *weights++;
+}
+
+}  // namespace spikeloom
+
+SPIKELOOM_EXPORT void vector_width(int64_t* bytes) { *bytes = spikeloom::vector_bytes; }
+
+#define SPIKELOOM_CONV(SUFFIX, REAL)                                                                                   \
+  SPIKELOOM_EXPORT void conv_forward_##SUFFIX(                                                                         \
+      const spikeloom::ConvSizes* sizes, const spikeloom::Reach* reach, const int64_t* start, const int32_t* ids,      \
+      const REAL* values, int64_t T, int64_t B, REAL* weights, const REAL* bias, REAL* current, uint8_t* winners,      \
+      char* workspace, int64_t begin, int64_t end) {                                                                   \
+    spikeloom::conv_forward<REAL>(*sizes, reach, {start, ids, values}, T, B, weights, bias, current, winners,          \
+                                  workspace, begin, end);                                                              \
+  }                                                                                                                    \
+  SPIKELOOM_EXPORT void conv_backward_##SUFFIX(                                                                        \
+      const spikeloom::ConvSizes* sizes, const spikeloom::Reach* reach, const int64_t* start, const int32_t* ids,      \
+      const REAL* values, int64_t T, int64_t B, const REAL* weights, const REAL* grad, const uint8_t* winners,         \
+      REAL* d_weights, REAL* d_bias, REAL* d_source, char* workspace, int64_t n_parts, int64_t begin, int64_t end) {   \
+    spikeloom::conv_backward<REAL>(*sizes, reach, {start, ids, values}, T, B, weights, grad, winners, d_weights,       \
+                                   d_bias, d_source, workspace, n_parts, begin, end);                                  \
+  }                                                                                                                    \
+  SPIKELOOM_EXPORT void conv_pack_##SUFFIX(const spikeloom::ConvSizes* sizes, const REAL* weights, REAL* to) {         \
+    spikeloom::conv_pack(*sizes, weights, to);                                                                         \
+  }                                                                                                                    \
+  SPIKELOOM_EXPORT void conv_unpack_##SUFFIX(const spikeloom::ConvSizes* sizes, const REAL* parts, int64_t n_parts,    \
+                                             REAL* weights) {                                                          \
+    spikeloom::conv_unpack(*sizes, parts, n_parts, weights);                                                           \
+  }                                                                                                                    \
+  SPIKELOOM_EXPORT void conv_pack_back_##SUFFIX(const spikeloom::ConvSizes* sizes, const REAL* weights, REAL* to) {    \
+    spikeloom::conv_pack_back(*sizes, weights, to);                                                                    \
+  }
+SPIKELOOM_CONV(f32, float)
+SPIKELOOM_CONV(f64, double)

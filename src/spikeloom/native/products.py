@@ -1,0 +1,222 @@
+"""Products around a scan: packed weights, weight and bias gradients from events, dense products by register blocks.
+
+A population of N neurons is cut into tiles of `width` (16, 32 or 64) neurons, padded with zeros. A tiled plane is
+[tile][m][width] with m = t * B + b; the packed weight of W (N, K) is [tile][k][width]; its panels are [tile over
+K][n][width]. All arrays of a call are of one real dtype, contiguous, NumPy or torch; outputs overlap no input. Results
+are the same bits for any number of threads.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from ..errors import DataError, ParameterError, ShapeError
+from . import pool
+from .events import REAL, Array, Columns, EventRows, check, check_out, columns, count, dtype_name, empty, suffix
+from .library import Library, include, load
+
+WIDTHS = (16, 32, 64)
+GROUP, SPAN = 96, 256
+"""The columns and rows that `dense_weight_gradient` takes at a time, as products.hpp has them."""
+
+
+def library() -> Library:
+    """The compiled functions of products.hpp."""
+    return load(include("products.hpp"))
+
+
+def n_tiles(n: int, width: int) -> int:
+    """The number of tiles of n neurons; ParameterError for a width that there is not."""
+    if width not in WIDTHS:
+        raise ParameterError(f"width must be one of {WIDTHS}, got {width}")
+    return -(-count(n, "n") // width)
+
+
+def pack_weight(weight: Array, width: int, out: Array | None = None, threads: int = 1) -> Array:
+    """The weight (N, K) as [tile][K][width], in `out` or in a new NumPy array."""
+    check(weight, "weight", REAL, (None, None))
+    n, k = weight.shape
+    return _tiled("pack_weight", weight, (n_tiles(n, width), k, int(width)), (n, k), out, threads)
+
+
+def pack_panels(weight: Array, width: int, out: Array | None = None, threads: int = 1) -> Array:
+    """The weight (N, K) as [tile over K][N][width], in `out` or in a new NumPy array."""
+    return tile(weight, width, out, threads)
+
+
+def tile(x: Array, width: int, out: Array | None = None, threads: int = 1) -> Array:
+    """The plane x (M, N) as [tile][M][width], zeros beyond N, in `out` or in a new NumPy array."""
+    check(x, "x", REAL, (None, None))
+    m, n = x.shape
+    return _tiled("tile", x, (n_tiles(n, width), m, int(width)), (m, n), out, threads)
+
+
+def _tiled(
+    name: str, source: Array, shape: tuple[int, int, int], sizes: tuple[int, int], out: Array | None, threads: int
+) -> Array:
+    if out is None:
+        out = empty(shape, dtype_name(source))
+    check_out(out, "out", dtype_name(source), shape)
+    call = partial(library().call, f"{name}_{suffix(source)}", source, *sizes, shape[2], out)
+    pool.run(call, shape[0], threads)
+    return out
+
+
+def untile(tiled: Array, n: int, out: Array | None = None, threads: int = 1) -> Array:
+    """The plane (M, n) of [tile][M][width], in `out` or in a new NumPy array."""
+    n, m, width = _check_tiled(tiled, n, "tiled")
+    if out is None:
+        out = empty((m, n), dtype_name(tiled))
+    check_out(out, "out", dtype_name(tiled), (m, n))
+    pool.run(partial(library().call, f"untile_{suffix(tiled)}", tiled, m, n, width, out), tiled.shape[0], threads)
+    return out
+
+
+def _check_tiled(g: Array, n: int, what: str) -> tuple[int, int, int]:
+    """n as an int, M and the width of a tiled plane of n neurons."""
+    check(g, what, REAL, (None, None, None))
+    tiles, m, width = g.shape
+    if n_tiles(n, width) != tiles:
+        raise ShapeError(
+            f"{what} of {n} neurons needs {n_tiles(n, width)} tiles of {width}, got shape {tuple(g.shape)}"
+        )
+    return count(n, "n"), m, width
+
+
+def weight_gradient(
+    events: EventRows | Columns,
+    g: Array,
+    n: int,
+    out: Array,
+    *,
+    first_step: int = 0,
+    accumulate: bool = False,
+    threads: int = 1,
+) -> None:
+    """Writes (or adds) to out (n, K) the sum over all events (m, k) of value * g[:, m, :]: the gradient of a weight.
+
+    g is the gradient of the current of n neurons, [tile][M][width], whose row 0 belongs to step `first_step` of the
+    events. Steps that only one of the two has add nothing: first_step = -1 pairs the events of each step with g of the
+    next one, as a recurrent weight needs it; a later one takes a window of time. Columns must lie within g's steps.
+    """
+    n, m, _ = _check_tiled(g, n, "g")
+    check_out(out, "out", dtype_name(g), (n, events.n))
+    if events.values is not None and dtype_name(events.values) != dtype_name(g):
+        raise DataError(f"values of events must be of the dtype of g, {dtype_name(g)}, got {events.values.dtype}")
+    samples, first_step = events.n_samples, count(first_step, "first_step", None)
+    steps = m // max(1, samples)
+    if steps * samples != m:
+        raise ShapeError(f"g must have rows for whole steps of {samples} samples, got {m} rows")
+    shift, after = -first_step * samples, first_step + steps
+    if isinstance(events, EventRows):
+        begin = min(max(0, first_step), events.n_steps)
+        window = (begin, max(begin, min(events.n_steps, after)))
+        if _row_by_row(g):
+            return _by_rows(events, window, g, n, out, shift, accumulate, threads)
+        events = columns(events, first_step=begin, n_steps=window[1] - begin, threads=threads)
+    elif events.n_steps * samples and not first_step <= events.first_step <= after - events.n_steps:
+        raise ShapeError(f"columns must lie within the {steps} steps of g from step {first_step} on")
+    return _by_columns(events, g, n, out, shift, accumulate, threads)
+
+
+def _row_by_row(g: Array) -> bool:
+    """Whether to add each row of g to all neurons of its row of events, rather than to sum up by neuron.
+
+    Measured, in times of one event and tile by neuron: 2 for an event row by row, unless the row of g is zero and is
+    skipped; 1.2 for turning an event into a list by neuron.
+    """
+    tiles, m, width = g.shape
+    counts = np.empty(2, np.int64)
+    rows = tiles * m
+    library().call(f"sample_rows_{suffix(g)}", g, rows, width, max(1, rows // 1024) | 1, counts)
+    found, looked = counts
+    return bool(2 * tiles * found <= (tiles + 1.2) * looked)
+
+
+def _by_columns(lists: Columns, g: Array, n: int, out: Array, shift: int, accumulate: bool, threads: int) -> None:
+    tiles, m, width = g.shape
+    parts, name, native = _parts(tiles, lists.n, threads), f"weight_gradient_{suffix(g)}", library()
+    source = (lists.lists, lists.rows, lists.values, lists.n_chunks, lists.n, g, m, width, shift, n, parts)
+
+    def add(begin: int, end: int) -> None:
+        total = empty((-(-lists.n // parts), width), dtype_name(g))
+        native.call(name, *source, total, out, int(accumulate), begin, end)
+
+    pool.run(add, tiles * parts, threads)
+
+
+def _by_rows(
+    events: EventRows, window: tuple[int, int], g: Array, n: int, out: Array, shift: int, accumulate: bool, threads: int
+) -> None:
+    tiles, m, width = g.shape
+    # Each part has sums of its own, as many as fit the size of the work and not the number of threads.
+    parts = 1 if tiles > 1 else max(1, min(8, (window[1] - window[0]) * events.n_samples // 4096))
+    kind, native = suffix(g), library()
+    sums = empty((tiles * parts, events.n, width), dtype_name(g))
+    source = (events.start, events.ids, events.values, events.n_steps, events.n_samples, *window, events.n)
+    scatter = partial(native.call, f"scatter_gradient_{kind}", *source, g, m, width, shift, parts, sums)
+    pool.run(scatter, tiles * parts, threads)
+    gather = partial(native.call, f"gather_parts_{kind}", sums, width, parts, n, events.n, out, int(accumulate))
+    pool.run(gather, tiles, threads)
+
+
+def bias_gradient(g: Array, n: int, out: Array, *, accumulate: bool = False, threads: int = 1) -> None:
+    """Writes (or adds) to out (n,) the sum over m of the tiled plane g [tile][M][width]."""
+    n, m, width = _check_tiled(g, n, "g")
+    check_out(out, "out", dtype_name(g), (n,))
+    call = partial(library().call, f"bias_gradient_{suffix(g)}", g, m, n, width, out, int(accumulate))
+    pool.run(call, g.shape[0], threads)
+
+
+def dense_product(a: Array, packed: Array, n: int, out: Array, *, accumulate: bool = False, threads: int = 1) -> None:
+    """Writes (or adds) to out (M, n) the product a W^T of a (M, K) with a packed weight [tile][K][width]."""
+    n, k, width = _check_tiled(packed, n, "packed")
+    check(a, "a", dtype_name(packed), (None, k))
+    m = a.shape[0]
+    check_out(out, "out", dtype_name(packed), (m, n))
+    if k == 0 and not accumulate:
+        out[:] = 0
+    tiles = packed.shape[0]
+    parts = _parts(tiles, m, threads)
+    sizes = (m, k, packed, n, width, parts, out, int(accumulate))
+    pool.run(partial(library().call, f"dense_product_{suffix(a)}", a, *sizes), tiles * parts, threads)
+
+
+def dense_weight_gradient(
+    a: Array, g: Array, n: int, out: Array, *, accumulate: bool = False, threads: int = 1
+) -> None:
+    """Writes (or adds) to out (n, K) the product g^T a of a (M, K) with a tiled plane g [tile][M][width]."""
+    n, m, width = _check_tiled(g, n, "g")
+    check(a, "a", dtype_name(g), (m, None))
+    k = a.shape[1]
+    check_out(out, "out", dtype_name(g), (n, k))
+    if m == 0 and not accumulate:
+        out[:] = 0
+    name, native = f"dense_weight_gradient_{suffix(g)}", library()
+
+    def multiply(begin: int, end: int) -> None:
+        packed, total = empty((SPAN, GROUP), dtype_name(g)), empty((g.shape[0], GROUP, width), dtype_name(g))
+        native.call(name, a, m, k, g, n, width, packed, total, out, int(accumulate), begin, end)
+
+    pool.run(multiply, -(-k // GROUP) if m else 0, threads)
+
+
+def signal_gradient(g: Array, n: int, weight: Array, out: Array, *, accumulate: bool = False, threads: int = 1) -> None:
+    """Writes (or adds) to out (M, K) the product g W of a tiled plane g [tile][M][width] with a weight (n, K)."""
+    n, m, width = _check_tiled(g, n, "g")
+    check(weight, "weight", dtype_name(g), (n, None))
+    k = weight.shape[1]
+    check_out(out, "out", dtype_name(g), (m, k))
+    if n == 0 and not accumulate:
+        out[:] = 0
+    panels = pack_panels(weight, 64, threads=threads)
+    parts = _parts(len(panels), m, threads)
+    sizes = (m, n, width, panels, k, parts, out, int(accumulate))
+    pool.run(partial(library().call, f"signal_gradient_{suffix(g)}", g, *sizes), len(panels) * parts, threads)
+
+
+def _parts(tiles: int, size: int, threads: int) -> int:
+    """Into how many parts the work on a tile is cut, so that all threads have as much; its size is the most."""
+    return 1 if tiles % count(threads, "threads", 1) == 0 else max(1, min(size, threads))

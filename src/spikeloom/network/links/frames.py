@@ -1,0 +1,154 @@
+"""Convolution and pooling of frames (channels, height, width): events by compiled kernels, values by torch."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NamedTuple, cast
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...errors import CompilerError, UnsupportedError
+from ...native import conv, levels
+from ...native.conv import Geometry
+from .link import Ends, Gradients, Signal, Wanted
+from .rows import SpikeRows
+
+Pair = tuple[int, int]
+
+EVENTS_UNTIL = 0.25
+"""The density of events up to which a convolution of them is faster than one of the dense raster."""
+WORK_FOR_THREADS = 1 << 27
+"""How many multiplications of a convolution are shared by threads."""
+
+_log = logging.getLogger(__name__)
+
+
+class Pooling(NamedTuple):
+    """The maximum ('max') or the mean ('avg') over windows (height, width) of each channel."""
+
+    kind: str
+    kernel: Pair
+    stride: Pair
+    padding: Pair
+
+    def size(self, height: int, width: int) -> Pair:
+        """Height and width of the pooled frames; below 1 where the window is larger than a frame with its padding."""
+        sides = zip((height, width), self.kernel, self.stride, self.padding, strict=True)
+        rows, columns = ((n + 2 * p - k) // s + 1 for n, k, s, p in sides)
+        return rows, columns
+
+    def apply(self, frames: Tensor, keep: bool) -> tuple[Tensor, Tensor | None]:
+        """Frames (M, C, H, W) pooled, and where asked for what `back` needs."""
+        if self.kind == "avg":
+            return F.avg_pool2d(frames, *self[1:]), None
+        if keep:
+            return F.max_pool2d(frames, self.kernel, self.stride, self.padding, return_indices=True)
+        return F.max_pool2d(frames, self.kernel, self.stride, self.padding), None
+
+    def back(self, grad: Tensor, kept: Tensor | None, shape: tuple[int, ...]) -> Tensor:
+        """The gradient of frames of a shape from that of what they were pooled to."""
+        frames = grad.new_empty(shape)  # torch asks for the frames, and looks at nothing but their shape
+        window = [list(pair) for pair in self[1:]]
+        if self.kind == "avg":
+            return cast(Tensor, torch.ops.aten.avg_pool2d_backward(grad, frames, *window, False, True, None))
+        made = torch.ops.aten.max_pool2d_with_indices_backward(grad, frames, *window, [1, 1], False, kept)
+        return cast(Tensor, made)
+
+
+class Winners(NamedTuple):
+    """What a compiled kernel keeps: which entry of each window is the maximum, where there is one."""
+
+    of_windows: NDArray[Any] | None
+
+
+def as_frames(signal: Signal) -> Tensor:
+    """A signal (T, B, C, H, W) as (T * B, C, H, W)."""
+    values = signal.dense() if isinstance(signal, SpikeRows) else signal
+    return values.reshape(-1, *values.shape[2:])
+
+
+def steps_and_samples(signal: Signal) -> Pair:
+    """(T, B) of a signal."""
+    return (signal.n_steps, signal.n_samples) if isinstance(signal, SpikeRows) else (signal.shape[0], signal.shape[1])
+
+
+def geometry_for(ends: Ends, kernel: Pair | None, pooling: Pooling | None, **window: Pair) -> Geometry | None:
+    """A convolution, a pooling or both as the compiled kernels take it; None where it is too large for them."""
+    if pooling is not None:
+        window |= {"pool_kernel": pooling.kernel, "pool_stride": pooling.stride, "pool_padding": pooling.padding}
+    channels, height, width = ends.pre
+    kind = pooling.kind if pooling is not None else None
+    try:
+        return Geometry(source=(channels, height, width), outputs=ends.post[0], kernel=kernel, pool=kind, **window)
+    except UnsupportedError:
+        return None
+
+
+def by_events(signal: Signal, like: Tensor) -> bool:
+    """Whether compiled kernels take this signal, and can be had; like: a tensor of the type and on the device."""
+    real = like.dtype in (torch.float32, torch.float64) and like.device.type == "cpu"
+    return isinstance(signal, SpikeRows) and real and _kernels(levels.level())
+
+
+@cache
+def _kernels(level: str) -> bool:
+    """Whether there are compiled kernels of a level; says so once where there are none."""
+    try:
+        conv.library(level)
+    except CompilerError as error:
+        _log.warning("convolution and pooling of events run on torch's dense operations: %s", error)
+        return False
+    return True
+
+
+def events_product(
+    geometry: Geometry, signal: SpikeRows, weights: Mapping[str, Tensor], like: Tensor, keep: bool
+) -> tuple[Tensor, Winners | None]:
+    """The current (T, B, *target) of events by compiled kernels, and what their gradients need."""
+    current = like.new_empty(signal.n_steps, signal.n_samples, *geometry.target)
+    events, real = signal.events(_name(like)), _name(like)
+    winners = None
+    if keep and geometry.pool == "max":
+        winners = conv.new_winners(geometry, signal.n_steps * signal.n_samples, real)
+    weight, bias = (weights[k].detach().contiguous() if k in weights else None for k in ("weight", "bias"))
+    conv.forward(geometry, events, weight, bias, current, winners, _threads(geometry, signal))
+    return current, Winners(winners) if keep else None
+
+
+def events_gradients(
+    geometry: Geometry,
+    signal: SpikeRows,
+    weights: Mapping[str, Tensor],
+    grad: Tensor,
+    wanted: Wanted,
+    kept: Winners,
+) -> Gradients:
+    """The gradients of a product of events by compiled kernels."""
+    found = {
+        k: torch.empty_like(w, memory_format=torch.contiguous_format) for k, w in weights.items() if k in wanted.weights
+    }
+    shape = (signal.n_steps, signal.n_samples, *geometry.source)
+    back = grad.new_empty(shape) if wanted.signal else None
+    if found or back is not None:
+        weight = weights["weight"].detach().contiguous() if wanted.signal and "weight" in weights else None
+        conv.backward(
+            geometry, signal.events(_name(grad)), weight, grad.contiguous(), kept.of_windows, found.get("weight"),
+            found.get("bias"), back, _threads(geometry, signal),
+        )  # fmt: skip
+    return Gradients(back, found)
+
+
+def _name(like: Tensor) -> str:
+    return str(like.dtype).removeprefix("torch.")
+
+
+def _threads(geometry: Geometry, signal: SpikeRows) -> int:
+    """How many threads share the work: one where there is little of it."""
+    work = signal.n_spikes * geometry.outputs * math.prod(geometry.taps) if geometry.kernel is not None else 0
+    return torch.get_num_threads() if work >= WORK_FOR_THREADS else 1

@@ -1,0 +1,62 @@
+"""The sparing mode: the same gradients in less memory."""
+
+import numpy as np
+import pytest
+import torch
+
+import spikeloom as sl
+
+
+def network(*, sparing, delay=0.0):
+    net = sl.Network()
+    generator = np.random.default_rng(0)
+
+    def weight(*shape):
+        return generator.normal(0.1, 0.3, shape)
+
+    net.x = sl.Encoder(12, coding_method="null")
+    net.a = sl.NeuronGroup(20, "lif", tau_m=4.0, parameter_variables=["tau_m"])
+    net.b = sl.NeuronGroup(5, "clif")
+    net.c = sl.Connection(net.x, net.a, link_type="full", weight=weight(20, 12), bias=weight(20), delay=delay)
+    net.loop = sl.Connection(net.a, net.a, link_type="full", weight=weight(20, 20), delay=delay)
+    net.d = sl.Connection(net.a, net.b, link_type="full", weight=weight(5, 20), bias=weight(5), delay=delay)
+    net.out = sl.Decoder(5, net.b, coding_method="spike_counts")
+    net.v = sl.StateMonitor(net.a, "V")
+    net.set_backend(sl.TorchBackend(dt=1.0, dtype=torch.float64, sparing=sparing))
+    return net
+
+
+def trained(net, n_steps):
+    data = (torch.rand(11, n_steps, 12, generator=torch.Generator().manual_seed(0)) < 0.4).double().requires_grad_()
+    net.x(data)
+    net.run(float(n_steps))
+    (net.out.predict.square() * torch.arange(5)).sum().backward()
+    return {"x": data.grad, **{name: p.grad for name, p in net.module.named_parameters()}}
+
+
+@pytest.mark.parametrize("delay", [0.0, 2.0])
+@pytest.mark.parametrize("n_steps", [1, 2, 3, 17, 30])
+def test_gradients_are_those_of_a_run_that_keeps_all(n_steps, delay):
+    plain, spared = (trained(network(sparing=s, delay=delay), n_steps) for s in (False, True))
+    assert set(plain) == set(spared)
+    for name, grad in plain.items():
+        torch.testing.assert_close(spared[name], grad, rtol=0, atol=1e-11 * max(1.0, float(grad.abs().max())), msg=name)
+    if n_steps == 30:
+        assert all(grad.abs().sum() > 0 for grad in plain.values())
+
+
+def test_what_is_kept_is_a_fraction_and_grows_slower_than_the_steps():
+    def kept(n_steps, *, sparing):
+        net = network(sparing=sparing)
+        trained(net, n_steps)
+        (path,) = {id(p): p for p in net._build.paths}.values()
+        return sum(memory.size for free in path.workspace._free.values() for memory in free)
+
+    assert kept(1600, sparing=True) < 0.3 * kept(1600, sparing=False)
+    planes = 20 * 2 * 11 * 8  # both layers' tiles of 32 and 16 neurons, at least, in bytes a step
+    assert kept(1600, sparing=False) > 1600 * planes
+
+
+def test_sparing_must_be_true_or_false():
+    with pytest.raises(sl.ParameterError, match="sparing must be True or False, got 3"):
+        sl.TorchBackend(sparing=3)
