@@ -29,7 +29,7 @@ class KernelHook(BuildHookInterface):
         from spikeloom.native.build import build
 
         try:
-            built = build(wanted, partial(print, flush=True))
+            built = build(wanted, partial(print, flush=True), here=version == "editable")
         except (CompilerError, OSError) as error:
             self.app.abort(f"{error}\nTo build spikeloom without its kernels, set CXX to nothing: CXX= pip install ...")
         if built:

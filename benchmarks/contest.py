@@ -91,7 +91,7 @@ def run(cases: Sequence[Case], records: Records, repeats: int) -> list[Record]:
     found = []
     with tempfile.TemporaryDirectory() as caches:
         for i, each in enumerate(cases):
-            record = records.find(each.key)
+            record = records.find(each.key) or given_up(each, found)
             if record is None:
                 folder = Path(caches) / f"{each.workload}-{each.mode}"
                 folder.mkdir(exist_ok=True)
@@ -99,6 +99,13 @@ def run(cases: Sequence[Case], records: Records, repeats: int) -> list[Record]:
             found.append(record | {"name": each.name})
             print(f"[{i + 1}/{len(cases)}] {sentence(each, record)}", flush=True)
     return found
+
+
+def given_up(each: Case, found: Sequence[Record]) -> Record | None:
+    """The record of an earlier turn of the same case that could not be measured, if there is one."""
+    same = {name: value for name, value in each.key.items() if name != "turn"}
+    earlier = (r for r in found if "missing" in r and all(r[n] == value for n, value in same.items()))
+    return next(({**r, "turn": each.turn} for r in earlier), None)
 
 
 def one(each: Case, repeats: int, cache: Path) -> Record:

@@ -57,6 +57,7 @@ def conditions(records: list[Record], load: float) -> str:
     """The command, the day, the processor and the versions behind the numbers."""
     words = sys.argv[1:]
     for option in ("--records", "--results"):
+        words = [f"{option}=FILE" if word.startswith(f"{option}=") else word for word in words]
         if option in words:
             words[words.index(option) + 1] = "FILE"
     command = shlex.join(["python", "benchmarks/peers.py", *words])

@@ -88,11 +88,10 @@ def section(records: Sequence[Record], folder: Path) -> str:
         f"({turns}); ratio: turn by turn, median (lowest-highest).",
         figures_table(found, step_ms, ".1f", True),
         "![CPU time a step](peers.png)",
-        "**Growth of memory, MB**: the peak while it runs above what the process held before, with its data, network and "
-        "optimizer.",
+        "**Growth of memory, MB**: the peak while it runs above what data, network, optimizer and imports take.",
         figures_table(found, lambda r: r["growth"], ".0f", True),
-        "**First step, CPU s**: of the first turn, with empty compile caches; spikeloom's has the build in it, none has the "
-        "import.",
+        "**First step, CPU s**: of the first turn, with empty compile caches, imports aside; spikeloom's has its build "
+        "in it.",
         figures_table(Found([r for r in records if r["turn"] == 0]), lambda r: r["first_cpu"], ".2f", False),
         "**Output spikes a neuron and step**, before training: whether all carry the same load. snnTorch resets one "
         "step late; Spyx compares one step late and has no bias on recurrent connections.",

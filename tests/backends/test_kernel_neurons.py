@@ -13,7 +13,7 @@ from kernel_neurons import OneState
 
 import spikeloom as sl
 from spikeloom.backends import torch_backend
-from spikeloom.neurons import CLIF, LI, LIF, Emission, FastSigmoid, Scale, Subtract
+from spikeloom.neurons import CLIF, IF, LI, LIF, Emission, FastSigmoid, Scale, Subtract
 from spikeloom.neurons.neuron import Neuron
 
 OWN = ("adaptive", "refractory", "izhikevich", "everything", "two ports")
@@ -39,6 +39,24 @@ def test_one_port_alone_and_its_silent_neighbour():
     assert not wanted["0 read0_i_syn"].any()  # what enters the first port
     wanted = on_both_paths(replace(case, wires=(Wire(-1, 0, 0),)))
     assert wanted["0 read0_spikes"].any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_a_potential_at_the_threshold_fires(dtype):
+    """A quarter four times is one, exactly; and what was subtracted leaves nothing, in the potential as in the bits."""
+    net = sl.Network()
+    net.x = sl.Encoder(1, coding_method="constant_current")
+    net.a = sl.NeuronGroup(3, IF(emission=SUBTRACTED))
+    net.c = sl.Connection(net.x, net.a, link_type="full", weight=[[0.25], [0.5], [0.125]])
+    net.spikes, net.v = sl.StateMonitor(net.a, "spikes"), sl.StateMonitor(net.a, "v")
+    net.set_backend(sl.TorchBackend(dt=1.0, dtype=dtype))
+    net.x(np.ones((1, 1)))
+    net.run(8.0)
+    assert net.plan.blocks[0].path == "kernel path"
+    for k, period in enumerate((4, 2, 8)):
+        steps = np.arange(1, 9)
+        np.testing.assert_array_equal(net.spikes.values[0, k], steps % period == 0)
+        np.testing.assert_array_equal(net.v.values[0, k], steps % period / period)
 
 
 # ---- what is trained

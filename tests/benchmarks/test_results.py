@@ -41,6 +41,19 @@ def test_a_case_with_a_record_is_not_run_again(tmp_path, monkeypatch):
     assert [r["turn"] for r in found] == [0, 1]
 
 
+def test_a_case_that_took_too_long_is_not_tried_again_in_the_next_turn(monkeypatch):
+    commands = []
+    monkeypatch.setattr(
+        contest, "run_process", lambda command, *_, **__: commands.append(command) or {"missing": "slow"}
+    )
+    cases = [contest.case("spyx", workload, "train", turn) for workload in ("W1", "W4") for turn in (0, 1)]
+    found = contest.run(cases, Records(None), 5)
+    assert len(commands) == 2
+    assert [(r["workload"], r["turn"], r["missing"]) for r in found] == [
+        (workload, turn, "slow") for workload in ("W1", "W4") for turn in (0, 1)
+    ]
+
+
 def test_a_failing_process_ends_the_benchmark_with_what_it_said():
     with pytest.raises(SystemExit, match="no such network"):
         run_process([sys.executable, "-c", "raise ValueError('no such network')"])
@@ -117,10 +130,20 @@ def test_the_sweep_reaches_every_end_of_its_axes_within_its_cost():
     assert all(1 <= p.batch <= 64 and 6 * p.n**2 * p.n_steps <= sweep.TOO_MANY for p in points)
 
 
+def test_a_sweep_point_has_the_batch_that_its_cost_allows():
+    def batch(kind, n, n_steps):
+        found = sweep.point(kind, n, 0.1, 0.1, n_steps)
+        return found and found.batch
+
+    # 3e10 operations over 6 n^2 T, twice that for a recurrent population.
+    assert [batch("feedforward", *at) for at in ((16, 1), (1024, 100), (4096, 2000))] == [64, 47, 1]
+    assert [batch("recurrent", *at) for at in ((16, 1), (1024, 100), (4096, 2000))] == [64, 23, None]
+
+
 def test_fired_counts_what_a_hand_count_counts():
-    # v: 0.6, 1.14 -> 0.14, 0.726, 1.2534 -> 0.2534 and, at a current of 1, a spike in every step.
-    currents = np.tile([0.6, 1.0], (4, 1, 1)).astype(np.float32)
-    assert sweep.fired(currents) == (2 + 4) / 8
+    # At 0.8, v is 0.8, then 1.52, 1.268 and 1.0412 before each reset; at 1 it is 1 in every step.
+    currents = np.tile([0.8, 1.0], (4, 1, 1)).astype(np.float32)
+    assert sweep.fired(currents) == (3 + 4) / 8
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.3])

@@ -28,7 +28,7 @@ every_real = pytest.mark.parametrize("real", [np.float32, np.float64])
 few = settings(deadline=None, max_examples=12)
 widths, flags, seeds = st.sampled_from(WIDTHS), st.booleans(), st.integers(0, 2**32 - 1)
 sizes = st.tuples(st.integers(0, 40), st.integers(0, 130), st.integers(0, 130))
-large = [(300, 530, 90), (530, 200, 70), (70, 100, 600)]
+large = [(300, 530, 90), (530, 200, 70), (70, 100, 600), (300, 200, 10)]
 
 
 def numbers(rng, shape, real):

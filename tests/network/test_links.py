@@ -209,7 +209,11 @@ def test_a_sparse_link_cut_into_blocks_gives_the_same(monkeypatch):
     monkeypatch.setattr(sparse, "_BLOCK", 2 * T * B)
     monkeypatch.setattr(sparse, "_DENSE", 0)
     torch.testing.assert_close(product(link, x, w, ends), reference(x, w), rtol=1e-12, atol=1e-12)
-    test_gradients_equal_those_of_the_dense_product((link, ends, reference), "values")
+    for kind in ("values", "spikes", "valued spikes"):
+        test_gradients_equal_those_of_the_dense_product((link, ends, reference), kind)
+    monkeypatch.setattr(sparse, "_BLOCK", 7)
+    test_events_give_what_the_raster_gives((link, ends, reference), True)
+    test_gradients_equal_those_of_the_dense_product((link, ends, reference), "valued spikes")
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name.startswith("sparse")])

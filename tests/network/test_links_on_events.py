@@ -9,7 +9,7 @@ import torch
 import spikeloom as sl
 from spikeloom.backends.product import Term, product
 from spikeloom.errors import CompilerError, ShapeError
-from spikeloom.native import conv
+from spikeloom.native import conv, pool
 from spikeloom.native.events import EventRows, rows_of_raster
 from spikeloom.network.links import Conv, Ends, Full, OneToOne, Pool, Sparse, SpikeRows, Wanted, frames
 
@@ -162,19 +162,16 @@ def test_a_frozen_weight_gets_no_gradient_and_costs_none(monkeypatch):
     assert torch.equal(weights["bias"].grad, torch.full((5,), float(T * B * 6), dtype=torch.float64))
 
 
-def test_a_constant_signal_pools_once_and_sums_its_gradient_over_time():
+def test_a_constant_signal_gets_the_sum_over_time_of_what_flows_back():
     link, ends = POOLED
-    x = signal()[1][:1].clone().requires_grad_()
-    weights = {k: w.requires_grad_() for k, w in drawn(link, ends).items()}
-    current = product(Term(link, ends, x, weights))
-    assert current.shape == (1, B, *ends.post)
-    (current.expand(T, B, *ends.post) * numbers(ends)).sum().backward()
-    reference = x.detach().expand(T, B, *IMAGE).clone().requires_grad_()
-    grads = torch.autograd.grad(
-        link.product(reference, weights, ends)[0], [reference, weights["weight"]], numbers(ends)
-    )
-    torch.testing.assert_close(x.grad, grads[0].sum(0, keepdim=True))
-    torch.testing.assert_close(weights["weight"].grad, grads[1])
+    x, weights, grad = signal()[1][:1], drawn(link, ends), numbers(ends)
+    term = Term(link, ends, x, weights)
+    assert term.product().shape == (1, B, *ends.post)
+    found = term.gradients(grad, True)
+    _, back, bias, weight = all_of(link, ends, x.expand(T, B, *IMAGE), weights, grad)
+    torch.testing.assert_close(found.signal, back.sum(0, keepdim=True))
+    torch.testing.assert_close(found.weights["weight"], weight)
+    torch.testing.assert_close(found.weights["bias"], bias)
 
 
 @pytest.mark.parametrize(
@@ -226,9 +223,16 @@ def test_threads_share_large_work_and_change_no_bit(monkeypatch):
     events, _ = signal()
     weights, grad = drawn(link, ends), numbers(ends)
     before = all_of(link, ends, events, weights, grad)
-    monkeypatch.setattr(frames, "WORK_FOR_THREADS", 0)
+    shared = []
+    run = pool.run
+    monkeypatch.setattr(pool, "run", lambda function, n, threads: shared.append(threads) or run(function, n, threads))
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    assert all(torch.equal(a, b) for a, b in zip(before, all_of(link, ends, events, weights, grad), strict=True))
+    for least, threads in ((0, 2), (1 << 60, 1)):
+        monkeypatch.setattr(frames, "WORK_FOR_THREADS", least)
+        after = all_of(link, ends, events, weights, grad)
+        assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+        assert set(shared) == {threads}
+        shared.clear()
 
 
 def test_rows_made_of_event_rows_are_those_of_the_spikes():
@@ -266,6 +270,6 @@ def test_a_pooled_convolution_is_saved_and_loaded_with_its_network(tmp_path, mon
     net.a = sl.NeuronGroup(model="lif", shape=(5, 2, 2))
     net.c = sl.Connection(net.input, net.a, link_type="conv", pool="max", pool_kernel_size=(3, 2), pool_stride=2)
     loaded = sl.network_load(sl.network_save(net, "pooled"))
-    assert (loaded.c.pool, loaded.c.pool_kernel_size, loaded.c.pool_stride) == ("max", (3, 2), 2)
-    assert loaded.c.link.pool_padding == 0
+    link = loaded.c.link
+    assert (link.pool, tuple(link.pool_kernel_size), link.pool_stride, link.pool_padding) == ("max", (3, 2), 2, 0)
     assert torch.equal(torch.as_tensor(loaded.c.weight.value), torch.as_tensor(net.c.weight.value))

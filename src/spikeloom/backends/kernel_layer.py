@@ -280,7 +280,9 @@ class KernelLayer:
 
     def dense_gradient(self, inlet: int) -> Tensor:
         """The gradient of the current into an inlet in the window, (T, B, *shape)."""
-        rows = products.untile(self.current_gradient(inlet), self.n, None, self.threads)
+        g = self.current_gradient(inlet)
+        out = self.lease.empty((g.shape[1], self.n), self.numpy)
+        rows = products.untile(g, self.n, out, self.threads)
         n_steps = self.window[1] - self.window[0]
         return torch.from_numpy(rows[: n_steps * self.samples]).view(n_steps, self.samples, *self.layer.shape)
 

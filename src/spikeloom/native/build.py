@@ -27,12 +27,14 @@ def sources() -> list[str]:
     return [include(header) for header in LIBRARIES]
 
 
-def targets() -> tuple[str, ...]:
-    """The levels that the package is built for."""
+def targets(*, here: bool = False) -> tuple[str, ...]:
+    """The levels that the package is built for; here: the one of this machine, for a build that stays on it."""
+    if here:
+        return (levels.available()[0],)
     return tuple(level for level in levels.FLAGS if level != "portable") if levels.is_x86() else ("portable",)
 
 
-def build(sources: Iterable[str], report: Callable[[str], None]) -> list[Path]:
+def build(sources: Iterable[str], report: Callable[[str], None], *, here: bool = False) -> list[Path]:
     """The libraries of the sources, of which those that are not there are compiled, on all processors; others go.
 
     `report` is told of the progress, and warned where there is no compiler: then the libraries that are there come
@@ -40,12 +42,14 @@ def build(sources: Iterable[str], report: Callable[[str], None]) -> list[Path]:
     """
     folder = compiler.BUILT
     wanted = {
-        folder / f"{compiler.key(source, level)}.so": (source, level) for source in sources for level in targets()
+        folder / f"{compiler.key(source, level)}.so": (source, level)
+        for source in sources
+        for level in targets(here=here)
     }
     for path in set(folder.glob("*.so")) - set(wanted):
         path.unlink()
     missing = {path: made_of for path, made_of in wanted.items() if not (path.is_file() and cache.is_whole(path))}
-    report(f"kernels: {len(wanted)} for {', '.join(targets())}; {len(missing)} to be compiled")
+    report(f"kernels: {len(wanted)} for {', '.join(targets(here=here))}; {len(missing)} to be compiled")
     if missing and compiler.compiler() is None:
         report(WARNING)
         return sorted(set(wanted) - set(missing))

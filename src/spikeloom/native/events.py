@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from operator import index
 from typing import Any, TypeAlias
@@ -32,7 +33,12 @@ EVENTS_OF_A_LIST = 20
 
 def dtype_name(array: Array) -> str:
     """The name of an array's dtype, the same for NumPy and torch: 'float32'."""
-    return str(array.dtype).removeprefix("torch.")
+    return _name(array.dtype)
+
+
+@cache
+def _name(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def suffix(array: Array) -> str:

@@ -194,13 +194,15 @@ def dense_weight_gradient(
     check_out(out, "out", dtype_name(g), (n, k))
     if m == 0 and not accumulate:
         out[:] = 0
-    name, native = f"dense_weight_gradient_{suffix(g)}", library()
+    tiles, native = g.shape[0], library()
+    name, columns_of_a_unit = ("narrow", 64) if tiles == 1 else ("dense", GROUP)
 
     def multiply(begin: int, end: int) -> None:
-        packed, total = empty((SPAN, GROUP), dtype_name(g)), empty((g.shape[0], GROUP, width), dtype_name(g))
-        native.call(name, a, m, k, g, n, width, packed, total, out, int(accumulate), begin, end)
+        packed, total = empty((SPAN, GROUP), dtype_name(g)), empty((tiles, GROUP, width), dtype_name(g))
+        arguments = (a, m, k, g, n, width, packed, total, out, int(accumulate), begin, end)
+        native.call(f"{name}_weight_gradient_{suffix(g)}", *arguments)
 
-    pool.run(multiply, -(-k // GROUP) if m else 0, threads)
+    pool.run(multiply, -(-k // columns_of_a_unit) if m and n else 0, threads)
 
 
 def signal_gradient(g: Array, n: int, weight: Array, out: Array, *, accumulate: bool = False, threads: int = 1) -> None:

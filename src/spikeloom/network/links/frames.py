@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from ...errors import CompilerError, UnsupportedError
 from ...native import conv, levels
 from ...native.conv import Geometry
+from ...native.events import empty
 from .link import Ends, Gradients, Signal, Wanted
 from .rows import SpikeRows
 
@@ -111,7 +112,7 @@ def events_product(
     geometry: Geometry, signal: SpikeRows, weights: Mapping[str, Tensor], like: Tensor, keep: bool
 ) -> tuple[Tensor, Winners | None]:
     """The current (T, B, *target) of events by compiled kernels, and what their gradients need."""
-    current = like.new_empty(signal.n_steps, signal.n_samples, *geometry.target)
+    current = _empty((signal.n_steps, signal.n_samples, *geometry.target), like)
     events, real = signal.events(_name(like)), _name(like)
     winners = None
     if keep and geometry.pool == "max":
@@ -134,7 +135,7 @@ def events_gradients(
         k: torch.empty_like(w, memory_format=torch.contiguous_format) for k, w in weights.items() if k in wanted.weights
     }
     shape = (signal.n_steps, signal.n_samples, *geometry.source)
-    back = grad.new_empty(shape) if wanted.signal else None
+    back = _empty(shape, grad) if wanted.signal else None
     if found or back is not None:
         weight = weights["weight"].detach().contiguous() if wanted.signal and "weight" in weights else None
         conv.backward(
@@ -142,6 +143,11 @@ def events_gradients(
             found.get("bias"), back, _threads(geometry, signal),
         )  # fmt: skip
     return Gradients(back, found)
+
+
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Memory of NumPy's, which has large arrays in large pages: fresh small ones cost more than filling them."""
+    return torch.from_numpy(empty(shape, _name(like)))
 
 
 def _name(like: Tensor) -> str:

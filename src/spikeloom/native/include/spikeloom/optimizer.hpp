@@ -2,6 +2,9 @@
 #pragma once
 
 #include "simd.hpp"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 namespace spikeloom {
 

@@ -107,16 +107,16 @@ void untile(const Real* x, int64_t M, int64_t N, int64_t width, Real* out, int64
   }
 }
 
-// Writes or adds the sums [k][WIDTH] of one tile to the gradient (N, K), for `count` neurons k from `from` on.
-template <int WIDTH, class Real>
-SPIKELOOM_INLINE void put_sums(const Real* sum, int64_t tile, int64_t from, int64_t count, int64_t N, int64_t K,
-                               bool add, Real* out) {
-  const int64_t n = least(WIDTH, N - tile * WIDTH);
-  Real* target = out + tile * WIDTH * K + from;
+// Writes or adds the sums [k][width] of one tile to the gradient (N, K), for `count` neurons k from `from` on.
+template <class Real>
+SPIKELOOM_INLINE void put_sums(const Real* sum, int64_t tile, int64_t width, int64_t from, int64_t count, int64_t N,
+                               int64_t K, bool add, Real* out) {
+  const int64_t n = least(width, N - tile * width);
+  Real* target = out + tile * width * K + from;
   if (add)
-    transpose<true>(sum, WIDTH, count, n, target, K);
+    transpose<true>(sum, width, count, n, target, K);
   else
-    transpose<false>(sum, WIDTH, count, n, target, K);
+    transpose<false>(sum, width, count, n, target, K);
 }
 
 // Adds to sum the rows of g that a list names, `shift` further on, each times its value.
@@ -160,7 +160,7 @@ void weight_gradient(Lists in, const Real* values, const Real* g, int64_t M, int
         else if (n)
           add_rows<WIDTH, false>(plane, in.rows + at, shift, values, n, to_add);
       }
-    put_sums<WIDTH>(sum, tile, from, to - from, N, in.K, add, out);
+    put_sums(sum, tile, WIDTH, from, to - from, N, in.K, add, out);
   }
 }
 
@@ -225,13 +225,13 @@ void scatter_gradient(Rows in, const Real* values, const Real* g, int64_t M, int
 }
 
 // The gradient (N, K) from the sums of the parts of the tiles from begin to end.
-template <int WIDTH, class Real>
-void gather_parts(const Real* sums, int64_t parts, int64_t N, int64_t K, Real* out, int64_t add, int64_t begin,
-                  int64_t end) {
+template <class Real>
+void gather_parts(const Real* sums, int64_t width, int64_t parts, int64_t N, int64_t K, Real* out, int64_t add,
+                  int64_t begin, int64_t end) {
   FlushDenormals flush;
   for (int64_t tile = begin; tile < end; tile++)
     for (int64_t part = 0; part < parts; part++)
-      put_sums<WIDTH>(sums + (tile * parts + part) * K * WIDTH, tile, 0, K, N, K, add || part, out);
+      put_sums(sums + (tile * parts + part) * K * width, tile, width, 0, K, N, K, add || part, out);
 }
 
 // The sums of the columns of the tiles from begin to end; parts of them are summed first, which rounds less.
@@ -261,26 +261,27 @@ template <class Real> struct Left {
   int64_t row, step, piece, jump;
 };
 
-// The right side, `count` rows of WIDTH numbers, and where the product (rows, n) goes, written or added.
+// The right side, `count` rows that are `step` apart, and where the product (rows, n) goes, written or added. Rows
+// are read in blocks of 1, 2 or 4 vectors, the last one whole: what is padded to a width has room for it.
 template <class Real> struct Right {
   const Real* at;
-  int64_t count;
+  int64_t step, count;
   Real* out;
   int64_t stride, n;
   bool add;
 };
 
-// ROWS rows of a product, as many registers of sums at a time as PANELS vectors need.
-template <int ROWS, int PANELS, int WIDTH, class Real>
+// ROWS rows of a product, as many sums in registers at a time as PANELS vectors need.
+template <int ROWS, int PANELS, class Real>
 SPIKELOOM_INLINE void multiply(Left<Real> a, Right<Real> b, int64_t first) {
   for (int64_t i = 0; i < b.n; i += PANELS * lanes<Real>) {
     Vec<Real> sum[ROWS][PANELS] = {};
     for (int64_t k0 = 0; k0 < b.count; k0 += a.piece) {
       const Real* left = a.at + first * a.row + k0 / a.piece * a.jump;
-      const Real* right = b.at + k0 * WIDTH + i;
+      const Real* right = b.at + k0 * b.step + i;
       for (int64_t k = 0; k < least(a.piece, b.count - k0); k++) {
         Vec<Real> v[PANELS];
-        for (int z = 0; z < PANELS; z++) v[z] = load(right + k * WIDTH + z * lanes<Real>);
+        for (int z = 0; z < PANELS; z++) v[z] = load(right + k * b.step + z * lanes<Real>);
         for (int r = 0; r < ROWS; r++) {
           const Vec<Real> x = broadcast(left[r * a.row + k * a.step]);
           for (int z = 0; z < PANELS; z++) sum[r][z] += x * v[z];
@@ -300,83 +301,97 @@ SPIKELOOM_INLINE void multiply(Left<Real> a, Right<Real> b, int64_t first) {
 // As many sums as the registers hold: 24 of 32, or 12 of 16.
 constexpr int registers = vector_bytes == 64 ? 24 : 12;
 
-template <int PANELS, int WIDTH, class Real> void multiply_rows(Left<Real> a, Right<Real> b, int64_t rows) {
+template <int PANELS, class Real> void multiply_rows(Left<Real> a, Right<Real> b, int64_t rows) {
   constexpr int R = PANELS == 1 ? registers / 2 : registers / PANELS;
   int64_t r = 0;
-  for (; r + R <= rows; r += R) multiply<R, PANELS, WIDTH>(a, b, r);
-  for (; r + R / 2 <= rows; r += R / 2) multiply<R / 2, PANELS, WIDTH>(a, b, r);
-  for (; r < rows; r++) multiply<1, PANELS, WIDTH>(a, b, r);
+  for (; r + R <= rows; r += R) multiply<R, PANELS>(a, b, r);
+  for (; r + R / 2 <= rows; r += R / 2) multiply<R / 2, PANELS>(a, b, r);
+  for (; r < rows; r++) multiply<1, PANELS>(a, b, r);
 }
 
-template <int WIDTH, class Real> SPIKELOOM_INLINE void multiply_rows(Left<Real> a, Right<Real> b, int64_t rows) {
-  constexpr int vectors = WIDTH / lanes<Real>, most = vector_bytes == 64 ? 4 : 2;
-  if (vectors == 1 || b.n <= lanes<Real>) return multiply_rows<1, WIDTH>(a, b, rows);
-  if (vectors == 2 || most == 2 || b.n <= 2 * lanes<Real>) return multiply_rows<2, WIDTH>(a, b, rows);
-  multiply_rows<most, WIDTH>(a, b, rows);
+template <class Real> void multiply_all(Left<Real> a, Right<Real> b, int64_t rows) {
+  constexpr int most = vector_bytes == 64 ? 4 : 2;
+  if (b.n <= lanes<Real>) return multiply_rows<1>(a, b, rows);
+  if (most == 2 || b.n <= 2 * lanes<Real>) return multiply_rows<2>(a, b, rows);
+  multiply_rows<most>(a, b, rows);
 }
 
 // How much of a reduction is done at a time: such a part of a tile stays in the second cache.
 template <class Real> constexpr int64_t depth = 2048 / int64_t(sizeof(Real));
 
 // out (M, N) of a (M, K) and a packed weight; units are parts of the rows of a tile.
-template <int WIDTH, class Real>
-void dense_product(const Real* a, int64_t M, int64_t K, const Real* packed, int64_t N, int64_t parts, Real* out,
-                   int64_t add, int64_t begin, int64_t end) {
+template <class Real>
+void dense_product(const Real* a, int64_t M, int64_t K, const Real* packed, int64_t N, int64_t width, int64_t parts,
+                   Real* out, int64_t add, int64_t begin, int64_t end) {
   FlushDenormals flush;
   constexpr int64_t D = depth<Real>;
   for (int64_t unit = begin; unit < end; unit++) {
     const int64_t tile = unit / parts, from = unit % parts * M / parts, to = (unit % parts + 1) * M / parts;
     for (int64_t k = 0; k < K; k += D)
-      multiply_rows<WIDTH, Real>({a + from * K + k, K, 1, D, 0},
-                                 {packed + (tile * K + k) * WIDTH, least(D, K - k), out + from * N + tile * WIDTH, N,
-                                  least(WIDTH, N - tile * WIDTH), add || k},
-                                 to - from);
+      multiply_all<Real>({a + from * K + k, K, 1, D, 0},
+                         {packed + (tile * K + k) * width, width, least(D, K - k), out + from * N + tile * width, N,
+                          least(width, N - tile * width), add || k},
+                         to - from);
   }
 }
 
-// out (M, K) of a tiled plane g and the panels of a weight (N, K); units are parts of the rows of a tile of K.
-template <int WIDTH, class Real>
-void signal_gradient(const Real* g, int64_t M, int64_t N, int64_t width, const Real* panel, int64_t K, int64_t parts,
+// out (M, K) of a tiled plane g and the panels of 64 of a weight (N, K); units are parts of the rows of a panel.
+template <class Real>
+void signal_gradient(const Real* g, int64_t M, int64_t N, int64_t width, const Real* panels, int64_t K, int64_t parts,
                      Real* out, int64_t add, int64_t begin, int64_t end) {
   FlushDenormals flush;
-  constexpr int64_t D = depth<Real>;
+  constexpr int64_t D = depth<Real>, W = 64;
   for (int64_t unit = begin; unit < end; unit++) {
-    const int64_t tile = unit / parts, from = unit % parts * M / parts, to = (unit % parts + 1) * M / parts;
+    const int64_t panel = unit / parts, from = unit % parts * M / parts, to = (unit % parts + 1) * M / parts;
     for (int64_t n = 0; n < N; n += D)
-      multiply_rows<WIDTH, Real>({g + n * M + from * width, width, 1, width, M * width},
-                                 {panel + (tile * N + n) * WIDTH, least(D, N - n), out + from * K + tile * WIDTH, K,
-                                  least(WIDTH, K - tile * WIDTH), add || n},
-                                 to - from);
+      multiply_all<Real>({g + n * M + from * width, width, 1, width, M * width},
+                         {panels + (panel * N + n) * W, W, least(D, N - n), out + from * K + panel * W, K,
+                          least(W, K - panel * W), add || n},
+                         to - from);
   }
 }
 
 // A part of the columns of `a`, and a part of its rows, that a weight gradient takes at a time.
 constexpr int64_t group = 96, span = 256;
 
-// out (N, K) of a (M, K) and a tiled plane g; units are groups of columns of a. packed: span x group, sum: N x group.
-template <int WIDTH, class Real>
-void dense_weight_gradient(const Real* a, int64_t M, int64_t K, const Real* g, int64_t N, Real* packed, Real* sum,
-                           Real* out, int64_t add, int64_t begin, int64_t end) {
-  FlushDenormals flush;
-  const int64_t tiles = (N + WIDTH - 1) / WIDTH;
-  for (int64_t unit = begin; unit < end; unit++) {
-    const int64_t from = unit * group, count = least(group, K - from);
-    for (int64_t m = 0; m < M; m += span) {
-      const int64_t rows = least(span, M - m);
-      Left<Real> left{a + m * K + from, 1, K, span, 0};
-      if (tiles > 1) {  // copied to where it is read with short strides, which pays when it is read again
-        transpose<false>(left.at, K, rows, count, packed, span);
-        left = {packed, span, 1, span, 0};
-      }
-      for (int64_t tile = 0; tile < tiles; tile++)
-        multiply_rows<WIDTH, Real>(left,
-                                   {g + (tile * M + m) * WIDTH, rows, sum + tile * group * WIDTH, WIDTH,
-                                    least(WIDTH, N - tile * WIDTH), m > 0},
-                                   count);
-    }
+// out (N, K) of a (M, K) and a tiled plane g, for `count` columns of a; packed: span x group, sum: N x group.
+template <class Real>
+void dense_weight_columns(const Real* a, int64_t M, int64_t K, int64_t from, int64_t count, const Real* g, int64_t N,
+                          int64_t width, Real* packed, Real* sum, Real* out, bool add) {
+  const int64_t tiles = (N + width - 1) / width;
+  for (int64_t m = 0; m < M; m += span) {
+    const int64_t rows = least(span, M - m);
+    transpose<false>(a + m * K + from, K, rows, count, packed, span);
     for (int64_t tile = 0; tile < tiles; tile++)
-      put_sums<WIDTH>(sum + tile * group * WIDTH, tile, from, count, N, K, add, out);
+      multiply_all<Real>({packed, span, 1, span, 0},
+                         {g + (tile * M + m) * width, width, rows, sum + tile * group * width, width,
+                          least(width, N - tile * width), m > 0},
+                         count);
   }
+  for (int64_t tile = 0; tile < tiles; tile++)
+    put_sums(sum + tile * group * width, tile, width, from, count, N, K, add, out);
+}
+
+template <class Real>
+void dense_weight_gradient(const Real* a, int64_t M, int64_t K, const Real* g, int64_t N, int64_t width, Real* packed,
+                           Real* sum, Real* out, int64_t add, int64_t begin, int64_t end) {
+  FlushDenormals flush;
+  for (int64_t unit = begin; unit < end; unit++)
+    dense_weight_columns(a, M, K, unit * group, least(group, K - unit * group), g, N, width, packed, sum, out, add);
+}
+
+// The same for one tile, in units of 64 columns: `a` is read once, in its own order, and the sums stay in `out`.
+template <class Real>
+void narrow_weight_gradient(const Real* a, int64_t M, int64_t K, const Real* g, int64_t N, int64_t width, Real* packed,
+                            Real* sum, Real* out, int64_t add, int64_t begin, int64_t end) {
+  FlushDenormals flush;
+  constexpr int64_t W = 64, rows = 64;
+  const int64_t whole = least(end, K / W);
+  for (int64_t m = 0; m < M; m += rows)
+    for (int64_t unit = begin; unit < whole; unit++)
+      multiply_all<Real>({g + m * width, 1, width, rows, 0},
+                         {a + m * K + unit * W, K, least(rows, M - m), out + unit * W, K, W, add || m}, N);
+  if (whole < end) dense_weight_columns(a, M, K, whole * W, K - whole * W, g, N, width, packed, sum, out, add);
 }
 
 }  // namespace spikeloom
@@ -419,7 +434,7 @@ void dense_weight_gradient(const Real* a, int64_t M, int64_t K, const Real* g, i
   }                                                                                                                    \
   SPIKELOOM_EXPORT void gather_parts_##SUFFIX(const REAL* sums, int64_t width, int64_t parts, int64_t N, int64_t K,    \
                                               REAL* out, int64_t add, int64_t begin, int64_t end) {                    \
-    SPIKELOOM_BY_WIDTH(gather_parts, REAL)(sums, parts, N, K, out, add, begin, end);                                   \
+    spikeloom::gather_parts(sums, width, parts, N, K, out, add, begin, end);                                           \
   }                                                                                                                    \
   SPIKELOOM_EXPORT void bias_gradient_##SUFFIX(const REAL* g, int64_t M, int64_t N, int64_t width, REAL* out,          \
                                                int64_t add, int64_t begin, int64_t end) {                              \
@@ -428,17 +443,22 @@ void dense_weight_gradient(const Real* a, int64_t M, int64_t K, const Real* g, i
   SPIKELOOM_EXPORT void dense_product_##SUFFIX(const REAL* a, int64_t M, int64_t K, const REAL* packed, int64_t N,     \
                                                int64_t width, int64_t parts, REAL* out, int64_t add, int64_t begin,    \
                                                int64_t end) {                                                          \
-    SPIKELOOM_BY_WIDTH(dense_product, REAL)(a, M, K, packed, N, parts, out, add, begin, end);                          \
+    spikeloom::dense_product(a, M, K, packed, N, width, parts, out, add, begin, end);                                  \
   }                                                                                                                    \
   SPIKELOOM_EXPORT void dense_weight_gradient_##SUFFIX(const REAL* a, int64_t M, int64_t K, const REAL* g, int64_t N,  \
                                                        int64_t width, REAL* packed, REAL* sum, REAL* out,              \
                                                        int64_t add, int64_t begin, int64_t end) {                      \
-    SPIKELOOM_BY_WIDTH(dense_weight_gradient, REAL)(a, M, K, g, N, packed, sum, out, add, begin, end);                 \
+    spikeloom::dense_weight_gradient(a, M, K, g, N, width, packed, sum, out, add, begin, end);                         \
+  }                                                                                                                    \
+  SPIKELOOM_EXPORT void narrow_weight_gradient_##SUFFIX(const REAL* a, int64_t M, int64_t K, const REAL* g, int64_t N, \
+                                                        int64_t width, REAL* packed, REAL* sum, REAL* out,             \
+                                                        int64_t add, int64_t begin, int64_t end) {                     \
+    spikeloom::narrow_weight_gradient(a, M, K, g, N, width, packed, sum, out, add, begin, end);                        \
   }                                                                                                                    \
   SPIKELOOM_EXPORT void signal_gradient_##SUFFIX(const REAL* g, int64_t M, int64_t N, int64_t width,                   \
                                                  const REAL* panel, int64_t K, int64_t parts, REAL* out, int64_t add,  \
                                                  int64_t begin, int64_t end) {                                         \
-    spikeloom::signal_gradient<64>(g, M, N, width, panel, K, parts, out, add, begin, end);                             \
+    spikeloom::signal_gradient(g, M, N, width, panel, K, parts, out, add, begin, end);                             \
   }
 SPIKELOOM_PRODUCTS(f32, float)
 SPIKELOOM_PRODUCTS(f64, double)
