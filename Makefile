@@ -10,7 +10,7 @@ help:
 	@echo "make test      run the tests"
 	@echo "make check     formatting, lint, types, import layers, sizes"
 	@echo "make sanitize  run the kernels' tests under AddressSanitizer and UBSan"
-	@echo "make bench     side by side with SPAIC, into benchmarks/RESULTS.md (installs it into .bench/)"
+	@echo "make bench     side by side with the peers, into benchmarks/RESULTS.md (installs them into .bench/)"
 	@echo "make format    format the code"
 	@echo "make clean     remove .venv, .bench and caches"
 
@@ -48,14 +48,27 @@ format: $(VENV)/ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-.bench/spaic/ready:
-	$(PYTHON) -m venv .bench/spaic
-	.bench/spaic/bin/pip install --quiet $(shell grep '^torch==' constraints.txt) spaic==0.6.3.0.0 scipy matplotlib pyyaml tqdm h5py networkx
+TORCH := $(shell grep '^torch==' constraints.txt)
+PEER_spaic := $(TORCH) spaic==0.6.3.0.0 scipy matplotlib pyyaml tqdm h5py networkx
+PEER_snntorch := $(TORCH) snntorch==1.0.0
+PEER_spikingjelly := $(TORCH) spikingjelly==2.0.0
+PEER_norse := $(TORCH) norse==1.1.0
+PEER_spyx := jax==0.10.2 jaxlib==0.10.2 spyx==1.0.0
+PEERS := spaic snntorch spikingjelly norse spyx
+
+$(PEERS:%=.bench/%/ready): .bench/%/ready:
+	$(PYTHON) -m venv .bench/$*
+	.bench/$*/bin/pip install --quiet --disable-pip-version-check $(PEER_$*)
 	touch $@
 
-bench: $(VENV)/ready .bench/spaic/ready
+bench: $(VENV)/ready $(PEERS:%=.bench/%/ready)
+	$(BIN)/python benchmarks/peers.py --records .bench/peers.jsonl
+	$(BIN)/python benchmarks/peers.py --growth --records .bench/growth.jsonl
+	$(BIN)/python benchmarks/peers.py --sweep --records .bench/sweep.jsonl
 	$(BIN)/python benchmarks/testnet.py $(BENCH)
+	$(BIN)/python benchmarks/plastic.py
 	$(BIN)/python benchmarks/digits.py
+	rm -f .bench/*.jsonl  # kept so far for one that is interrupted and goes on
 
 clean:
 	rm -rf $(VENV) .bench .sanitize src/spikeloom/native/built .mypy_cache .ruff_cache .pytest_cache .hypothesis

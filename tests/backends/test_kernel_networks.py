@@ -167,6 +167,27 @@ def test_a_loop_of_three_populations():
     assert_both_paths_agree(build, {"x": np.random.default_rng(1).random((9, 12, 6))}, 12)
 
 
+@pytest.mark.parametrize("n", [5, 16, 65])
+def test_what_pads_a_tile_is_silent(n):
+    """Neurons that fire by themselves, so that those beyond the population would fire too."""
+
+    def build(net):
+        net.x = sl.Encoder(3, coding_method="null")
+        net.a = sl.NeuronGroup(n, LIF(v_rest=1.8, tau_m=2.0, emission=SUBTRACTED))
+        net.b = sl.NeuronGroup(4, LI())
+        net.c = sl.Connection(net.x, net.a, link_type="full", w_std=0.1)
+        net.d = sl.Connection(net.a, net.b, link_type="full", w_std=0.2)
+        net.loop = sl.Connection(net.a, net.a, link_type="full", w_mean=-0.1 / n, w_std=0.1)
+        net.out = reader(net.b, "v")
+        built.append(net)
+
+    built = []
+    assert_both_paths_agree(build, {"x": np.ones((2, 20, 3))}, 20)
+    rates = [net.firing_rates()["a"] for net in built]
+    assert rates[0] == pytest.approx(rates[1])
+    assert 100 < rates[0] < 900
+
+
 def test_the_answers_of_the_decoders_are_those_of_the_torch_path():
     def build(net):
         net.x = sl.Encoder(6, coding_method="null")

@@ -41,6 +41,44 @@ def test_one_port_alone_and_its_silent_neighbour():
     assert wanted["0 read0_spikes"].any()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hyperbolic(Neuron[OneState]):
+    """A neuron that has no meaning at v = 0, where the kernels' padding stands."""
+
+    v_th: Any = 0.9
+    emission: Emission = SUBTRACTED
+    State = OneState
+
+    def initial(self):
+        return OneState(1.0)
+
+    def update(self, state, inputs, dt, xp):
+        v = 0.6 * state.v + (0.3 + inputs) / state.v
+        return OneState(xp.maximum(v, 0.5))
+
+
+@pytest.mark.parametrize("n", [5, 65])
+def test_what_the_padding_computes_reaches_nobody(n):
+    """Its potentials are infinite and its gradients not numbers; no loop and no layer may take them up."""
+    found = []
+    for path in ("auto", "torch"):
+        net = sl.Network()
+        net.x = sl.Encoder(3, coding_method="null")
+        net.a, net.b = sl.NeuronGroup(n, Hyperbolic()), sl.NeuronGroup(n, Hyperbolic())
+        for k, (pre, post) in enumerate(((net.x, net.a), (net.a, net.b), (net.b, net.b))):
+            setattr(net, f"w{k}", sl.Connection(pre, post, link_type="full", w_std=0.05))
+        net.v = reader(net.b, "v")
+        net.set_backend(sl.TorchBackend(dt=1.0, dtype=torch.float64, path=path))
+        net.set_random_seed(2)
+        net.x(np.random.default_rng(0).random((9, 8, 3)))
+        net.run(8.0)
+        net.v.predict.square().sum().backward()
+        found.append([net.v.predict.detach(), *(p.grad for p in net.parameters())])
+    for a, b in zip(*found, strict=True):
+        assert b.any()
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-10 * float(b.abs().max()))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_a_potential_at_the_threshold_fires(dtype):
     """A quarter four times is one, exactly; and what was subtracted leaves nothing, in the potential as in the bits."""
@@ -264,6 +302,18 @@ def test_a_loop_of_sparse_links_is_refused_by_name(untold):
     net = layered("auto", LIF())
     net.back = sl.Connection(net.b, net.a, link_type="sparse", density=0.5)
     assert "torch path (back: a loop of link type sparse)" in str(net.plan)
+
+
+@pytest.mark.parametrize(("filters", "why"), [
+    ([sl.LowPass(tau=1.0 + k) for k in range(9)], "b: more than 8 different filters and ports"),
+    ([sl.SecondOrderSections(sos=np.tile([[0.5, 0.0, 0.0, 1.0, 0.1, 0.0]], (12, 1)))], "b: more than 23 states"),
+], ids=["inlets", "states"])  # fmt: skip
+def test_what_is_too_much_for_a_kernel_is_refused_by_name(untold, filters, why):
+    net = layered("auto", LIF())
+    for k, filter in enumerate(filters):
+        setattr(net, f"more{k}", sl.Connection(net.x, net.b, link_type="full", filter=filter))
+    assert f"torch path ({why})" in str(net.plan)
+    net.run(9.0)
 
 
 def test_the_torch_path_is_to_be_had(untold, caplog):

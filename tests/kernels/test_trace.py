@@ -47,6 +47,10 @@ CASES = {
     "li": (LI(), [Inlet("i_syn", SOS, 4)]),
     "adaptive": (Adaptive(), [Inlet("i_syn")]),
     "refractory": (Refractory(), [Inlet("i_syn")]),
+    "another variable": (
+        Refractory(emission=Emission(variable="u", threshold=0.5, reset=Subtract())),
+        [Inlet("i_syn")],
+    ),
     "izhikevich": (Izhikevich(), [Inlet("i_syn")]),
     "everything": (Everything(), [Inlet("i_syn")]),
     "two ports": (TwoPorts(), [Inlet("i_shunt"), Inlet("i_exc", LowPass(tau=3.0), 1)]),

@@ -174,6 +174,22 @@ def test_a_constant_signal_gets_the_sum_over_time_of_what_flows_back():
     torch.testing.assert_close(found.weights["bias"], bias)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.9])
+@pytest.mark.parametrize("name", ["conv", "conv, then mean pool", "conv, then max pool"])
+def test_a_signal_gets_the_same_from_a_gradient_with_many_zeros_and_few(monkeypatch, name, share):
+    link, ends = LINKS[name]
+    events, raster = signal()
+    weights, grad = drawn(link, ends), numbers(ends)
+    grad *= torch.rand(grad.shape, generator=torch.Generator().manual_seed(0)) < share
+    asked = []
+    original = conv.backward
+    monkeypatch.setattr(conv, "backward", lambda *a, **k: asked.append(a[7]) or original(*a, **k))
+    found = all_of(link, ends, events, weights, grad)
+    assert (asked[0] is None) == (share > 0.5 and link.pool != "max")
+    for a, b in zip(found, all_of(link, ends, raster, weights, grad), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("link", "ends", "density", "takes"),
     [

@@ -24,6 +24,7 @@ from .frames import (
     events_gradients,
     events_product,
     geometry_for,
+    is_sparse,
     steps_and_samples,
 )
 from .link import Ends, Gradients, Link, Signal, Wanted, bias_spec, drawn, weight_spec
@@ -171,17 +172,28 @@ class Conv(Link):
     def gradients(
         self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, wanted: Wanted, kept: Any = None
     ) -> Gradients:
-        weight, pooling = weights["weight"], self._pooling()
-        geometry = self._geometry(signal, weight, ends)
+        geometry = self._geometry(signal, weights["weight"], ends)
         if kept is None and self.pool == "max":
             kept = self.product(signal, weights, ends, keep=True)[1]
-        if geometry is not None:
-            return events_gradients(geometry, cast(SpikeRows, signal), weights, grad, wanted, kept or Winners(None))
-        grads = grad.reshape(-1, *ends.post)
+        if geometry is None:
+            return self._dense_gradients(as_frames(signal), weights, ends, grad, wanted, kept)
+        events, kept = cast(SpikeRows, signal), kept or Winners(None)
+        if not wanted.signal or self.pool == "max" or is_sparse(grad):
+            return events_gradients(geometry, events, weights, grad, wanted, kept)
+        frames = grad.new_empty(events.n_steps * events.n_samples, *ends.pre)  # their values have no part in this
+        back, _ = self._dense_gradients(frames, weights, ends, grad, Wanted(True, ()), None)
+        _, found = events_gradients(geometry, events, weights, grad, Wanted(False, wanted.weights), kept)
+        return Gradients(back, found)
+
+    def _dense_gradients(
+        self, frames: Tensor, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, wanted: Wanted, kept: Any
+    ) -> Gradients:
+        """The gradients by torch, for frames (T * B, *pre)."""
+        grads, pooling = grad.reshape(-1, *ends.post), self._pooling()
         if pooling is not None:
             grads = pooling.back(grads, kept, (len(grads), ends.post[0], *self._positions(ends)))
         back, *found = torch.ops.aten.convolution_backward(
-            grads, as_frames(signal), weight, [ends.post[0]], *self._options(), False, [0, 0], self.groups,
+            grads, frames, weights["weight"], [ends.post[0]], *self._options(), False, [0, 0], self.groups,
             [wanted.signal, "weight" in wanted.weights, "bias" in wanted.weights],
         )  # fmt: skip
         made = {k: w for k, w in zip(("weight", "bias"), found, strict=True) if k in wanted.weights}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -24,6 +24,8 @@ Pair = tuple[int, int]
 
 EVENTS_UNTIL = 0.25
 """The density of events up to which a convolution of them is faster than one of the dense raster."""
+GRADIENT_UNTIL = 0.5
+"""The density of a gradient up to which its way to the signal is faster by its entries."""
 WORK_FOR_THREADS = 1 << 27
 """How many multiplications of a convolution are shared by threads."""
 
@@ -79,6 +81,7 @@ def steps_and_samples(signal: Signal) -> Pair:
     return (signal.n_steps, signal.n_samples) if isinstance(signal, SpikeRows) else (signal.shape[0], signal.shape[1])
 
 
+@lru_cache(maxsize=256)
 def geometry_for(ends: Ends, kernel: Pair | None, pooling: Pooling | None, **window: Pair) -> Geometry | None:
     """A convolution, a pooling or both as the compiled kernels take it; None where it is too large for them."""
     if pooling is not None:
@@ -106,6 +109,11 @@ def _kernels(level: str) -> bool:
         _log.warning("convolution and pooling of events run on torch's dense operations: %s", error)
         return False
     return True
+
+
+def is_sparse(grad: Tensor) -> bool:
+    """Whether a gradient has so many zeros that the compiled kernels take it faster to the signal than torch does."""
+    return int(torch.count_nonzero(grad)) <= GRADIENT_UNTIL * grad.numel()
 
 
 def events_product(

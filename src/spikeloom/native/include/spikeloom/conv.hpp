@@ -107,7 +107,7 @@ void scatter(const ConvSizes& s, const Band& band, const Reach* reach, const Eve
       const Mask<float> beyond = Mask<float>{} + INT_MAX;
       memcpy(rows + n, &beyond, sizeof beyond);
       for (int64_t r = 0; r < s.lines; r++, w += line) {
-        const int64_t begin = rows_below(rows, n, band.first - r), stop = rows_below(rows, n, band.first + band.rows - r);
+        const int64_t top = band.first - r, begin = rows_below(rows, n, top), stop = rows_below(rows, n, top + band.rows);
         const int64_t at = k * stride + begin;
         if (begin < stop)
           add_line<Real, back, valued>(w, frame + r * pitch, line, lists.offsets + at, lists.values + at, stop - begin);
@@ -123,26 +123,36 @@ SPIKELOOM_INLINE void place_events(const ConvSizes& s, const Events<Real>& in, i
   for (int64_t e = in.start[row]; e < in.start[row + 1]; e++) {
     const uint32_t id = uint32_t(in.ids[e]), c = id / plane;
     const int64_t channel = int64_t(c) - tile * s.tile;
-    if (channel >= 0 && channel < s.tile) frame[(id - c * plane) * s.tile + channel] = in.values ? in.values[e] : Real(1);
+    if (channel < 0 || channel >= s.tile) continue;
+    frame[(id - c * plane) * s.tile + channel] = in.values ? in.values[e] : Real(1);
   }
 }
 
-// Adds to n vectors in each of some rows the lines of weights of the channels named by bits, times their values.
+// Adds to n vectors in each of some rows the lines of weights of the channels named by bits, times their values. A
+// pointer goes from row to row: from sums of products a compiler makes an address of its own for each vector.
 template <int rows, int n, class Real>
 void add_taps(Real* to, int64_t to_row, const Real* weights, int64_t weights_row, int64_t stride, uint64_t channels,
               const Real* values) {
-  Vec<Real> sum[rows * n];
-#pragma GCC unroll 32
-  for (int i = 0; i < rows * n; i++) sum[i] = load(to + i / n * to_row + i % n * lanes<Real>);
+  Vec<Real> sum[rows][n];
+  Real* t = to;
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; r++, t += to_row)
+#pragma GCC unroll 8
+    for (int i = 0; i < n; i++) sum[r][i] = load(t + i * lanes<Real>);
   for (; channels; channels &= channels - 1) {
     const int64_t channel = __builtin_ctzll(channels);
     const Real* w = weights + channel * stride;
     const Vec<Real> value = splat(values[channel]);
-#pragma GCC unroll 32
-    for (int i = 0; i < rows * n; i++) sum[i] += value * load(w + i / n * weights_row + i % n * lanes<Real>);
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++, w += weights_row)
+#pragma GCC unroll 8
+      for (int i = 0; i < n; i++) sum[r][i] += value * load(w + i * lanes<Real>);
   }
-#pragma GCC unroll 32
-  for (int i = 0; i < rows * n; i++) store(to + i / n * to_row + i % n * lanes<Real>, sum[i]);
+  t = to;
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; r++, t += to_row)
+#pragma GCC unroll 8
+    for (int i = 0; i < n; i++) store(t + i * lanes<Real>, sum[r][i]);
 }
 
 constexpr int registers = vector_bytes == 64 ? 25 : 12;
@@ -154,8 +164,9 @@ void add_rows(int64_t left, Real* to, int64_t to_row, const Real* weights, int64
   if constexpr (rows * n <= registers)
     for (; left >= rows; left -= rows, to += rows * to_row, weights += rows * weights_row)
       add_taps<rows, n>(to, to_row, weights, weights_row, stride, channels, values);
-  if constexpr (rows > 1)
-    if (left > 0) add_rows<rows == 5 ? 3 : rows - 1, n>(left, to, to_row, weights, weights_row, stride, channels, values);
+  constexpr int fewer = rows == 5 ? 3 : rows - 1;
+  if constexpr (fewer > 0)
+    if (left > 0) add_rows<fewer, n>(left, to, to_row, weights, weights_row, stride, channels, values);
 }
 
 // Adds to a source frame what n vectors of some rows of the taps give back from a band.
@@ -181,7 +192,7 @@ void back_by(const ConvSizes& s, const Band& band, const Real* frame, const Real
 // conv_pack_back. A part of the taps that fits the nearest cache goes over the whole band before the next one does.
 template <class Real>
 void back_to_source(const ConvSizes& s, const Band& band, const Real* frame, const Real* weights, Real* source) {
-  constexpr int64_t near = 1 << 15, most = 8 * lanes<Real>;
+  constexpr int64_t near = 1 << 16, most = 8 * lanes<Real>;
   const int64_t rows = near / (s.tile * std::min(s.back_line, most) * int64_t(sizeof(Real))) + 1;
   for (int64_t ky = 0; ky < s.kernel_h; ky += rows)
     for (int64_t lane = 0; lane < s.back_line; lane += most) switch (std::min(s.back_line - lane, most) / lanes<Real>) {
@@ -196,8 +207,9 @@ void back_to_source(const ConvSizes& s, const Band& band, const Real* frame, con
 // A source frame as (channels, height, width), without the padding.
 template <class Real> void turn_source(const ConvSizes& s, const Real* source, Real* to) {
   if (s.source_pitch == s.width) return turn(source, s.plane(), s.channels, s.channels, to, s.plane());
-  for (int64_t y = 0; y < s.height; y++)
-    turn(source + (y * s.source_pitch + s.pad_w) * s.channels, s.width, s.channels, s.channels, to + y * s.width, s.plane());
+  source += s.pad_w * s.channels;
+  for (int64_t y = 0; y < s.height; y++, source += s.source_pitch * s.channels)
+    turn(source, s.width, s.channels, s.channels, to + y * s.width, s.plane());
 }
 
 // A piece of the workspace, on cache lines of its own.
@@ -225,6 +237,7 @@ void conv_forward(const ConvSizes& s, const Reach* reach, const Events<Real>& in
       for (int64_t t = 0; t < T; t++) {
         const int64_t m = t * B + b, row = b * T + t;
         const Real* const first = bias + tile * s.tile;
+        uint8_t* const kept = winners ? winners + (m * s.tiles() + tile) * s.places() * s.tile : nullptr;
         for (Band band(s, 0); band.top < s.out_height; band = Band(s, band.bottom)) {
           if (!s.exact() || (t == 0 && band.top == 0)) start_frame(s, first, frame);
           if (!s.has_kernel)
@@ -233,7 +246,7 @@ void conv_forward(const ConvSizes& s, const Reach* reach, const Events<Real>& in
             scatter<Real, false, true>(s, band, reach, in, row, lists, weights + tile * s.packed(), frame);
           else
             scatter<Real, false, false>(s, band, reach, in, row, lists, weights + tile * s.packed(), frame);
-          pool(s, band, first, frame, pooled, winners ? winners + (m * s.tiles() + tile) * s.places() * s.tile : nullptr);
+          pool(s, band, first, frame, pooled, kept);
         }
         turn(pooled, s.places(), s.outputs_of(tile), s.tile, current + (m * s.outputs + tile * s.tile) * s.places(),
              s.places());
@@ -241,7 +254,7 @@ void conv_forward(const ConvSizes& s, const Reach* reach, const Events<Real>& in
 }
 
 // The way back for the parts from begin to end of n_parts, each a range of samples with a sum of its own: adds to
-// d_weights, packed weights for each part, and to d_bias, [tile][tile] for each part; writes d_source. Each may be null.
+// d_weights, packed weights a part, and to d_bias, [tile][tile] a part; writes d_source. Each may be null.
 template <class Real>
 void conv_backward(const ConvSizes& s, const Reach* reach, const Events<Real>& in, int64_t T, int64_t B,
                    const Real* weights, const Real* grad, const uint8_t* winners, Real* d_weights, Real* d_bias,
@@ -259,16 +272,18 @@ void conv_backward(const ConvSizes& s, const Reach* reach, const Events<Real>& i
         if (d_source && s.has_kernel) fill(source, s.source_size(), Real(0));
         for (int64_t tile = 0; tile < s.tiles(); tile++) {
           const int64_t n = s.outputs_of(tile), of_part = part * s.tiles() + tile;
+          const uint8_t* const kept = winners ? winners + (m * s.tiles() + tile) * s.places() * s.tile : nullptr;
           if (n < s.tile) fill(pooled, s.places() * s.tile, Real(0));
           turn(grad + (m * s.outputs + tile * s.tile) * s.places(), n, s.places(), s.places(), pooled, s.tile);
           if (d_bias && s.is_max) add_sums(s, pooled, s.places(), d_bias + of_part * s.tile);
           for (Band band(s, 0); band.top < s.out_height; band = Band(s, band.bottom)) {
-            unpool(s, band, pooled, winners ? winners + (m * s.tiles() + tile) * s.places() * s.tile : nullptr, frame);
+            unpool(s, band, pooled, kept, frame);
             if (d_weights && in.values)
               scatter<Real, true, true>(s, band, reach, in, row, lists, d_weights + of_part * s.packed(), frame);
             else if (d_weights)
               scatter<Real, true, false>(s, band, reach, in, row, lists, d_weights + of_part * s.packed(), frame);
-            if (d_bias && !s.is_max) add_sums(s, frame + s.line * s.tile, band.rows * s.pitch(), d_bias + of_part * s.tile);
+            if (d_bias && !s.is_max)
+              add_sums(s, frame + s.line * s.tile, band.rows * s.pitch(), d_bias + of_part * s.tile);
             if (d_source && s.has_kernel)
               back_to_source(s, band, frame, weights + tile * s.tile * s.kernel_h * s.back_line, source);
           }
@@ -280,8 +295,8 @@ void conv_backward(const ConvSizes& s, const Reach* reach, const Events<Real>& i
 }
 
 // Calls at(place in packed weights, place in weights (outputs, channels, kernel height, kernel width)) for each pair.
-// Packed are [tile][channel][list][line][tap][tile], lines and taps of a list the last one first: they lead to positions
-// side by side.
+// Packed are [tile][channel][list][line][tap][tile], lines and taps of a list the last one first: they lead to
+// positions side by side.
 template <class Function> SPIKELOOM_INLINE void each_weight(const ConvSizes& s, Function&& at) {
   const int64_t n_lists = s.kinds_h * s.kinds_w;
   int64_t packed = 0;
@@ -310,7 +325,8 @@ template <class Real> void conv_unpack(const ConvSizes& s, const Real* parts, in
   });
 }
 
-// Weights for the way back to the source, [output][row of taps][tap][channel], rows in whole vectors; `to` is zero before.
+// Weights for the way back to the source, [output][row of taps][tap][channel], rows in whole vectors; `to` is zero
+// before.
 template <class Real> void conv_pack_back(const ConvSizes& s, const Real* weights, Real* to) {
   for (int64_t o = 0; o < s.outputs; o++)
     for (int64_t c = 0; c < s.channels; c++)

@@ -8,8 +8,8 @@
 namespace spikeloom {
 
 // Sizes; the fields in the order of _Plan.sizes. Used are the positions of the convolution that the pooling reads. The
-// positions of a tile of output channels are held a band at a time, [row][column][tile], with rows `pitch` apart: `line`
-// columns, in which what lies beside the frame is written, come before each row and after the last one.
+// positions of a tile of output channels are held a band at a time, [row][column][tile], with rows `pitch` apart:
+// `line` columns, in which what lies beside the frame is written, come before each row and after the last one.
 struct ConvSizes {
   int64_t channels, height, width;           // of the source
   int64_t outputs, out_height, out_width;    // of the target
@@ -20,8 +20,8 @@ struct ConvSizes {
   int64_t kinds_h, kinds_w;                  // of rows and columns of the source, by which of the taps they meet
   int64_t lines, line;                       // rows and columns of positions that an event reaches
   int64_t tile;                              // output channels that are held side by side, in whole vectors
-  int64_t source_pitch, back_line;           // columns of a row of the source with its padding; taps of a row of weights
-                                             // times channels, in whole vectors
+  int64_t source_pitch;                      // columns of a row of the source with its padding
+  int64_t back_line;                         // taps of a row of weights times source channels, in whole vectors
   int64_t band, band_rows;                   // rows of the target in a band, and of positions at most
 
   int64_t tiles() const { return (outputs + tile - 1) / tile; }
@@ -35,8 +35,8 @@ struct ConvSizes {
 
   // The side of square windows that cover the positions without padding and without overlap, where it is a known one.
   int exact() const {
-    const bool square = pool_h == pool_w && pool_stride_h == pool_h && pool_stride_w == pool_w && !pool_pad_h && !pool_pad_w;
-    return square && pool_h <= 2 ? int(pool_h) : 0;
+    const bool square = pool_h == pool_w, apart = pool_stride_h == pool_h && pool_stride_w == pool_w;
+    return square && apart && !pool_pad_h && !pool_pad_w && pool_h <= 2 ? int(pool_h) : 0;
   }
 };
 
@@ -117,8 +117,8 @@ template <class Real> struct Bytes {
   }
 };
 
-// The maximum or the mean of each window of a band; where asked for, which entry of the window is the maximum: the first
-// of equals, or a NaN. Exact windows leave the frame as it was started.
+// The maximum or the mean of each window of a band; where asked for, which entry of the window is the maximum: the
+// first of equals, or a NaN. Exact windows leave the frame as it was started.
 template <int exact, bool is_max, class Real>
 void pool(const ConvSizes& s, const Band& band, const Real* first, Real* frame, Real* pooled, uint8_t* winners) {
   const Real share = Real(1) / Real(s.pool_h * s.pool_w);
