@@ -21,6 +21,7 @@ LOOPED = Case(
 FORWARD = replace(LOOPED, wires=tuple(w for w in LOOPED.wires if w.pre < w.post), signal="events", input_grad=False)
 DENSE = replace(FORWARD, signal="values", density=0.9)
 GRADED = Case(9, (("li", 70), ("lif", 33)), (Wire(-1, 0), Wire(0, 1, bias=True)), samples=9, steps=5)
+CONSTANT = replace(FORWARD, signal="constant")
 
 
 @pytest.fixture(scope="module", params=native.available())
@@ -70,16 +71,18 @@ def test_any_number_of_threads_gives_the_same_bits(case, sparing):
 
 
 @pytest.mark.parametrize("sparing", [False, True], ids=["kept", "sparing"])
-@pytest.mark.parametrize("case", [LOOPED, FORWARD, DENSE, GRADED], ids=["loop", "events", "dense", "graded"])
+@pytest.mark.parametrize(
+    "case", [LOOPED, FORWARD, DENSE, GRADED, CONSTANT], ids=["loop", "events", "dense", "graded", "constant"]
+)
 def test_what_memory_held_before_changes_no_bit(monkeypatch, case, sparing):
-    """Padding and rows that nobody writes may hold anything: NaN, or what an earlier run left."""
+    """Padding and rows that nobody writes may hold anything: NaN, or numbers whose sum is infinite."""
     taken = Lease.empty
     found = []
-    for fill in (0, 0xFF, 0x3F):
+    for fill in ([0], [0xFF], [0xEF, 0x7F]):
 
         def filled(lease, shape, dtype, fill=fill):
             array = taken(lease, shape, dtype)
-            array.view(np.uint8)[...] = fill
+            array.reshape(-1).view(np.uint8)[:] = np.resize(fill, array.nbytes)
             return array
 
         monkeypatch.setattr(Lease, "empty", filled)

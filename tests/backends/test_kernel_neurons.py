@@ -97,6 +97,14 @@ def test_a_potential_at_the_threshold_fires(dtype):
         np.testing.assert_array_equal(net.v.values[0, k], steps % period / period)
 
 
+def test_a_parameter_beyond_the_real_type_is_infinite_without_a_word():
+    """A threshold that nobody reaches, in float, where 1e100 is infinite."""
+    for path in ("auto", "torch"):
+        _, found = trained(LIF(v_th=1e100), path, dtype=torch.float32)
+        assert not found["spikes"].any()
+        assert found["v"].isfinite().all()
+
+
 # ---- what is trained
 
 
@@ -118,14 +126,14 @@ class Gained(Neuron[OneState]):
         return OneState(state.v * 0.9 + inputs * gain)
 
 
-def trained(model, path, n=5, trains=(), filter=None, shape=None):
+def trained(model, path, n=5, trains=(), filter=None, shape=None, dtype=torch.float64):
     """Spikes, potentials and gradients of one population of a model."""
     net = sl.Network()
     net.x = sl.Encoder(7, coding_method="null")
     net.a = sl.NeuronGroup(shape=(n,) if shape is None else shape, model=model, parameter_variables=trains)
     net.c = sl.Connection(net.x, net.a, link_type="full", w_std=1.0, filter=filter)
     net.spikes, net.v = reader(net.a, "spikes"), reader(net.a, "v")
-    net.set_backend(sl.TorchBackend(dt=1.0, dtype=torch.float64, path=path))
+    net.set_backend(sl.TorchBackend(dt=1.0, dtype=dtype, path=path))
     net.set_random_seed(3)
     net.x(np.random.default_rng(0).random((4, 9, 7)))
     net.run(9.0)
@@ -167,6 +175,14 @@ def test_parameters_and_filters_of_any_population_shape():
     tau, tau_syn = np.linspace(2, 9, 6).reshape(2, 3), np.linspace(1, 5, 6).reshape(2, 3)
     wanted = assert_trains_alike(LIF(tau_m=tau), shape=(2, 3), trains=["tau_m"], filter=sl.LowPass(tau=tau_syn))
     assert wanted["a.tau_m"].shape == (2, 3)
+
+
+def test_a_filter_that_is_made_for_a_dt_runs_at_that_and_no_other():
+    sos = np.array([[0.3, 0.2, 0.1, 1.0, -0.5, 0.1]])
+    assert_trains_alike(LIF(), filter=sl.SecondOrderSections(sos=sos, dt=1.0))
+    for path in ("auto", "torch"):
+        with pytest.raises(sl.ParameterError, match=r"designed for dt = 0\.5 ms, got 1\.0"):
+            trained(LIF(), path, filter=sl.SecondOrderSections(sos=sos, dt=0.5))
 
 
 def test_only_what_still_needs_a_gradient_is_trained():

@@ -32,15 +32,15 @@ class _Fire(torch.autograd.Function):
         return grad * (ctx.saved_tensors[0].abs() < 0.5)
 
 
-def by_hand(signal, weight, loop, tau, v0, i0, late, *, looped):
+def by_hand(signal, weight, loop, tau, v0, i0, late, *, looped, dt=1.0):
     """A population as a plain loop: low-pass current, leak, fire, reset to zero; its own spikes a step later."""
     v, i, z, spikes, trace = v0, i0, torch.zeros_like(v0), [], []
     for t in range(len(signal)):
         arriving = signal[t] @ weight.T
         if looped:
             arriving = arriving + (late if t == 0 else z @ loop.T)
-        i = i * math.exp(-1 / TAU_SYN) + arriving
-        v = v * torch.exp(-1 / tau) + i
+        i = i * math.exp(-dt / TAU_SYN) + arriving
+        v = v * torch.exp(-dt / tau) + i
         z = _Fire.apply(v - 1)
         v = v * (1 - z)
         spikes.append(z)
@@ -48,12 +48,12 @@ def by_hand(signal, weight, loop, tau, v0, i0, late, *, looped):
     return {"spikes": torch.stack(spikes), "trace": torch.stack(trace), "v": v, "i": i}
 
 
-def block_of(looped: bool):
+def block_of(looped: bool, trains=("tau_m",)):
     """The block of a population of LIF neurons behind a low-pass filter, with a loop or without."""
     net = sl.Network()
     net.x = sl.Encoder(K, coding_method="null")
     emission = Emission(surrogate=Rectangle(0.5), reset=ToValue(0.0))
-    net.a = sl.NeuronGroup(N, LIF(tau_m=TAU, emission=emission), parameter_variables=["tau_m"])
+    net.a = sl.NeuronGroup(N, LIF(tau_m=TAU, emission=emission), parameter_variables=trains)
     net.c = sl.Connection(net.x, net.a, link_type="full", filter=sl.LowPass(tau=TAU_SYN))
     if looped:
         net.loop = sl.Connection(net.a, net.a, link_type="full", filter=sl.LowPass(tau=TAU_SYN))
@@ -134,6 +134,14 @@ class PathContract:
         for name, wanted in grads[1].items():
             assert wanted.abs().sum() > 0, name
             torch.testing.assert_close(grads[0][name], wanted, rtol=0, atol=1e-10)
+
+    @pytest.mark.parametrize("trains", [(), ("tau_m",)], ids=["fixed", "trained"])
+    def test_a_block_runs_at_one_dt_and_then_at_another(self, path, leaves, looped, trains):
+        call = replace(self.call(leaves, looped), block=block_of(looped, trains))
+        for dt in (1.0, 0.25):
+            found = run_block(path, replace(call, dt=dt))
+            expected = by_hand(**leaves, looped=looped, dt=dt)
+            torch.testing.assert_close(found["trace", "a", "v"], expected["trace"], rtol=0, atol=1e-12)
 
     def test_only_what_is_asked_for_gets_a_gradient(self, path, leaves, looped):
         own = {k: leaf.clone().requires_grad_(k == "weight") for k, leaf in leaves.items()}

@@ -158,4 +158,4 @@ def _add_signal(feed: Feed, post: KernelLayer, found: Found, key: Key) -> None:
 def _summed(g: Any, post: KernelLayer) -> Any:
     """A tiled gradient summed over time: that of a constant signal."""
     n_steps = g.shape[1] // max(1, post.samples)
-    return np.ascontiguousarray(g.reshape(post.tiles, n_steps, post.samples, post.width).sum(1))
+    return torch.from_numpy(g).view(post.tiles, n_steps, post.samples, post.width).sum(1).numpy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -31,12 +31,12 @@ REALS: Mapping[torch.dtype, tuple[str, str, Any]] = {
 
 @dataclass
 class Compiled:
-    """A population with its model and what flows into it; fixed: its coefficients, where none of them is trained."""
+    """A population with its model and what flows into it; fixed: coefficients by dt and dtype, if none is trained."""
 
     layer: Layer
     model: Model
     inlets: tuple[Inlet, ...]
-    fixed: NDArray[Any] | None = None
+    fixed: dict[tuple[float, Any], NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,9 @@ class KernelLayer:
 
     @cached_property
     def _coefficient_values(self) -> list[Any]:
+        for inlet in self.compiled.inlets:
+            if inlet.filter is not None:
+                inlet.filter.coefficients(self.call.dt, XP)  # raises where the filter is made for another dt
         values: dict[str, Any] = {"dt": self.call.dt}
         values.update(parameters(self.layer.neuron, self.compiled.inlets, self.layer.shape))
         values.update({f"neuron.{key[2]}": leaf for key, leaf in self._leaves.items()})
@@ -113,16 +116,18 @@ class KernelLayer:
 
     def _coefficients(self) -> NDArray[Any]:
         """[tile][c][width], the last neuron's value in the padding."""
-        if self.compiled.fixed is not None and self.compiled.fixed.dtype == self.numpy:
-            return self.compiled.fixed
+        key = (self.call.dt, self.numpy)
+        if (fixed := self.compiled.fixed.get(key)) is not None:
+            return fixed
         flat = np.empty((len(self._coefficient_values), self.tiles * self.width), self.numpy)
         for row, value in zip(flat, self._coefficient_values, strict=True):
             numbers = value.detach().numpy().reshape(-1) if isinstance(value, Tensor) else np.asarray([value])
-            row[: self.n] = numbers
-            row[self.n :] = numbers[-1]
+            with np.errstate(over="ignore"):  # infinite where the real type is too small, as in torch
+                row[: self.n] = numbers
+                row[self.n :] = numbers[-1]
         tiled = np.ascontiguousarray(flat.reshape(-1, self.tiles, self.width).swapaxes(0, 1))
         if not self.layer.trains:
-            self.compiled.fixed = tiled
+            self.compiled.fixed[key] = tiled
         return tiled
 
     def _state(self, kind: str, tensors: Mapping[Key, Tensor]) -> NDArray[Any]:
@@ -276,7 +281,7 @@ class KernelLayer:
 
     def bias_gradient(self, inlet: int) -> Tensor:
         """The gradient of what enters an inlet in every step of all windows so far, (n,)."""
-        return torch.from_numpy(self._grad_bias[:, inlet, : self.n].sum(0))
+        return torch.from_numpy(self._grad_bias)[:, inlet, : self.n].sum(0)
 
     def dense_gradient(self, inlet: int) -> Tensor:
         """The gradient of the current into an inlet in the window, (T, B, *shape)."""
@@ -294,15 +299,14 @@ class KernelLayer:
             found.update({("state", path, k): part for k, part in enumerate(self.tensors_of(self.carry))})
         if not self.model.trained:
             return found
-        totals = self._grad_coefficients.sum(0)[:, : self.n]
+        totals = torch.from_numpy(self._grad_coefficients)[:, :, : self.n].sum(0)
         outputs, given = [], []
         for k, total in zip(self.model.trained, totals, strict=True):
             value = self._coefficient_values[k]
             if not value.requires_grad:
                 continue
             outputs.append(value)
-            whole = torch.from_numpy(total.copy())
-            given.append(whole.sum() if value.ndim == 0 else whole.view(value.shape))
+            given.append(total.sum() if value.ndim == 0 else total.view(value.shape))
         leaves = {key: leaf for key, leaf in self._leaves.items() if leaf.requires_grad}
         if not outputs:
             return found

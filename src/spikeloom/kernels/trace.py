@@ -156,10 +156,10 @@ def _traced(neuron: Neuron[Any], inlets: Sequence[Inlet], graph: Graph, xp: Grap
 def _filtered(
     filter: Filter[Any], k: int, x: Any, states: Sequence[Expr], graph: Graph, xp: GraphOps, shape: tuple[int, ...]
 ) -> tuple[Any, list[Expr]]:
-    """Output and next states of an inlet's filter."""
+    """Output and next states of an inlet's filter; one that is made for a dt of its own is taken at that."""
     given = {n: graph.symbol(f"inlet{k}.{n}") for n, v in filter.parameters().items() if _varies(v, shape)}
-    bound = filter.bound(given)
-    y, after = bound.step(tuple(states), x, bound.coefficients(graph.symbol(DT), xp))  # type: ignore[arg-type]
+    bound, own = filter.bound(given), getattr(filter, "dt", None)
+    y, after = bound.step(tuple(states), x, bound.coefficients(graph.symbol(DT) if own is None else own, xp))  # type: ignore[arg-type]
     return y, [graph.of(part) for part in after]
 
 

@@ -29,8 +29,6 @@ BAND_BYTES = 1 << 18
 MOST_PARTS, PARTS_BYTES = 16, 1 << 23
 """In how many parts the gradient of a weight is summed at most, and how many bytes they take beyond two."""
 MOST_ENTRIES = 2**31 - 1
-LIST = 80
-"""Lists::stride of conv.hpp."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +114,8 @@ class _Plan:
         pool = (g.pool == "max", *g.pool_kernel, *g.pool_stride, *g.pool_padding)
         source_pitch = max(width + g.padding[1], (g.used[1] - 1) * g.stride[1] + g.taps[1])
         back_line = -(-g.taps[1] * channels // lanes) * lanes
-        rest = (g.kernel is not None, *kinds, lines, line, self.tile, source_pitch, back_line, band, rows)
+        room = prod(-(-n // s) for n, s in zip(g.source[1:], g.stride, strict=True)) + ALIGNMENT
+        rest = (g.kernel is not None, *kinds, lines, line, room, self.tile, source_pitch, back_line, band, rows)
         sizes = (*g.source, *g.target, *g.taps, *g.stride, *g.padding, *g.used, *pool, *rest)
         self.sizes, self.reach = np.array(sizes, np.int64), _reach(g, pitch, self.tile)
         self.n_packed = self.tiles * self.tile * channels * prod(kinds) * lines * line
@@ -124,7 +123,7 @@ class _Plan:
         self.kept = (self.tiles, places, self.tile)
         frames = (rows * pitch + line * self.tile) * itemsize, places * self.tile * itemsize
         n_lists = prod(kinds) + 1
-        lists = n_lists * 8, n_lists * LIST * 4, n_lists * LIST * 4, n_lists * LIST * itemsize
+        lists = n_lists * 8, n_lists * room * 4, n_lists * room * 4, n_lists * room * itemsize
         self.workspace = sum(map(_whole_lines, (*frames, *lists)))
         self.workspace_back = self.workspace + _whole_lines((height * source_pitch * channels + lanes) * itemsize)
 

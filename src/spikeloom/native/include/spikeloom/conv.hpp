@@ -21,12 +21,11 @@ struct Reach {
   int32_t offset, row, list;
 };
 
-// Up to `block` events of one channel in the order of their rows, in a list for each kind of place.
+// The events of one channel in the order of their rows, in a list for each kind of place.
 template <class Real> struct Lists {
-  static constexpr int64_t block = 64, stride = 80;
   int64_t* counts;
-  int32_t *offsets, *rows;    // [list][stride]; behind the last row there is a vector of rows beyond all frames
-  Real* values;               // [list][stride]
+  int32_t *offsets, *rows;    // [list][list_room]; behind the last row stands a vector of rows beyond all frames
+  Real* values;               // [list][list_room]
 };
 
 // How many of n ascending rows are below a bound; the rows behind them are not.
@@ -79,23 +78,23 @@ void add_line(Real* line, Real* frame, int64_t length, const int32_t* offsets, c
 }
 
 // Adds the weights of each event to a band of the frame; or, back, the band's gradient to the gradient of the weights.
-// Events of a channel are sorted into lists first, so that a line of weights stays in the registers.
+// Events of a channel are sorted into lists first, so that a line of weights stays in the registers. Where places
+// ascend, the taps come to each position in one order, so that equal sums are equal wherever they lie.
 template <class Real, bool back, bool valued>
 void scatter(const ConvSizes& s, const Band& band, const Reach* reach, const Events<Real>& in, int64_t row,
              const Lists<Real>& lists, Real* weights, Real* frame) {
-  constexpr int64_t block = Lists<Real>::block, stride = Lists<Real>::stride;
   const uint32_t plane = uint32_t(s.plane());
   const int64_t line = s.line * s.tile, pitch = s.pitch() * s.tile, n_lists = s.kinds_h * s.kinds_w;
   frame += s.line * s.tile - band.first * pitch;
   for (int64_t e = in.start[row], end = in.start[row + 1]; e < end;) {
     const uint32_t c = uint32_t(in.ids[e]) / plane, first = c * plane;
-    const int64_t last = std::min(e + block, end);
     for (int64_t k = 0; k <= n_lists; k++) lists.counts[k] = 0;
-    for (uint32_t place, before = 0; e < last && (place = uint32_t(in.ids[e]) - first) < plane; e++) {
-      if (place < before) break;
+    int64_t before = -1;
+    for (uint32_t place; e < end && (place = uint32_t(in.ids[e]) - first) < plane && place > before; e++) {
       before = place;
       const Reach to = reach[place];
-      const int64_t at = to.list * stride + lists.counts[to.list]++;
+      const int64_t at = to.list * s.list_room + lists.counts[to.list];
+      lists.counts[to.list] += to.list < n_lists;
       lists.offsets[at] = to.offset;
       lists.rows[at] = to.row;
       if (valued) lists.values[at] = in.values[e];
@@ -103,12 +102,12 @@ void scatter(const ConvSizes& s, const Band& band, const Reach* reach, const Eve
     Real* w = weights + c * n_lists * s.lines * line;
     for (int64_t k = 0; k < n_lists; k++) {
       const int64_t n = lists.counts[k];
-      int32_t* const rows = lists.rows + k * stride;
+      int32_t* const rows = lists.rows + k * s.list_room;
       const Mask<float> beyond = Mask<float>{} + INT_MAX;
       memcpy(rows + n, &beyond, sizeof beyond);
       for (int64_t r = 0; r < s.lines; r++, w += line) {
-        const int64_t top = band.first - r, begin = rows_below(rows, n, top), stop = rows_below(rows, n, top + band.rows);
-        const int64_t at = k * stride + begin;
+        const int64_t top = band.first - r, begin = rows_below(rows, n, top), at = k * s.list_room + begin;
+        const int64_t stop = rows_below(rows, n, top + band.rows);
         if (begin < stop)
           add_line<Real, back, valued>(w, frame + r * pitch, line, lists.offsets + at, lists.values + at, stop - begin);
       }
@@ -218,8 +217,8 @@ template <class T> SPIKELOOM_INLINE T* taken(char*& workspace, int64_t n) {
   workspace += (n * int64_t(sizeof(T)) + 63) / 64 * 64;
   return piece;
 }
-template <class Real> SPIKELOOM_INLINE Lists<Real> taken_lists(char*& workspace, int64_t n) {
-  const int64_t size = n * Lists<Real>::stride;
+template <class Real> SPIKELOOM_INLINE Lists<Real> taken_lists(char*& workspace, const ConvSizes& s) {
+  const int64_t n = s.kinds_h * s.kinds_w + 1, size = n * s.list_room;
   return {taken<int64_t>(workspace, n), taken<int32_t>(workspace, size), taken<int32_t>(workspace, size),
           taken<Real>(workspace, size)};
 }
@@ -231,7 +230,7 @@ void conv_forward(const ConvSizes& s, const Reach* reach, const Events<Real>& in
   const FlushDenormals flush;
   Real* const frame = taken<Real>(workspace, s.positions() * s.tile);
   Real* const pooled = taken<Real>(workspace, s.places() * s.tile);
-  const Lists<Real> lists = taken_lists<Real>(workspace, s.kinds_h * s.kinds_w + 1);
+  const Lists<Real> lists = taken_lists<Real>(workspace, s);
   for (int64_t b = begin; b < end; b++)
     for (int64_t tile = 0; tile < s.tiles(); tile++)
       for (int64_t t = 0; t < T; t++) {
@@ -262,7 +261,7 @@ void conv_backward(const ConvSizes& s, const Reach* reach, const Events<Real>& i
   const FlushDenormals flush;
   Real* const frame = taken<Real>(workspace, s.positions() * s.tile);
   Real* const pooled = taken<Real>(workspace, s.places() * s.tile);
-  const Lists<Real> lists = taken_lists<Real>(workspace, s.kinds_h * s.kinds_w + 1);
+  const Lists<Real> lists = taken_lists<Real>(workspace, s);
   Real* const source = taken<Real>(workspace, s.source_size() + lanes<Real>);
   fill(frame, s.positions() * s.tile, Real(0));
   for (int64_t part = begin; part < end; part++)
