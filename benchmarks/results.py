@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import shlex
+import signal
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -35,14 +36,22 @@ def run_process(command: Sequence[str], limit: float | None = None, **environmen
     """
     variables = os.environ | ONE_THREAD | environment
     try:
-        done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=limit)
+        process = subprocess.Popen(
+            command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
     except FileNotFoundError as error:
         raise SystemExit(f"{command[0]} is not there; `make bench` installs the peers") from error
-    except subprocess.TimeoutExpired:
-        return {"missing": f"it took more than {limit:.0f} s"}
-    if done.returncode:
-        raise SystemExit(f"{shlex.join(command)} failed:\n{done.stderr}")
-    record: Record = json.loads(done.stdout.splitlines()[-1])
+    with process:
+        try:
+            out, errors = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            return {"missing": f"it took more than {limit:g} s"}
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # its compilers too, which hold its output open
+    if process.returncode:
+        raise SystemExit(f"{shlex.join(command)} failed:\n{errors}")
+    record: Record = json.loads(out.splitlines()[-1])
     return record
 
 

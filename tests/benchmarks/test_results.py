@@ -1,6 +1,7 @@
 """What the benchmarks share: records that outlive an interruption, sections, ratios."""
 
 import sys
+import time
 
 import contest
 import growth
@@ -59,10 +60,14 @@ def test_a_failing_process_ends_the_benchmark_with_what_it_said():
         run_process([sys.executable, "-c", "raise ValueError('no such network')"])
 
 
-def test_a_process_that_takes_too_long_leaves_a_record_that_says_so():
-    assert run_process([sys.executable, "-c", "import time; time.sleep(9)"], 0.2) == {
-        "missing": "it took more than 0 s"
-    }
+def test_a_process_that_takes_too_long_leaves_a_record_that_says_so(tmp_path):
+    child = f"import time; time.sleep(1.5); open({str(tmp_path / 'alive')!r}, 'w')"
+    program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    start = time.monotonic()
+    assert run_process([sys.executable, "-c", program], 0.5) == {"missing": "it took more than 0.5 s"}
+    assert time.monotonic() - start < 1.4
+    time.sleep(1.5)
+    assert not (tmp_path / "alive").exists()
 
 
 def test_a_missing_peer_names_the_way_to_install_it():
