@@ -57,6 +57,19 @@ def test_what_is_kept_is_a_fraction_and_grows_slower_than_the_steps():
     assert kept(1600, sparing=False) > 1600 * planes
 
 
+@pytest.mark.parametrize("sparing", [False, True])
+def test_a_late_bias_without_a_gradient_gets_exactly_none(sparing):
+    net = network(sparing=sparing)
+    net.late = sl.Connection(net.x, net.a, link_type="full", w_std=0.1, bias=True, delay=4.0)
+    net.potential = sl.Decoder(dec_target=net.a, coding_method="v_t")
+    net.x((torch.rand(11, 30, 12, generator=torch.Generator().manual_seed(0)) < 0.4).double())
+    net.run(30.0)
+    net.potential.predict[:4].square().sum().backward()  # before the bias arrives
+    gradients = {name: p.grad for name, p in net.module.named_parameters()}
+    assert gradients["c.bias"].abs().sum() > 0
+    assert torch.equal(gradients["late.bias"], torch.zeros(20, dtype=torch.float64))
+
+
 def test_sparing_must_be_true_or_false():
     with pytest.raises(sl.ParameterError, match="sparing must be True or False, got 3"):
         sl.TorchBackend(sparing=3)

@@ -123,23 +123,19 @@ def _rows(feed: Feed) -> EventRows | None:
 
 def _add_bias(feed: Feed, post: KernelLayer, found: Found) -> None:
     """The kernel's own sum is over all steps, the last window on the way back completes it; a bias that is late has not
-    come in all of them: what few there are without it are taken off, or the others are summed."""
+    come in all of them. Taking the others off would leave a rounding residue where the gradient is zero."""
     key: Key = ("weight", feed.route.connection.path, "bias")
-    if key not in found:
-        found[key] = torch.zeros(post.n, dtype=post.dtype)
+    total = found.setdefault(key, torch.zeros(post.n, dtype=post.dtype))
     first, last = post.window
-    if 2 * feed.steps >= post.steps:
-        g, _, _ = _arrived(feed, post)
-        products.bias_gradient(g, post.n, found[key], accumulate=True, threads=post.threads)
+    if not feed.steps:
+        if first == 0:
+            total += post.bias_gradient(feed.inlet)
         return
-    if first < feed.steps:
-        n_early = (min(feed.steps, last) - first) * post.samples
-        early = np.ascontiguousarray(post.current_gradient(feed.inlet)[:, :n_early])
-        without = torch.empty(post.n, dtype=post.dtype)
-        products.bias_gradient(early, post.n, without, threads=post.threads)
-        found[key] -= without
-    if first == 0:
-        found[key] += post.bias_gradient(feed.inlet)
+    begin = min(max(first, feed.steps), last) - first
+    rows = slice(begin * post.samples, (last - first) * post.samples)
+    for tile, own in enumerate(post.current_gradient(feed.inlet)):
+        part = total[tile * post.width : (tile + 1) * post.width]
+        products.bias_gradient(own[None, rows], len(part), part, accumulate=True, threads=post.threads)
 
 
 def _add_signal(feed: Feed, post: KernelLayer, found: Found, key: Key) -> None:
