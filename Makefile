@@ -26,6 +26,7 @@ demo: $(VENV)/ready
 	$(BIN)/spikeloom train
 
 test: $(VENV)/ready
+	@$(BIN)/python tools/build_kernels.py
 	$(BIN)/python -m pytest -n 2
 
 check: $(VENV)/ready

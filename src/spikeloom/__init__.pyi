@@ -1,4 +1,5 @@
 from .analysis import SimulationAnalyzer as SimulationAnalyzer
+from .backends import PlasticRun as PlasticRun
 from .backends import TorchBackend as TorchBackend
 from .backends import Torch_Backend as Torch_Backend
 from .datasets import ArrayDataset as ArrayDataset

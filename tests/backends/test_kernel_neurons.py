@@ -13,6 +13,7 @@ from kernel_neurons import OneState
 
 import spikeloom as sl
 from spikeloom.backends import torch_backend
+from spikeloom.native import library
 from spikeloom.neurons import CLIF, IF, LI, LIF, Emission, FastSigmoid, Scale, Subtract
 from spikeloom.neurons.neuron import Neuron
 
@@ -294,6 +295,7 @@ def test_without_a_compiler_a_network_still_trains(untold, caplog, monkeypatch, 
         net.run(9.0)
         with monkeypatch.context() as patch:
             patch.setenv("CXX", str(tmp_path / "no compiler"))
+            patch.setenv("SPIKELOOM_CACHE", str(tmp_path / "empty"))
             if what == "a monitor":
                 net.monitor = sl.StateMonitor(net.b, "i_syn")
             elif what == "a frozen parameter":
@@ -314,6 +316,47 @@ def test_without_a_compiler_a_network_still_trains(untold, caplog, monkeypatch, 
     assert all("'" + str(tmp_path / "no compiler") + "', which is no program here" in message for message in told)
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_the_plan_shows_the_path_of_the_last_run(untold, monkeypatch, tmp_path, frozen):
+    net = layered("auto", CLIF(emission=Emission(surrogate=FastSigmoid(), reset=Scale(0.8))))
+    assert "torch path" not in str(net.plan)
+    v_0 = dict(net.named_parameters())["b.v_0"]
+    with monkeypatch.context() as patch:
+        patch.setenv("CXX", str(tmp_path / "no compiler"))
+        patch.setenv("SPIKELOOM_CACHE", str(tmp_path / "empty"))
+        if frozen:
+            v_0.requires_grad_(False)
+        else:
+            net.monitor = sl.StateMonitor(net.b, "i_syn")
+        net.x(np.random.default_rng(0).random((4, 9, 7)))
+        assert "torch path" not in str(net.plan)
+        net.run(9.0)
+        lines = str(net.plan).splitlines()
+    assert re.match(r"1\. torch path \(CXX names '.*no compiler', which is no program here; name a C\+\+", lines[1])
+    assert not any("kernel path" in line for line in lines)
+    v_0.requires_grad_(True)
+    net.run(9.0)
+    assert "torch path" not in str(net.plan)
+
+
+@pytest.mark.parametrize(("complaint", "shown"), [
+    ("In file included from $f:1:\nsimd.hpp:3:1: warning: odd\n$f:7:3: error: no sin\n$f:8:1: error: more",
+     r"refused a kernel (code 1): kernel.cpp:7:3: error: no sin)"),
+    ("simd.hpp:9:1: fatal error: no such file", "refused a kernel (code 1): simd.hpp:9:1: fatal error: no such file)"),
+    ("killed", "refused a kernel (code 1):)"),
+], ids=["error", "fatal error", "no error"])  # fmt: skip
+def test_the_plan_shows_the_error_of_a_compiler_that_refuses(untold, monkeypatch, tmp_path, complaint, shown):
+    program = tmp_path / "c++"
+    lines = "; ".join(f'echo "{line}" >&2' for line in complaint.split("\n"))
+    program.write_text(f"#!/bin/sh\nfor f; do :; done; {lines}; exit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("CXX", str(program))
+    monkeypatch.setenv("SPIKELOOM_CACHE", str(tmp_path / "cache"))
+    library._load.cache_clear()
+    (first,) = [line for line in str(layered("auto", Hyperbolic()).plan).splitlines() if line.startswith("2.")]
+    assert first == f"2. torch path ({program} {shown}"
+
+
 def test_a_loop_of_sparse_links_is_refused_by_name(untold):
     net = layered("auto", LIF())
     net.back = sl.Connection(net.b, net.a, link_type="sparse", density=0.5)
@@ -330,6 +373,41 @@ def test_what_is_too_much_for_a_kernel_is_refused_by_name(untold, filters, why):
         setattr(net, f"more{k}", sl.Connection(net.x, net.b, link_type="full", filter=filter))
     assert f"torch path ({why})" in str(net.plan)
     net.run(9.0)
+
+
+SOS = np.array([[0.3, 0.2, 0.1, 1.0, -0.5, 0.1], [1.0, 0.4, 0.0, 1.0, -0.2, 0.05]])
+
+
+@pytest.mark.parametrize(
+    ("shape", "filter"),
+    [
+        ((9,), sl.LowPass(tau=[3.0])),
+        ((1,), sl.LowPass(tau=[3.0], normalise=True)),
+        ((3, 4), sl.LowPass(tau=[3.0])),
+        ((3, 4), sl.LowPass(tau=[[3.0]], normalise=True)),
+        ((2, 6), sl.SecondOrderSections(sos=SOS)),
+        ((1, 6), sl.SecondOrderSections(sos=SOS[:1])),
+    ],
+    ids=["one tau", "one tau, one neuron", "one tau, a sheet", "one tau in two axes", "sections", "one section"],
+)
+def test_a_filter_is_a_kernel_whatever_the_shapes_of_its_numbers_and_of_the_population(untold, shape, filter):
+    found = []
+    for path in ("auto", "torch"):
+        net = sl.Network()
+        net.x = sl.Encoder(7, coding_method="null")
+        net.a = sl.NeuronGroup(model=LIF(scale_input=True), shape=shape, parameter_variables=["tau_m"])
+        net.c = sl.Connection(net.x, net.a, link_type="full", w_std=5.0, filter=filter)
+        net.m, net.out = sl.StateMonitor(net.a, "i_syn"), reader(net.a, "v")
+        net.set_backend(sl.TorchBackend(dt=1.0, dtype=torch.float64, path=path))
+        net.set_random_seed(3)
+        net.x(np.random.default_rng(0).random((4, 9, 7)))
+        net.run(9.0)
+        assert ("torch path" in str(net.plan)) == (path == "torch"), net.plan
+        net.out.predict.square().sum().backward()
+        found.append([torch.tensor(net.m.values), *(p.grad for p in net.parameters())])
+    for a, b in zip(*found, strict=True):
+        assert b.any()
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
 
 
 def test_the_torch_path_is_to_be_had(untold, caplog):

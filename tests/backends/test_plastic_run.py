@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from spikeloom.backends import TorchOps, plastic
-from spikeloom.backends.plastic import PlasticRun
+from spikeloom.backends import PlasticRun, TorchOps, plastic
 from spikeloom.backends.plastic_loop import PlasticModel, step_window
 from spikeloom.errors import DataError, ParameterError, ShapeError, UnsupportedError
 from spikeloom.filters import LowPass
@@ -204,6 +203,23 @@ def test_the_caller_s_weights_and_the_state_that_was_read_stay_as_they_are(path)
     expected.run(spikes)
     assert torch.equal(run.state.weights, expected.state.weights)
     assert not torch.equal(run.state.weights, given)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_row_too_small_to_be_scaled_is_silent_on_both_paths(dtype):
+    least = torch.finfo(dtype).tiny
+    small = torch.linspace(1, 9, K, dtype=dtype) * least
+    weights = torch.stack([small, -small, small * 2e-5, torch.full((K,), 0.5, dtype=dtype)])
+    silence = Spikes.from_raster(np.zeros((4, 1, K), np.int8), 1.0)
+    rule = PairRule(w_min=-math.inf, w_max=math.inf, normalise=Normalise(total=9.0, every=2))
+    for run in both(LIF(), rule, weights):
+        assert not run.run(silence).any()
+        found = run.state.weights
+        assert torch.equal(found[:2], weights[:2])
+        assert bool(
+            ((found[2] == weights[2]) | (found[2] == 0)).all()
+        )  # below the normal numbers: kernels take it as 0
+        torch.testing.assert_close(found[3], torch.full((K,), 0.1, dtype=dtype))
 
 
 @pytest.mark.parametrize("path", ["auto", "torch"])

@@ -188,6 +188,19 @@ class PathContract:
                 assert wanted.abs().sum() > 0, name
                 torch.testing.assert_close(cut[name], wanted, rtol=0, atol=1e-12)
 
+    def test_currents_under_way_leave_without_a_gradient(self, path, leaves):
+        own = {k: leaf.clone().requires_grad_() for k, leaf in leaves.items()}
+        found = run_block(path, self.call(own, True))
+        late, trace = found["under way", "loop", 0], found["trace", "a", "v"]
+        assert (late.requires_grad, trace.requires_grad) == (False, True)
+        with pytest.raises(RuntimeError, match="does not require grad"):
+            torch.autograd.grad(late.sum(), own["loop"])
+        grads = [torch.autograd.grad(trace.sum() + late.sum(), list(own.values()))]
+        alone = run_block(path, self.call(own, True))["trace", "a", "v"]
+        grads.append(torch.autograd.grad(alone.sum(), list(own.values())))
+        for a, b in zip(*grads, strict=True):
+            assert torch.equal(a, b)
+
     def test_a_constant_signal_equals_the_same_in_every_step(self, path, leaves, looped):
         found = []
         for constant in (True, False):

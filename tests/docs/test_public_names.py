@@ -33,6 +33,12 @@ def test_the_names_that_programs_of_other_frameworks_use_are_at_the_top_level():
     assert not missing
 
 
+def test_every_name_of_the_engines_that_runs_something_is_at_the_top_level():
+    assert (
+        listed().items() >= {"TorchBackend": "backends", "Torch_Backend": "backends", "PlasticRun": "backends"}.items()
+    )
+
+
 def test_importing_the_package_loads_neither_torch_nor_matplotlib():
     code = "import sys, spikeloom; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -13,9 +13,11 @@ import pytest
 
 from spikeloom import native
 from spikeloom.errors import CompilerError
-from spikeloom.native import cache, compiler, library
+from spikeloom.kernels.builtin import models
+from spikeloom.native import build, cache, compiler, library
 
 LEVEL = "portable"
+INNER_BY_PATH = "#include <spikeloom/inner.hpp>"
 SCALE = """
 #ifndef FACTOR
 #define FACTOR 3
@@ -90,19 +92,68 @@ def test_a_library_of_the_package_is_taken_before_the_cache(tmp_path, monkeypatc
     assert not folder.exists()
 
 
-def test_source_level_flags_and_every_header_are_in_the_key(headers):
+def test_source_level_and_flags_are_in_the_key():
     keys = [compiler.key(*made_of) for made_of in ((SCALE, LEVEL), (SCALE, "x86-64-v2"), (SCALE + " ", LEVEL))]
     keys.append(compiler.key(SCALE, LEVEL, ("-g",)))
-    for edit in (
-        lambda: (headers / "extra.hpp").write_text("// one"),
-        lambda: (headers / "extra.hpp").write_text("// two"),
-        lambda: (headers / "extra.hpp").rename(headers / "zz.hpp"),
-        lambda: (headers / "zz.hpp").rename(headers.parent / "zz.hpp"),
-    ):
-        edit()
-        keys.append(compiler.key(SCALE, LEVEL))
-    assert len(set(keys)) == len(keys) == 8
-    assert compiler.key(SCALE, LEVEL) == keys[-1]
+    assert len(set(keys)) == len(keys)
+    assert compiler.key(SCALE, LEVEL) == keys[0]
+
+
+@pytest.mark.parametrize("line", ['#include "inner.hpp"', '  #  include "../spikeloom/inner.hpp"', INNER_BY_PATH])
+def test_every_edit_of_an_included_header_is_in_the_key_and_none_of_another(headers, line):
+    source = native.include("outer.hpp") + SCALE
+    outer, inner, deep = (headers / f"{name}.hpp" for name in ("outer", "inner", "deep"))
+    outer.write_text(f"#pragma once\n{line}  // a part\n")
+    inner.write_text('#include "deep.hpp"\n#include "outer.hpp"\n')
+    deep.write_text("// one")
+    keys = [compiler.key(source, LEVEL)]
+    for path in (outer, inner, deep):
+        path.write_text(path.read_text() + "\n// more")
+        keys.append(compiler.key(source, LEVEL))
+    deep.rename(headers.parent / "deep.hpp")
+    keys.append(compiler.key(source, LEVEL))
+    (headers.parent / "deep.hpp").unlink()
+    keys.append(compiler.key(source, LEVEL))
+    assert len(set(keys)) == len(keys) == 6
+    (headers / "extra.hpp").write_text("// one")
+    (headers / "simd.hpp").write_text("// another")
+    assert compiler.key(source, LEVEL) == keys[-1]
+
+
+def test_a_header_beside_the_one_that_includes_it_stands_before_that_of_the_include_folder(headers):
+    (headers / "outer.hpp").write_text('#include "factor.hpp"\n')
+    (headers / "factor.hpp").write_text("#define FACTOR 2\n")
+    (headers.parent / "factor.hpp").write_text("#define FACTOR 5\n")
+    source = native.include("outer.hpp") + SCALE
+    before = compiler.key(source, LEVEL)
+    assert scaled(source) == 28
+    (headers.parent / "factor.hpp").write_text("#define FACTOR 7\n")
+    assert compiler.key(source, LEVEL) == before
+    (headers / "factor.hpp").unlink()
+    assert compiler.key(source, LEVEL) != before
+
+
+def test_the_headers_in_the_key_are_those_that_the_compiler_reads(headers, tmp_path):
+    sources = [*build.sources(), next(models()).source("float", 16)]
+    for k, source in enumerate(sources):
+        text = tmp_path / f"{k}.cpp"
+        text.write_text(source)
+        command = [shutil.which("g++"), "-std=c++17", "-MM", f"-I{headers.parent}", str(text)]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        read = {path.name for path in headers.iterdir() if f"/{path.name}" in listed}
+        noted = set()
+        for path in headers.iterdir():
+            before, whole = compiler.key(source, LEVEL), path.read_text()
+            path.write_text(whole + "//")
+            if compiler.key(source, LEVEL) != before:
+                noted.add(path.name)
+            path.write_text(whole)
+        assert noted == read
+
+
+def test_a_header_that_is_not_there_is_left_to_the_compiler(headers):
+    with pytest.raises(CompilerError, match=r"refused a kernel(.|\n)*missing\.hpp"):
+        compiler.find(native.include("missing.hpp"), LEVEL)
 
 
 def test_an_edited_header_is_compiled_on_next_use(headers, folder):
@@ -116,9 +167,9 @@ def test_an_edited_header_is_compiled_on_next_use(headers, folder):
 
 
 def test_a_header_edited_while_the_compiler_runs_gives_no_library_of_the_old_name(headers, written_compiler, folder):
-    written_compiler(f'"$GXX" "$@"; echo "// new" > "{headers}/new.hpp"')
+    written_compiler(f'"$GXX" "$@"; echo "// new" >> "{headers}/simd.hpp"')
     with pytest.raises(CompilerError, match="edited"):
-        compiler.find(SCALE, LEVEL)
+        compiler.find(native.include("simd.hpp") + SCALE, LEVEL)
     assert list(folder.iterdir()) == []
 
 

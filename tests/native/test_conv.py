@@ -10,8 +10,10 @@ from torch.nn import functional as F
 from spikeloom import native
 from spikeloom.errors import DataError, ShapeError, UnsupportedError
 from spikeloom.native import conv
-from spikeloom.native.conv import Geometry, backward, forward, new_winners
+from spikeloom.native import geometry as layout
+from spikeloom.native.conv import backward, forward, new_winners
 from spikeloom.native.events import EventRows, rows_of_raster
+from spikeloom.native.geometry import Geometry
 
 every_level = pytest.mark.parametrize("level", native.available())
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
@@ -150,7 +152,7 @@ def test_equal_sums_are_equal_to_the_last_bit_wherever_they_lie(stride, real):
 @pytest.mark.parametrize("name", LARGE)
 def test_large_frames_equal_torch_whole_and_in_bands(monkeypatch, name, bands):
     if bands:
-        monkeypatch.setattr(conv, "BAND_BYTES", 4096)
+        monkeypatch.setattr(layout, "BAND_BYTES", 4096)
     conv._plan.cache_clear()
     numbers = drawn(LARGE[name], (2, 3), 0.4, 1, exact=False, graded=True)
     found = by_kernels(LARGE[name], *numbers)

@@ -152,8 +152,8 @@ def test_a_frozen_weight_gets_no_gradient_and_costs_none(monkeypatch):
     weights["bias"].requires_grad_()
     events, _ = signal()
     asked = []
-    original = conv.backward
-    monkeypatch.setattr(conv, "backward", lambda *a, **k: asked.append(a[5:8]) or original(*a, **k))
+    original = conv.Backward
+    monkeypatch.setattr(conv, "Backward", lambda *a, **k: asked.append(a[5:8]) or original(*a, **k))
     product(Term(link, ends, events, weights)).sum().backward()
     ((d_weight, d_bias, d_signal),) = asked
     assert d_weight is None
@@ -182,8 +182,8 @@ def test_a_signal_gets_the_same_from_a_gradient_with_many_zeros_and_few(monkeypa
     weights, grad = drawn(link, ends), numbers(ends)
     grad *= torch.rand(grad.shape, generator=torch.Generator().manual_seed(0)) < share
     asked = []
-    original = conv.backward
-    monkeypatch.setattr(conv, "backward", lambda *a, **k: asked.append(a[7]) or original(*a, **k))
+    original = conv.Backward
+    monkeypatch.setattr(conv, "Backward", lambda *a, **k: asked.append(a[7]) or original(*a, **k))
     found = all_of(link, ends, events, weights, grad)
     assert (asked[0] is None) == (share > 0.5 and link.pool != "max")
     for a, b in zip(found, all_of(link, ends, raster, weights, grad), strict=True):
@@ -206,8 +206,8 @@ def test_a_signal_gets_the_same_from_a_gradient_with_many_zeros_and_few(monkeypa
 def test_compiled_kernels_take_what_they_can_and_what_pays(monkeypatch, link, ends, density, takes):
     events, raster = signal(density, shape=ends.pre)
     taken = []
-    original = conv.forward
-    monkeypatch.setattr(conv, "forward", lambda *a, **k: taken.append(1) or original(*a, **k))
+    original = conv.Forward
+    monkeypatch.setattr(conv, "Forward", lambda *a, **k: taken.append(1) or original(*a, **k))
     weights, grad = drawn(link, ends), numbers(ends)
     found = all_of(link, ends, events, weights, grad)
     assert bool(taken) == takes

@@ -8,6 +8,7 @@ import torch
 
 import spikeloom as sl
 from spikeloom.errors import ParameterError, ShapeError
+from spikeloom.neurons import LI, LIF
 
 DT = 1.0
 TRAINS = np.zeros((2, 6, 3))
@@ -84,6 +85,35 @@ def test_a_monitor_that_is_read_between_continued_runs_shows_all_of_them(looks):
     net.run(DT)
     np.testing.assert_array_equal(net.monitor.values, 1 - TRAINS[:, :1].transpose(0, 2, 1))
     np.testing.assert_array_equal(earlier, TRAINS.transpose(0, 2, 1))
+
+
+@pytest.mark.parametrize("path", ["auto", "torch"])
+@pytest.mark.parametrize("model", [LIF(), LI()], ids=["spikes", "values"])
+@pytest.mark.parametrize("look", ["values", "tensor_values"])
+def test_what_is_done_to_the_values_of_a_monitor_changes_no_gradient(path, model, look):
+    grads = []
+    for edit in (False, True):
+        net = sl.Network()
+        net.x = sl.Encoder(7, coding_method="null")
+        net.a, net.b = sl.NeuronGroup(6, model), sl.NeuronGroup(5, LIF())
+        net.xa = sl.Connection(net.x, net.a, link_type="full", w_std=5.0)
+        net.ab = sl.Connection(net.a, net.b, link_type="full", w_std=1.0)
+        net.out = sl.Decoder(5, net.b, coding_method="spike_counts")
+        monitors = [sl.StateMonitor(group, name) for group in (net.a, net.b) for name in ("spikes", "v")]
+        for k, monitor in enumerate(monitors):
+            setattr(net, f"monitor{k}", monitor)
+        net.set_backend(sl.TorchBackend(dt=1.0, path=path))
+        net.set_random_seed(3)
+        net.x(np.random.default_rng(0).random((4, 9, 7)))
+        net.run(9.0)
+        if edit:
+            for monitor in monitors:
+                getattr(monitor, look)[:] = 7.0
+        net.out.predict.square().sum().backward()
+        grads.append([p.grad for p in net.parameters()])
+    for found, wanted in zip(*reversed(grads), strict=True):
+        assert wanted.any()
+        assert torch.equal(found, wanted)
 
 
 def test_reading_a_monitor_between_continued_runs_copies_each_step_a_few_times_only():

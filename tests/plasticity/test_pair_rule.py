@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.signal
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spikeloom.backends import TorchOps
@@ -123,6 +123,7 @@ def test_weights_are_clipped_after_the_pre_spikes_and_after_the_post_spikes():
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.floats(-1, 0.5), st.floats(0.6, 2))
+@example(seed=237, density=0.5, w_min=2.225073858507e-311, w_max=1.0)
 def test_weights_never_leave_the_bounds(seed, density, w_min, w_max):
     rng = np.random.default_rng(seed)
     pre, post = (rng.random((20, n)) < density for n in (4, 3))
@@ -140,6 +141,19 @@ def test_normalised_weights_sum_to_the_total_and_silent_rows_stay(kind):
     rule = PairRule(normalise=Normalise(total=0.6), **FREE)
     found = np.asarray(rule.normalised(weights, xp))
     np.testing.assert_allclose(found, [[0.1, 0.2, 0.3], [0, 0, 0], [-0.15, 0.15, 0.3]])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_row_too_small_to_be_scaled_is_silent_and_stays(kind, dtype):
+    array, xp = kind
+    least = np.finfo(dtype).smallest_subnormal
+    small = [[least, -3 * least, 0], [5e-30, -1e-30, 0], [0, 0, 0]]
+    rows = np.array([*small, [0.25, -0.5, 0.25], [1e-28, 0, 0]], dtype)
+    rule = PairRule(normalise=Normalise(total=8.0), **FREE)
+    found = np.asarray(rule.normalised(array(rows), xp))
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found[:3], rows[:3])
+    np.testing.assert_allclose(found[3:], [[2.0, -4.0, 2.0], [8.0, 0, 0]], rtol=1e-6)
 
 
 def test_normalised_weights_are_clipped():

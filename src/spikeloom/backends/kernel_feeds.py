@@ -17,7 +17,7 @@ from torch import Tensor
 from ..native import products
 from ..native.events import EventRows, rows_of_raster
 from ..native.population import BITS, EVENTS, NOTHING, VALUES, Source
-from ..network.links import Full, SpikeRows
+from ..network.links import Full, Gradients, SpikeRows
 from .kernel_layer import KernelLayer
 from .path import Call, Key
 from .plan import Route
@@ -32,7 +32,8 @@ class Feed:
     """A route into an inlet of a population.
 
     origin: the population of the block that it comes from, inner: of the same stage; rows: its events; dense: a dense
-    signal (T or 1, B, K); term: the product of a link that makes its current itself.
+    signal (T or 1, B, K); term: the product of a link that makes its current itself; in_parts: whether it did so for
+    some samples at a time; found: what that finds on the way back; ahead: whether it was passed on before it was found.
     """
 
     route: Route
@@ -43,6 +44,9 @@ class Feed:
     rows: EventRows | None = None
     dense: Tensor | None = None
     term: Term | None = None
+    in_parts: bool = False
+    found: Gradients | None = None
+    ahead: bool = False
 
     @property
     def steps(self) -> int:
@@ -115,9 +119,18 @@ def source_of(feed: Feed, post: KernelLayer) -> Source | None:
     return source
 
 
-def add_currents(feed: Feed, post: KernelLayer, call: Call) -> None:
-    """Adds what a feed brings as dense current: a dense product, a link's own product, and what was under way."""
+def add_currents(feed: Feed, post: KernelLayer, call: Call, alone: bool) -> None:
+    """Adds what a feed brings as dense current: a dense product, a link's own product, and what was under way.
+
+    alone: whether it is the only one into its inlet, so that its current may be made for some samples at a time.
+    """
     current = None
+    way = None
+    if feed.term is not None and alone and not feed.steps:
+        way = feed.term.forward_in_parts(bool(post.needs), post.lease.empty)
+    if way is not None:
+        post.ways[feed.inlet], feed.in_parts = way, True
+        return
     if feed.term is not None:
         made = feed.term.product(keep=bool(post.needs))
         current = made.reshape(*made.shape[:2], post.n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,16 @@ import torch
 from torch import Tensor
 
 from ..native import products
-from ..native.events import Columns, EventRows, columns
+from ..native.events import Columns, EventRows, columns, empty
 from ..native.population import Target
+from ..network.links.link import BackwardInParts
 from .kernel_feeds import Feed
 from .kernel_layer import KernelLayer
 from .path import Key
 
 Found = dict[Key, Tensor]
+Ways = dict[int, BackwardInParts]
+"""How products that were made in parts go back in parts, by inlet."""
 
 
 def target_of(feed: Feed, pre: KernelLayer, post: KernelLayer) -> Target:
@@ -24,6 +28,26 @@ def target_of(feed: Feed, pre: KernelLayer, post: KernelLayer) -> Target:
     target.grad = post.current_gradient(feed.inlet).ctypes.data
     target.panels = pre.panels(feed.route.connection.path, feed.weights["weight"]).ctypes.data
     return target
+
+
+def ways_back(feeds: Sequence[Feed], post: KernelLayer, needs: frozenset[Key]) -> Ways:
+    """How the products of a population's feeds go back in parts; what they will find is named in the feed."""
+    ways: Ways = {}
+    for feed in feeds:
+        if feed.term is None or not feed.in_parts:
+            continue
+        to_signal, names = _wanted(feed, needs)
+        room = post.lease.empty if feed.origin is not None else empty  # what leaves the block is not used again
+        if (names or to_signal) and (made := feed.term.backward_in_parts(to_signal, names, room)) is not None:
+            ways[feed.inlet], feed.found = made
+    return ways
+
+
+def _wanted(feed: Feed, needs: frozenset[Key]) -> tuple[bool, list[str]]:
+    """Whether the signal of a link gets a gradient, and which of its weights do."""
+    path = feed.route.connection.path
+    names = [name for name in feed.weights if ("weight", path, name) in needs]
+    return ("signal", feed.route.source) in needs or feed.origin is not None, names
 
 
 def add_gradients(feed: Feed, post: KernelLayer, needs: frozenset[Key], found: Found) -> Tensor | None:
@@ -55,9 +79,9 @@ def _add_by_link(feed: Feed, post: KernelLayer, needs: frozenset[Key], found: Fo
     """The adjoint of the link's own product; it sees the whole window of the run at once."""
     assert feed.term is not None
     path, signal = feed.route.connection.path, ("signal", feed.route.source)
-    grad = _sent(post.dense_gradient(feed.inlet), feed.steps)
-    names = [name for name in feed.weights if ("weight", path, name) in needs]
-    made = feed.term.gradients(grad, signal in needs or feed.origin is not None, names)
+    made = feed.found
+    if made is None:
+        made = feed.term.gradients(_sent(post.dense_gradient(feed.inlet), feed.steps), *_wanted(feed, needs))
     found.update({("weight", path, name): weight for name, weight in made.weights.items()})
     if feed.origin is not None:
         return made.signal

@@ -18,10 +18,14 @@ from ..kernels.model import width_for
 from ..native import pool, products
 from ..native.events import EventRows, bits_to_raster, rows_of_bits
 from ..native.population import BLOCK, TEAM, Population, Source, Target, array_of
+from ..network.links.link import BackwardInParts, ForwardInParts
 from .ops import XP
 from .path import Call, Key
 from .plan import Layer
 from .workspace import Lease
+
+NEAR = 1 << 20
+"""How many bytes of current are made at a time, about: they stay in the cache until the population has read them."""
 
 REALS: Mapping[torch.dtype, tuple[str, str, Any]] = {
     torch.float32: ("float", "f32", np.float32),
@@ -50,7 +54,8 @@ class Frame:
 
 
 class KernelLayer:
-    """A population over a window. `currents` (T or 1, B, n, by inlet) are put in place before `prepare`."""
+    """A population over a window. `currents` (T or 1, B, n, by inlet), and the ways to make some for a part of the
+    samples, are put in place before `prepare`."""
 
     def __init__(self, compiled: Compiled, frame: Frame) -> None:
         self.layer, self.model, self.compiled = compiled.layer, compiled.model, compiled
@@ -65,6 +70,7 @@ class KernelLayer:
         real, suffix, self.numpy = REALS[self.dtype]
         self.library, self.suffix = model.library(real, self.width), f"{suffix}_{self.width}"
         self.currents: dict[int, Tensor] = {}
+        self.ways: dict[int, ForwardInParts] = {}
         self.bits: NDArray[np.uint64] | None = None
         self.values: Tensor | None = None
         if model.spikes:
@@ -133,10 +139,11 @@ class KernelLayer:
     def _state(self, kind: str, tensors: Mapping[Key, Tensor]) -> NDArray[Any]:
         """States, or what flows back to them, as [state][b][tile * width]; zeros where nothing is given."""
         n_states = len(self.model.step.after)
-        state = self.lease.zeros((n_states, self.samples, self.tiles * self.width), self.numpy)
+        state = self.lease.empty((n_states, self.samples, self.tiles * self.width), self.numpy)
+        state[:, :, self.n :] = 0
         for k in range(n_states):
-            if (given := tensors.get((kind, self.layer.path, k))) is not None:
-                state[k, :, : self.n] = given.detach().reshape(self.samples, self.n).numpy()
+            given = tensors.get((kind, self.layer.path, k))
+            state[k, :, : self.n] = 0 if given is None else given.detach().reshape(self.samples, self.n).numpy()
         return state
 
     def tensors_of(self, state: NDArray[Any]) -> list[Tensor]:
@@ -150,6 +157,7 @@ class KernelLayer:
         """What the kernel reads; all that it points to lives as long as this object."""
         p = self.population = Population()
         p.steps, p.samples, p.size, p.tiles, p.words = self.steps, self.samples, self.n, self.tiles, self.words
+        p.first_sample, p.last_sample = 0, self.samples
         p.n_sources, p.sources = len(sources), self.hold(array_of(Source, sources))
         for inlet, current in self.currents.items():
             p.current[inlet] = current.data_ptr()
@@ -230,9 +238,33 @@ class KernelLayer:
         return -(-self.samples // TEAM)
 
     def run(self) -> None:
-        """The window at once."""
+        """The window at once, or, where currents are made for a part of the samples, part by part."""
+        if self.ways:
+            pool.run(self._run_parts, -(-self.samples // self._part), self.threads)
+            return
         name, units = f"forward_{self.suffix}", self.tiles * self.teams
         pool.run(lambda a, b: self.library.call(name, self.population, a, b), units, self.threads)
+
+    @property
+    def _part(self) -> int:
+        """How many samples have a current that stays in the cache; whole teams."""
+        return TEAM * max(1, NEAR // max(1, TEAM * self.steps * self.n * self.state.itemsize))
+
+    def _run_parts(self, begin: int, end: int) -> None:
+        """Some parts of the samples, each through its products and then through the population."""
+        size, own = self._part, Population.from_buffer_copy(self.population)
+        room = {inlet: self.lease.empty((self.steps * size * self.n,), self.numpy) for inlet in self.ways}
+        for first in range(begin * size, min(end * size, self.samples), size):
+            last = min(first + size, self.samples)
+            shape = (self.steps, last - first, *self.layer.shape)
+            own.first_sample, own.last_sample = first, last
+            for inlet, way in self.ways.items():
+                current = room[inlet][: math.prod(shape)].reshape(shape)
+                way.run(current, first, last, first)
+                own.current[inlet] = current.ctypes.data - first * self.n * current.itemsize
+                own.current_stride[inlet] = (last - first) * self.n
+            units = self.tiles * -(-(last - first) // TEAM)
+            self.library.call(f"forward_{self.suffix}", own, 0, units)
 
     # ---- the way back
 
@@ -269,10 +301,11 @@ class KernelLayer:
         grad = grad.detach().reshape(self.steps, self.samples, self.n)
         return grad if self.n == 1 or grad.stride(2) == 1 else grad.contiguous()
 
-    def run_back(self) -> None:
-        """The window at once."""
-        name = f"backward_{self.suffix}"
-        pool.run(lambda a, b: self.library.call(name, self.population, a, b), self.blocks, self.threads)
+    def run_back(self, first: int, last: int, ways: Mapping[int, BackwardInParts]) -> None:
+        """The window for the samples from first to last, whole blocks, and on through the products of these inlets."""
+        self.library.call(f"backward_{self.suffix}", self.population, first // BLOCK, -(-last // BLOCK))
+        for inlet, way in ways.items():
+            way.run(self.current_gradient(inlet), first, last)
 
     def current_gradient(self, inlet: int) -> NDArray[Any]:
         """The gradient of the current into an inlet in the window, [tile][row][width]."""
@@ -306,7 +339,7 @@ class KernelLayer:
             if not value.requires_grad:
                 continue
             outputs.append(value)
-            given.append(total.sum() if value.ndim == 0 else total.view(value.shape))
+            given.append((total.sum() if value.numel() == 1 else total).view(value.shape))
         leaves = {key: leaf for key, leaf in self._leaves.items() if leaf.requires_grad}
         if not outputs:
             return found

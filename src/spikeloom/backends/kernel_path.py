@@ -35,7 +35,8 @@ class KernelPath:
     """Compiled kernels, written from the neurons' own lines.
 
     threads: how many share the work of a window; None: as many as torch uses, where there is enough work. sparing:
-    whether a run keeps its state every so many steps only and runs forward again on the way back, in less memory.
+    whether a run keeps its state every so many steps only and runs forward again on the way back, in less memory. left:
+    why the last run of a block, by the paths of its populations, went on the torch path.
     """
 
     name = "kernel path"
@@ -47,6 +48,7 @@ class KernelPath:
         self.workspace = Workspace()
         self._compiled: dict[tuple[Any, ...], Compiled] = {}
         self._reference, self._told = TorchPath(), set[str]()
+        self.left: dict[frozenset[str], str] = {}
 
     def refusal(self, stage: Stage) -> str:
         """What keeps a stage from this path; empty where nothing does."""
@@ -60,7 +62,7 @@ class KernelPath:
         except TraceError as error:
             return f"{layer.path}: {error}"
         except CompilerError as error:
-            return str(error).partition("\n")[0]
+            return in_short(error)
         return ""
 
     def _refusal(self, layer: Layer, stage: Stage) -> str:
@@ -91,11 +93,15 @@ class KernelPath:
         """On the torch path where what is asked for or trained needs one more kernel, which cannot be compiled."""
         run = KernelRun(self, call, needs)
         try:
-            return run.forward(), run if needs else None
+            found = run.forward()
         except CompilerError as error:
-            if (why := str(error).partition("\n")[0]) not in self._told:
+            self.left[call.block.paths] = why = in_short(error)
+            if why not in self._told:
                 self._told.add(why)
                 _log.warning("a run goes on the torch path, which is slower: %s", why)
+        else:
+            self.left.pop(call.block.paths, None)
+            return found, run if needs else None
         return self._reference.forward(call, needs)
 
     def backward(self, saved: Any, grads: Tensors) -> Mapping[Key, Tensor | None]:
@@ -118,6 +124,12 @@ def inlets_of(layer: Layer) -> tuple[Inlet, ...]:
         n_states = 0 if branch.filter is None else len(branch.filter.initial(_like(branch.filter, zeros)))
         found.append(Inlet(branch.port, branch.filter, n_states))
     return tuple(found)
+
+
+def in_short(error: CompilerError) -> str:
+    """What went wrong in one line: the first, and behind it the first in which a compiler tells of an error."""
+    first, *more = str(error).splitlines() or [""]
+    return f"{first} {next((line.strip() for line in more if 'error:' in line), '')}".rstrip()
 
 
 def _on_arrays(filter: Any) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..native import pool
-from ..native.population import in_turn
+from ..native.population import BLOCK, in_turn
 from .kernel_feeds import Feed, add_currents, feeds_of, source_of, under_way
-from .kernel_gradients import Found, add_gradients, target_of
+from .kernel_gradients import Found, Ways, add_gradients, target_of, ways_back
 from .kernel_layer import Frame, KernelLayer
 from .path import Call, Key, Tensors
 from .plan import Stage
@@ -66,8 +68,9 @@ class KernelRun:
         layers = [self.layers[layer.path] for layer in stage.layers]
         for post in layers:
             feeds = list(feeds_of(post, self.layers, stage.paths, self.call))
+            inlets = Counter(feed.inlet for feed in feeds)
             for feed in feeds:
-                add_currents(feed, post, self.call)
+                add_currents(feed, post, self.call, alone=not stage.stepped and inlets[feed.inlet] == 1)
             post.prepare([source for feed in feeds if (source := source_of(feed, post)) is not None])
             self.feeds[post.layer.path] = feeds
             if self.needs and not self.sparing:
@@ -77,14 +80,17 @@ class KernelRun:
                 if self.sparing:
                     self.states[post.layer.path, first] = post.state.copy()
                 post.to_window(first, last)
-            self._step("forward", stage)
+            self._forward(stage)
 
-    def _step(self, way: str, stage: Stage) -> None:
-        """Takes the populations of a stage through their window, forward or backward."""
+    def _forward(self, stage: Stage) -> None:
+        if stage.stepped:
+            self.in_turn("forward", stage)
+        else:
+            self.layers[stage.layers[0].path].run()
+
+    def in_turn(self, way: str, stage: Stage) -> None:
+        """Takes the populations of a loop through their window, forward or backward."""
         layers = [self.layers[layer.path] for layer in stage.layers]
-        if not stage.stepped:
-            layers[0].run() if way == "forward" else layers[0].run_back()
-            return
         parts = [(p.library, f"{way}_step_{p.suffix}", p.population) for p in layers]
         units = layers[0].teams if way == "forward" else layers[0].blocks
         pool.run(lambda a, b: in_turn(f"steps_{way}", parts, *layers[0].window, a, b), units, self.threads)
@@ -114,9 +120,7 @@ class KernelRun:
         for first, last in reversed(self.windows):
             if self.sparing:
                 self._again(first, last)
-            outside = dict(given)
-            for stage in reversed(self.call.block.stages):
-                self._back(stage, outside, found)
+            WayBack(self, dict(given), found).run()
         for layer in self.layers.values():
             found.update(layer.own_gradients())
         return found
@@ -130,22 +134,79 @@ class KernelRun:
             layer.forget_traces()
             layer.keep(ahead)
         for stage in self.call.block.stages:
-            self._step("forward", stage)
+            self._forward(stage)
 
-    def _back(self, stage: Stage, outside: dict[str, Tensor], found: Found) -> None:
-        layers = [self.layers[layer.path] for layer in stage.layers]
-        for pre in layers:
-            targets = [
-                target_of(feed, pre, self.layers[taker])
-                for taker, feeds in self.feeds.items()
-                for feed in feeds
-                if feed.origin is pre and feed.term is None
-            ]
-            pre.receive(targets, outside.get(pre.layer.path))
-        self._step("backward", stage)
+
+class WayBack:
+    """The way back through the stages of a block, in a window of steps.
+
+    outside: what reaches the outputs of populations from elsewhere, by path, (T, B, n). Stages that are no loops are
+    gathered, and taken back together for a block of samples at a time, as long as nothing needs one of them whole.
+    """
+
+    def __init__(self, run: KernelRun, outside: dict[str, Tensor], found: Found) -> None:
+        self.of, self.outside, self.found = run, outside, found
+        self.gathered: list[tuple[KernelLayer, Ways]] = []
+
+    def run(self) -> None:
+        for stage in reversed(self.of.call.block.stages):
+            layers = [self.of.layers[layer.path] for layer in stage.layers]
+            for pre in layers:
+                self._receive(pre)
+            if stage.stepped:
+                self._take_back()
+                self.of.in_turn("backward", stage)
+                self._add_gradients(layers)
+                continue
+            (post,) = layers
+            feeds = self.of.feeds[post.layer.path]
+            self.gathered.append((post, ways_back(feeds, post, self.of.needs)))
+            if not all(self._ahead(feed) for feed in feeds):
+                self._take_back()
+        self._take_back()
+
+    def _receive(self, pre: KernelLayer) -> None:
+        targets = [
+            target_of(feed, pre, self.of.layers[taker])
+            for taker, feeds in self.of.feeds.items()
+            for feed in feeds
+            if feed.origin is pre and feed.term is None
+        ]
+        pre.receive(targets, self.outside.get(pre.layer.path))
+
+    def _ahead(self, feed: Feed) -> bool:
+        """Names the memory that a feed's signal gets its gradient in before it stands there, where that may be."""
+        source = feed.route.source
+        if feed.origin is None or feed.term is None:
+            return True
+        if feed.found is None or feed.found.signal is None or source in self.outside:
+            return False
+        self.outside[source] = feed.origin.as_plane(feed.found.signal)
+        feed.ahead = True
+        return True
+
+    def _take_back(self) -> None:
+        """Takes the gathered populations back, then makes the gradients that need them whole."""
+        layers = [layer for layer, _ in self.gathered]
+        ways = [way for _, of_layer in self.gathered for way in of_layer.values()]
+        part, n_samples = max([BLOCK, *(way.part for way in ways)]), layers[0].samples if layers else 0
+
+        def some(begin: int, end: int) -> None:
+            for first in range(begin * part, min(end * part, n_samples), part):
+                for layer, of_layer in self.gathered:
+                    layer.run_back(first, min(first + part, n_samples), of_layer)
+
+        pool.run(some, -(-n_samples // part), self.of.threads)
+        for way in ways:
+            way.finish()
+        self.gathered = []
+        self._add_gradients(layers)
+
+    def _add_gradients(self, layers: Sequence[KernelLayer]) -> None:
         for post in layers:
-            for feed in self.feeds[post.layer.path]:
-                if (back := add_gradients(feed, post, self.needs, found)) is not None:
+            for feed in self.of.feeds[post.layer.path]:
+                back = add_gradients(feed, post, self.of.needs, self.found)
+                if back is not None and not feed.ahead:
                     source = feed.route.source
-                    grad = self.layers[source].as_plane(back)
-                    outside[source] = outside[source] + grad if source in outside else grad
+                    grad = self.of.layers[source].as_plane(back)
+                    self.outside[source] = self.outside[source] + grad if source in self.outside else grad

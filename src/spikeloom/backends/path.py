@@ -7,8 +7,8 @@ behind one autograd function a block and window.
 
 Keys in:  ("signal", source), ("weight", connection, name), ("parameter", layer, name), ("state", layer, k),
           ("under way", connection, k)
-Keys out: ("spikes", layer) where wanted, ("trace", layer, variable), ("state", layer, k), ("under way", connection, k);
-          ("bits", layer), without a gradient, where a path has the spikes as bits: integers (T, B, words)
+Keys out: ("spikes", layer) where wanted, ("trace", layer, variable), ("state", layer, k); without a gradient
+          ("under way", connection, k), and ("bits", layer) where a path has the spikes as bits: integers (T, B, words)
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class _BlockFunction(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         keys.extend(results)
         ctx.outputs = keys
-        ctx.mark_non_differentiable(*(r for r in results.values() if not r.is_floating_point()))
+        ctx.mark_non_differentiable(*(r for key, r in results.items() if not _carries_gradient(key, r)))
         return tuple(results.values())
 
     @staticmethod
@@ -108,6 +108,10 @@ class _BlockFunction(torch.autograd.Function):
         given = {key: grad for key, grad in zip(ctx.outputs, grads, strict=True) if grad is not None}
         found = ctx.path.backward(saved, given)
         return (None, None, None, None, *(found.get(key) for key in ctx.inputs))
+
+
+def _carries_gradient(key: Key, result: Tensor) -> bool:
+    return key[0] != "under way" and result.is_floating_point()
 
 
 def run_block(path: Path, call: Call) -> Tensors:

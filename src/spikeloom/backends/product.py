@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from ..network.links import Ends, Gradients, Link, Signal, Wanted
+from ..network.links.link import BackwardInParts, Ends, ForwardInParts, Gradients, Link, Room, Signal, Wanted
 
 
 def apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
@@ -46,6 +46,21 @@ class Term:
         with torch.no_grad():
             wanted = Wanted(to_signal, names)
             return self.link.gradients(self.signal, self.weights, self.ends, grad, wanted, self._kept)
+
+    def forward_in_parts(self, keep: bool, room: Room) -> ForwardInParts | None:
+        """`product` for a range of samples at a time; None where the link has no such."""
+        made = self.link.forward_in_parts(self.signal, self.weights, self.ends, keep, room)
+        if made is None:
+            return None
+        way, self._kept = made
+        return way
+
+    def backward_in_parts(
+        self, to_signal: bool, names: Collection[str], room: Room
+    ) -> tuple[BackwardInParts, Gradients] | None:
+        """`gradients` for a range of samples at a time, and where they will stand; after `forward_in_parts`."""
+        wanted = Wanted(to_signal, names)
+        return self.link.backward_in_parts(self.signal, self.weights, self.ends, wanted, self._kept, room)
 
 
 class _Product(torch.autograd.Function):

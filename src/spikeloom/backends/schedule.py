@@ -79,10 +79,11 @@ class Runner:
         """The state of a population: where the last run left it, or at rest."""
         if kept := self._kept.get(("state", layer.path)):
             return kept
-        zeros = self.like.new_zeros(self.batch, *layer.shape)
+        zeros = self.like.new_zeros(1, *layer.shape)
         start = [zeros + value for value in layer.neuron.bound(self.parameters[layer.path]).initial()]
         filters = [part for b in layer.branches if b.filter is not None for part in b.filter.initial(zeros)]
-        return {("state", layer.path, k): part for k, part in enumerate([*start, *filters])}
+        each = enumerate(part.expand(self.batch, *part.shape[1:]) for part in [*start, *filters])
+        return {("state", layer.path, k): part for k, part in each}
 
 
 def mean_output(emitted: Tensor, n: int) -> float:

@@ -137,8 +137,8 @@ class TorchBuild:
     ) -> None:
         self.network, self.dt = network, plan.dt
         self.like = torch.zeros((), dtype=dtype, device=device)
-        self.plan = replace(plan, blocks=tuple(map(self._placed_block, plan.blocks)))
-        self.paths = [paths[block.path] for block in self.plan.blocks]
+        self._plan = replace(plan, blocks=tuple(map(self._placed_block, plan.blocks)))
+        self.paths = [paths[block.path] for block in self._plan.blocks]
         with torch.inference_mode(False):
             self.module = self._module()
         self.state: State = {}
@@ -148,6 +148,11 @@ class TorchBuild:
         self.parameters = {g.path: _below(tensors, g.path) for g in network.groups}
         self._feeds, self._across = sources(plan), across(plan)
         self._versions: dict[str, tuple[int, ...]] = {}
+
+    @property
+    def plan(self) -> Plan:
+        """The plan; a block that had to leave its path in the last run stands on the torch path, with the reason."""
+        return replace(self._plan, blocks=tuple(map(_as_run, self._plan.blocks, self.paths)))
 
     @outside_of_compile
     def run(self, n_steps: int, *, keep_state: bool, sink: Sink | None) -> None:
@@ -163,7 +168,7 @@ class TorchBuild:
         runner = Runner(
             self.dt, n_steps, batch, self.weights, self.parameters, self._wanted(sink), signals, state, self.like
         )
-        runner.run(self.plan.blocks, self.paths)
+        runner.run(self._plan.blocks, self.paths)
         self.state = runner.last_state()
         self._emitted = {g.path: runner.emitted(g.path) for g in network.groups}
         for decoder in network.decoders:
@@ -278,6 +283,11 @@ class TorchBuild:
     def _trains(self, owner: Component) -> bool:
         learners = self.network.learners
         return not learners or any(learner.trains(owner) for learner in learners)
+
+
+def _as_run(block: Block, path: Path) -> Block:
+    why = path.left.get(block.paths) if isinstance(path, KernelPath) else None
+    return block if why is None else replace(block, path=TorchPath.name, why=why)
 
 
 def _check_continued(state: State, batch: int) -> None:

@@ -12,7 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Generic, Self, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -30,7 +30,10 @@ class Filter(ABC, Generic[C]):
     """A linear filter over time; C is the NamedTuple of its discretised coefficients.
 
     Arrays among the parameters are of the kind of the input: NumPy arrays, or tensors put in place with `bound`.
+    matrices: the names of those whose numbers have places of their own, and never stand one for each neuron.
     """
+
+    matrices: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def parameters(self) -> dict[str, Value]:

@@ -8,7 +8,7 @@ The coefficients are discrete already: they belong to the sampling rate of their
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,8 @@ class SecondOrderSections(Filter[Sections]):
     sos: (n_sections, 6) as SciPy has it: b0, b1, b2, 1, a1, a2. The state holds z1, z2 of each section in turn.
     dt: the step in ms it was designed for; when given, a run at another step is an error.
     """
+
+    matrices: ClassVar[tuple[str, ...]] = ("sos",)
 
     sos: Value
     dt: float | None = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -39,6 +39,8 @@ class StateSpace(Filter[Hold]):
 
     A (n, n) and B (n, m) in 1/ms; C (p, n), by default 1; D (p, m), by default 0.
     """
+
+    matrices: ClassVar[tuple[str, ...]] = ("A", "B", "C", "D")
 
     A: Value
     B: Value

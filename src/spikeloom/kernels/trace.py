@@ -78,7 +78,7 @@ def parameters(neuron: Neuron[Any], inlets: Sequence[Inlet], shape: tuple[int, .
         found.update(_values(f"emission.{part}", _fields(getattr(neuron.emission, part)), shape))
     for k, inlet in enumerate(inlets):
         if inlet.filter is not None:
-            found.update(_values(f"inlet{k}", inlet.filter.parameters(), shape))
+            found.update(_values(f"inlet{k}", _numbers(inlet.filter), shape))
     return found
 
 
@@ -86,16 +86,23 @@ def _fields(part: Any) -> dict[str, Any]:
     return {f.name: getattr(part, f.name) for f in fields(part)} if is_dataclass(part) else {}
 
 
+def _numbers(filter: Filter[Any]) -> dict[str, Any]:
+    """The parameters of a filter that are no matrices."""
+    return {name: value for name, value in filter.parameters().items() if name not in filter.matrices}
+
+
 def _values(owner: str, given: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
     return {f"{owner}.{name}": value for name, value in given.items() if _varies(value, shape)}
 
 
 def _varies(value: Any, shape: tuple[int, ...]) -> bool:
-    """Whether a value is a number or one for each neuron."""
+    """Whether a value is a number, also as an array of one, or an array with one for each neuron."""
     if isinstance(value, (float, np.floating)):
         return True
     own = getattr(value, "shape", None)
-    return own is not None and tuple(own) in ((), shape)
+    if own is None:
+        return False
+    return tuple(own) == shape or (len(own) <= len(shape) and set(own) <= {1})
 
 
 def _bound(part: Any, owner: str, graph: Graph, shape: tuple[int, ...]) -> Any:
@@ -157,7 +164,7 @@ def _filtered(
     filter: Filter[Any], k: int, x: Any, states: Sequence[Expr], graph: Graph, xp: GraphOps, shape: tuple[int, ...]
 ) -> tuple[Any, list[Expr]]:
     """Output and next states of an inlet's filter; one that is made for a dt of its own is taken at that."""
-    given = {n: graph.symbol(f"inlet{k}.{n}") for n, v in filter.parameters().items() if _varies(v, shape)}
+    given = {n: graph.symbol(f"inlet{k}.{n}") for n, v in _numbers(filter).items() if _varies(v, shape)}
     bound, own = filter.bound(given), getattr(filter, "dt", None)
     y, after = bound.step(tuple(states), x, bound.coefficients(graph.symbol(DT) if own is None else own, xp))  # type: ignore[arg-type]
     return y, [graph.of(part) for part in after]

@@ -1,7 +1,8 @@
 """Finds a compiled library by the hash of what it is made of: built with the package, in the cache, or compiled now.
 
-The key of a library holds its source, all headers, the flags and the level: what is found fits what is asked for, and
-an edited header makes a new library. A file appears in the cache whole or not at all.
+The key of a library holds its source, the headers that go into it, the flags and the level: what is found fits what is
+asked for, and an edited header makes new libraries of the sources that include it. A file appears in the cache whole or
+not at all.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import logging
 import os
 import platform
+import re
 import shlex
 import shutil
 import signal
@@ -34,6 +36,7 @@ COMMON = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC",
 TIMEOUT = 300.0
 """How long the compiler may take for a library, in seconds."""
 
+_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)', re.MULTILINE)
 _COMPILERS = ("g++", "clang++", "c++")
 _log = logging.getLogger(__name__)
 
@@ -42,15 +45,28 @@ def key(source: str, level: str, extra: Sequence[str] = ()) -> str:
     """The name of a library by what it is made of."""
     machine = f"{sys.platform} {platform.machine()}"
     flags = " ".join((*COMMON, *FLAGS[level], *extra))
-    return hashlib.sha256("\0".join((source, flags, machine)).encode() + _headers()).hexdigest()[:24]
+    return hashlib.sha256("\0".join((source, flags, machine)).encode() + _headers(source)).hexdigest()[:24]
 
 
-def _headers() -> bytes:
+def _headers(source: str) -> bytes:
+    """A digest of the package's headers that a source includes, itself or through others."""
+    found: dict[str, bytes] = {}
+    waiting = _included(HEADERS, source)
+    while waiting:
+        path = waiting.pop()
+        if (name := Path(os.path.relpath(path, HEADERS)).as_posix()) not in found:
+            found[name] = path.read_bytes()
+            waiting += _included(path.parent, found[name].decode(errors="replace"))
     digest = hashlib.sha256()
-    for path in sorted(HEADERS.rglob("*.hpp")):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(HEADERS).as_posix()}\0{len(content)}\0".encode() + content)
+    for name, content in sorted(found.items()):
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.digest()
+
+
+def _included(folder: Path, text: str) -> list[Path]:
+    """The files that a text in a folder includes, looked for there and among the headers; the system's are left out."""
+    places = [(folder / quoted, HEADERS / (quoted or other)) for quoted, other in _INCLUDE.findall(text)]
+    return [path for either in places if (path := next(filter(Path.is_file, either), None))]
 
 
 def compiler() -> str | None:
@@ -141,12 +157,12 @@ def compile_to(path: Path, source: str, level: str, extra: Sequence[str] = ()) -
         raise CompilerError(_no_compiler())
     _log.info("compiling a kernel for %s to %s", level, path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    before = _headers()
+    before = _headers(source)
     with tempfile.TemporaryDirectory(prefix=cache.WORKING, dir=path.parent) as folder:
         text, library = Path(folder) / "kernel.cpp", Path(folder) / "kernel.so"
         text.write_text(source, encoding="utf-8")
         _compile([*command, *COMMON, *FLAGS[level], *extra, f"-I{HEADERS}", "-o", str(library), str(text)])
-        if _headers() != before:
+        if _headers(source) != before:
             raise CompilerError("a header of the package was edited while a kernel was compiled; start again")
         cache.seal(library)
         library.replace(path)
@@ -167,6 +183,7 @@ def _compile(command: list[str]) -> None:
     except subprocess.TimeoutExpired as error:
         raise CompilerError(f"{command[0]} did not end within {TIMEOUT:g} s; it was stopped") from error
     if code:
+        messages = messages.replace(f"{Path(command[-1]).parent}{os.sep}", "")
         raise CompilerError(f"{command[0]} refused a kernel (code {code}):\n{messages[:4000]}")
 
 

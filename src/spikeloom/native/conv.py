@@ -6,7 +6,7 @@ and gradients are dense and channel-first: (T, B, O, H', W') and (T, B, C, H, W)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -14,155 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ShapeError, UnsupportedError
+from ..errors import ShapeError
 from . import pool
-from .events import ALIGNMENT, REAL, Array, EventRows, check, check_out, dtype_name, empty, suffix
+from .events import REAL, Array, EventRows, check, check_out, dtype_name, empty, suffix
+from .geometry import MOST_WIDTH, Geometry, Plan
 from .levels import level
 from .library import Library, include, load
 
-Pair = tuple[int, int]
-
-TILE_BYTES = 256
-"""How many bytes of output channels lie side by side in a frame, at most."""
-BAND_BYTES = 1 << 18
-"""How much of a frame is held at a time; events are looked at once for each such band."""
-MOST_PARTS, PARTS_BYTES = 16, 1 << 23
-"""In how many parts the gradient of a weight is summed at most, and how many bytes they take beyond two."""
-MOST_ENTRIES = 2**31 - 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Geometry:
-    """A convolution of frames (C, H, W) with a pooling of its result, or, with kernel=None, a pooling alone.
-
-    pool: None, 'max' (in a tie the first entry of the window wins) or 'avg' (with the zeros of the padding). Raises
-    ShapeError where nothing is left of a frame, UnsupportedError where a window or a frame is too large.
-    """
-
-    source: tuple[int, int, int]
-    outputs: int
-    kernel: Pair | None
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-    pool: str | None = None
-    pool_kernel: Pair = (1, 1)
-    pool_stride: Pair = (1, 1)
-    pool_padding: Pair = (0, 0)
-
-    def __post_init__(self) -> None:
-        if self.kernel is None and (self.outputs, self.stride, self.padding) != (self.source[0], (1, 1), (0, 0)):
-            raise ShapeError(f"a pooling alone keeps the {self.source[0]} channels, got outputs={self.outputs}")
-        if self.pool is None and (self.pool_kernel, self.pool_stride, self.pool_padding) != ((1, 1), (1, 1), (0, 0)):
-            raise ShapeError(f"Geometry with pool=None has no window of a pooling, got {self.pool_kernel}")
-        least = dict.fromkeys(("source", "taps", "stride", "pool_kernel", "pool_stride"), 1)
-        for name, low in (least | {"padding": 0, "pool_padding": 0}).items():
-            if min(getattr(self, name)) < low:
-                raise ShapeError(f"Geometry.{name} must be at least {low}, got {getattr(self, name)}")
-        if any(2 * p > k for p, k in zip(self.pool_padding, self.pool_kernel, strict=True)):
-            raise ShapeError(f"Geometry.pool_padding must be at most half of the window, got {self.pool_padding}")
-        if self.pool not in (None, "max", "avg") or min(self.outputs, *self.positions, *self.target) < 1:
-            raise ShapeError(f"no target is left of {self}")
-        if prod(self.pool_kernel) > 255:
-            raise UnsupportedError(f"a window of a pooling has at most 255 entries, got {self.pool_kernel}")
-        outputs, (height, width) = self.outputs + TILE_BYTES, self.positions
-        frame = height * (width + self.taps[1]) * max(outputs, self.source[0])
-        if max(prod(self.source), frame, 4 * outputs * self.source[0] * prod(self.taps)) > MOST_ENTRIES:
-            raise UnsupportedError(f"frames and weights must have less than 2**31 entries, got {self}")
-
-    @property
-    def taps(self) -> Pair:
-        """The kernel (height, width); one tap where there is none."""
-        return self.kernel or (1, 1)
-
-    @property
-    def positions(self) -> Pair:
-        """Height and width of the result of the convolution."""
-        sides = zip(self.source[1:], self.taps, self.stride, self.padding, strict=True)
-        height, width = ((n + 2 * p - k) // s + 1 for n, k, s, p in sides)
-        return height, width
-
-    @property
-    def target(self) -> tuple[int, int, int]:
-        """The shape (O, H', W') of the current."""
-        sides = zip(self.positions, self.pool_kernel, self.pool_stride, self.pool_padding, strict=True)
-        height, width = ((n + 2 * p - k) // s + 1 for n, k, s, p in sides)
-        return self.outputs, height, width
-
-    @property
-    def used(self) -> Pair:
-        """The positions that the pooling reads, in height and width; all of the source's without a convolution."""
-        if self.kernel is None or self.pool is None:
-            return self.positions
-        windows = zip(
-            self.positions, self.target[1:], self.pool_kernel, self.pool_stride, self.pool_padding, strict=True
-        )
-        height, width = (min(n, (m - 1) * s + k - p) for n, m, k, s, p in windows)
-        return height, width
-
-
-class _Plan:
-    """What the kernels need to know of a geometry, for vectors of so many reals of so many bytes."""
-
-    def __init__(self, g: Geometry, lanes: int, itemsize: int) -> None:
-        channels, height, width = g.source
-        vectors, places = -(-g.outputs // lanes), prod(g.target[1:])
-        self.tile = -(-vectors // -(-vectors * lanes * itemsize // TILE_BYTES)) * lanes
-        self.tiles = -(-g.outputs // self.tile)
-        lines, line = (-(-k // s) for k, s in zip(g.taps, g.stride, strict=True)) if g.kernel is not None else (1, 0)
-        pitch, kinds = (g.used[1] + line) * self.tile, [min(s, k) for s, k in zip(g.stride, g.taps, strict=True)]
-        band, rows = _band(g, pitch * itemsize)
-        pool = (g.pool == "max", *g.pool_kernel, *g.pool_stride, *g.pool_padding)
-        source_pitch = max(width + g.padding[1], (g.used[1] - 1) * g.stride[1] + g.taps[1])
-        back_line = -(-g.taps[1] * channels // lanes) * lanes
-        room = prod(-(-n // s) for n, s in zip(g.source[1:], g.stride, strict=True)) + ALIGNMENT
-        rest = (g.kernel is not None, *kinds, lines, line, room, self.tile, source_pitch, back_line, band, rows)
-        sizes = (*g.source, *g.target, *g.taps, *g.stride, *g.padding, *g.used, *pool, *rest)
-        self.sizes, self.reach = np.array(sizes, np.int64), _reach(g, pitch, self.tile)
-        self.n_packed = self.tiles * self.tile * channels * prod(kinds) * lines * line
-        self.n_back = g.outputs * g.taps[0] * back_line
-        self.kept = (self.tiles, places, self.tile)
-        frames = (rows * pitch + line * self.tile) * itemsize, places * self.tile * itemsize
-        n_lists = prod(kinds) + 1
-        lists = n_lists * 8, n_lists * room * 4, n_lists * room * 4, n_lists * room * itemsize
-        self.workspace = sum(map(_whole_lines, (*frames, *lists)))
-        self.workspace_back = self.workspace + _whole_lines((height * source_pitch * channels + lanes) * itemsize)
-
-    def parts(self, n_samples: int, itemsize: int) -> int:
-        """In how many parts, each of some samples, the gradient of the weight is summed."""
-        room = max(2, PARTS_BYTES // (self.n_packed * itemsize + 1))
-        return max(1, min(n_samples, room, MOST_PARTS))
-
-
-def _whole_lines(n_bytes: int) -> int:
-    return -(-n_bytes // ALIGNMENT) * ALIGNMENT
-
-
-def _band(g: Geometry, pitch: int) -> Pair:
-    """How many rows of the target a band has, and of positions at most, for rows of so many bytes."""
-    if g.kernel is None:
-        return g.target[1], g.used[0]
-    n_bands = min(-(-g.used[0] * pitch // BAND_BYTES), g.target[1])
-    band = -(-g.target[1] // n_bands)
-    return band, min(g.used[0], (band - 1) * g.pool_stride[0] + g.pool_kernel[0])
-
-
-def _reach(g: Geometry, pitch: int, tile: int) -> NDArray[np.int32]:
-    """What each place (y, x) of the source reaches, (H * W, 3): offset and row of the first position, and its list.
-
-    The tap k of the position p reads the coordinate p * stride - padding + k. Taps that one coordinate meets differ by
-    the stride, so that there are min(stride, kernel) kinds of coordinates beside those that meet none; each meets
-    ceil(kernel / stride) positions side by side, some of them outside of the frame.
-    """
-    firsts, kinds = [], []
-    for size, kernel, stride, padding in zip(g.source[1:], g.taps, g.stride, g.padding, strict=True):
-        shifted = np.arange(size) + padding
-        firsts.append(shifted // stride - -(-kernel // stride) + 1)
-        kinds.append(shifted % stride)
-    (down, across), (n_down, n_across) = kinds, (min(s, k) for s, k in zip(g.stride, g.taps, strict=True))
-    some = (down < n_down)[:, None] & (across < n_across) & (firsts[1] < g.used[1])
-    kind = np.where(some, down[:, None] * n_across + across, n_down * n_across)
-    row = np.broadcast_to(firsts[0][:, None], kind.shape)
-    return np.stack([row * pitch + firsts[1] * tile, row, kind], axis=-1).reshape(-1, 3).astype(np.int32)
+Empty = Callable[[tuple[int, ...], Any], NDArray[Any]]
 
 
 def library(of_level: str | None = None) -> Library:
@@ -171,19 +30,178 @@ def library(of_level: str | None = None) -> Library:
 
 
 @lru_cache(maxsize=256)
-def _plan(geometry: Geometry, itemsize: int, of_level: str) -> _Plan:
+def _plan(geometry: Geometry, itemsize: int, of_level: str) -> Plan:
     width = np.zeros(1, np.int64)
     library(of_level).call("vector_width", width)
-    return _Plan(geometry, int(width[0]) // itemsize, itemsize)
+    return Plan(geometry, int(width[0]) // itemsize, itemsize)
 
 
-def _plan_for(geometry: Geometry, real: str) -> _Plan:
+def _plan_for(geometry: Geometry, real: str) -> Plan:
     return _plan(geometry, np.dtype(real).itemsize, level())
 
 
-def new_winners(geometry: Geometry, n_rows: int, real: str) -> NDArray[np.uint8]:
-    """Room for the winners of a maximum over n_rows frames of reals 'float32' or 'float64', for `forward` to fill."""
-    return empty((n_rows, *_plan_for(geometry, real).kept), np.uint8)
+def new_winners(geometry: Geometry, n_rows: int, real: str, room: Empty = empty) -> NDArray[np.uint8]:
+    """Room for the winners of a maximum over n_rows frames of reals 'float32' or 'float64', for `Forward` to fill."""
+    return room((n_rows, *_plan_for(geometry, real).kept), np.uint8)
+
+
+class _Way:
+    """What both ways share: a geometry, events, the real type 'float32' or 'float64', memory.
+
+    room: where arrays come from, `events.empty` or what gives like it. Arrays live as long as this.
+    """
+
+    def __init__(self, geometry: Geometry, events: EventRows, real: str, room: Empty) -> None:
+        if real not in REAL:
+            raise ShapeError(f"real must be one of {REAL}, got {real!r}")
+        if events.n != prod(geometry.source):
+            raise ShapeError(f"events must be of the {prod(geometry.source)} neurons {geometry.source}, got {events.n}")
+        if events.values is not None:
+            check(events.values, "events.values", real, events.ids.shape)
+        self.geometry, self.events, self.real, self._room = geometry, events, real, room
+        self._plan = _plan_for(geometry, real)
+        self._call, self._suffix = library().call, suffix(np.empty(0, real))
+        sizes = events.n_steps, events.n_samples
+        self._tables = (self._plan.sizes, self._plan.reach, events.start, events.ids, events.values, *sizes)
+
+    def _check_winners(self, winners: Array | None, needed: bool) -> None:
+        """Raises ShapeError unless the winners are those of these frames: none but for a maximum."""
+        is_max = self.geometry.pool == "max"
+        if winners is None and not (needed and is_max):
+            return
+        if winners is None or not is_max:
+            got = f"{type(winners).__name__} for {self.geometry.pool!r}"
+            raise ShapeError(f"winners belong to a pooling 'max', got {got}")
+        n_rows = self.events.n_steps * self.events.n_samples
+        check_out(winners, "winners", "uint8", (n_rows, *self._plan.kept))
+
+    def _packed(self, name: str, size: int, weight: Array | None) -> NDArray[Any] | None:
+        """The weight in the order of a kernel; None where there is no convolution."""
+        if self.geometry.kernel is None:
+            return None
+        check(weight, "weight", self.real, (self.geometry.outputs, self.geometry.source[0], *self.geometry.kernel))
+        packed = self._zeros((size,))
+        self._call(f"{name}_{self._suffix}", self._plan.sizes, weight, packed)
+        return packed
+
+    def _zeros(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        array = self._room(shape, self.real)
+        array.fill(0.0)
+        return array
+
+
+class Forward(_Way):
+    """The currents of events, for a range of samples at a time.
+
+    weight is None without a kernel; bias may be None; winners, where given, are filled. All reals have one dtype.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        events: EventRows,
+        weight: Array | None,
+        bias: Array | None,
+        real: str,
+        winners: NDArray[np.uint8] | None = None,
+        room: Empty = empty,
+    ) -> None:
+        super().__init__(geometry, events, real, room)
+        self._check_winners(winners, needed=False)
+        self._weight, self._winners = self._packed("conv_pack", self._plan.n_packed, weight), winners
+        self._bias = self._zeros((self._plan.tiles * self._plan.tile,))
+        if bias is not None:
+            check(bias, "bias", real, (geometry.outputs,))
+            self._bias[: geometry.outputs] = _numpy(bias)
+
+    def run(self, current: Array, begin: int, end: int, first: int = 0) -> None:
+        """Writes the current (T, n, O, H', W') of the samples from begin to end; its first sample is `first`."""
+        check_out(current, "current", self.real, (self.events.n_steps, None, *self.geometry.target))
+        n = current.shape[1]
+        if not max(0, first) <= begin <= end <= min(first + n, self.events.n_samples):
+            raise ShapeError(f"samples {begin} to {end} do not lie in a current of {n} samples from {first} on")
+        workspace = empty((self._plan.workspace,), np.uint8)
+        rest = (self._weight, self._bias, current, first, n, self._winners, workspace, begin, end)
+        self._call(f"conv_forward_{self._suffix}", *self._tables, *rest)
+
+
+class Backward(_Way):
+    """Writes the gradients that have an array: of weight, of bias, and of the dense signal (T, B, C, H, W).
+
+    weight is needed for d_signal; winners are those of `Forward` where the pooling is a maximum. Samples may come in
+    ranges that begin at multiples of `part`; `finish`, after all of them, writes the gradients of weight and bias.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        events: EventRows,
+        weight: Array | None,
+        real: str,
+        winners: NDArray[np.uint8] | None = None,
+        d_weight: Array | None = None,
+        d_bias: Array | None = None,
+        d_signal: Array | None = None,
+        room: Empty = empty,
+    ) -> None:
+        super().__init__(geometry, events, real, room)
+        self._check_winners(winners, needed=True)
+        self.part = self._plan.part_size(events.n_samples, np.dtype(real).itemsize)
+        self._n_parts = -(-events.n_samples // self.part)
+        self._winners, self._weight, self._signal = winners, None, d_signal
+        self._d_weight, self._d_bias = d_weight, d_bias
+        self._sums, self._bias_sums = self._room_for_sums(d_weight, d_bias)
+        if d_signal is not None:
+            check_out(d_signal, "d_signal", real, (events.n_steps, events.n_samples, *geometry.source))
+            self._weight = self._packed("conv_pack_back", self._plan.n_back, weight)
+
+    def run(self, grad: Array, begin: int, end: int) -> None:
+        """Takes the gradient of the current, (T, B, O, H', W') or in tiles [tile][row][width], of some samples back."""
+        n_samples = self.events.n_samples
+        if not 0 <= begin <= end <= n_samples or begin % self.part or (end % self.part and end != n_samples):
+            raise ShapeError(f"samples {begin} to {end} of {n_samples} are not whole parts of {self.part}")
+        rows, width = self._layout(grad)
+        sums = (self._winners, self._sums, self._bias_sums, self._signal)
+        workspace = empty((self._plan.workspace_back,), np.uint8)
+        rest = (workspace, self.part, begin // self.part, -(-end // self.part))
+        self._call(f"conv_backward_{self._suffix}", *self._tables, self._weight, grad, rows, width, *sums, *rest)
+
+    def _layout(self, grad: Array) -> tuple[int, int]:
+        """How many rows and neurons a tile of the gradient has; 0 where it is not in tiles."""
+        n_rows = self.events.n_steps * self.events.n_samples
+        if grad.ndim != 3:
+            check(grad, "grad", self.real, (self.events.n_steps, self.events.n_samples, *self.geometry.target))
+            return 0, 0
+        tiles, rows, width = grad.shape
+        if not 0 < width <= MOST_WIDTH or rows < n_rows or tiles * width < prod(self.geometry.target):
+            n = prod(self.geometry.target)
+            raise ShapeError(f"grad in tiles must hold {n_rows} rows of {n} neurons, got {tuple(grad.shape)}")
+        check(grad, "grad", self.real, (tiles, rows, width))
+        return rows, width
+
+    def finish(self) -> None:
+        """Writes the gradients of weight and bias: the sums of the parts, one after the other."""
+        if self._sums is not None:
+            parts = self._n_parts
+            self._call(f"conv_unpack_{self._suffix}", self._plan.sizes, self._sums, parts, self._d_weight)
+        if self._bias_sums is not None:
+            _numpy(self._d_bias)[:] = self._bias_sums.sum(0)[: self.geometry.outputs]
+
+    def _room_for_sums(
+        self, d_weight: Array | None, d_bias: Array | None
+    ) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+        """Zeros for the sums of each part, of those gradients that have an array."""
+        sums = bias_sums = None
+        geometry, plan = self.geometry, self._plan
+        if d_weight is not None:
+            if geometry.kernel is None:
+                raise ShapeError("a pooling alone has no weight; give no d_weight")
+            check_out(d_weight, "d_weight", self.real, (geometry.outputs, geometry.source[0], *geometry.kernel))
+            sums = self._zeros((self._n_parts, plan.n_packed))
+        if d_bias is not None:
+            check_out(d_bias, "d_bias", self.real, (geometry.outputs,))
+            bias_sums = self._zeros((self._n_parts, plan.tiles * plan.tile))
+        return sums, bias_sums
 
 
 def forward(
@@ -195,26 +213,10 @@ def forward(
     winners: NDArray[np.uint8] | None = None,
     threads: int = 1,
 ) -> None:
-    """Writes the current (T, B, O, H', W') of the events, and which entry of each window wins where that is asked for.
-
-    weight is None without a kernel; bias may be None. All reals have the dtype of the current.
-    """
-    real, plan = _checked(geometry, events, current, "current")
-    call = library().call
-    _check_winners(geometry, plan, winners, events.n_steps * events.n_samples, needed=False)
-    packed = _packed("conv_pack", geometry, plan, plan.n_packed, weight, real)
-    start = _zeros((plan.tiles * plan.tile,), real)
-    if bias is not None:
-        check(bias, "bias", real, (geometry.outputs,))
-        start[: geometry.outputs] = _numpy(bias)
-    tables = (plan.sizes, plan.reach, events.start, events.ids, events.values)
-
-    def some(begin: int, end: int) -> None:
-        workspace = empty((plan.workspace,), np.uint8)
-        rest = (packed, start, current, winners, workspace, begin, end)
-        call(f"conv_forward_{suffix(current)}", *tables, events.n_steps, events.n_samples, *rest)
-
-    pool.run(some, events.n_samples, threads)
+    """Writes the current (T, B, O, H', W') of all samples; arguments as those of `Forward`."""
+    check_out(current, "current", REAL, (events.n_steps, events.n_samples, *geometry.target))
+    way = Forward(geometry, events, weight, bias, dtype_name(current), winners)
+    pool.run(lambda begin, end: way.run(current, begin, end), events.n_samples, threads)
 
 
 def backward(
@@ -228,85 +230,17 @@ def backward(
     d_signal: Array | None = None,
     threads: int = 1,
 ) -> None:
-    """Writes the gradients that have an array: of weight, of bias, and of the dense signal (T, B, C, H, W).
-
-    grad (T, B, O, H', W') is that of the current; weight is needed for d_signal; winners are those of `forward` where
-    the pooling is a maximum.
-    """
-    real, plan = _checked(geometry, events, grad, "grad")
-    call, n_samples = library().call, events.n_samples
-    _check_winners(geometry, plan, winners, events.n_steps * n_samples, needed=True)
-    parts, packed = plan.parts(n_samples, np.dtype(real).itemsize), None
-    sums, bias_sums = _room_for_sums(geometry, plan, real, parts, d_weight, d_bias)
-    if d_signal is not None:
-        check_out(d_signal, "d_signal", real, (events.n_steps, n_samples, *geometry.source))
-        packed = _packed("conv_pack_back", geometry, plan, plan.n_back, weight, real)
-    tables = (plan.sizes, plan.reach, events.start, events.ids, events.values)
-
-    def some(begin: int, end: int) -> None:
-        workspace = empty((plan.workspace_back,), np.uint8)
-        rest = (packed, grad, winners, sums, bias_sums, d_signal, workspace, parts, begin, end)
-        call(f"conv_backward_{suffix(grad)}", *tables, events.n_steps, n_samples, *rest)
-
-    pool.run(some, parts, threads)
-    if sums is not None:
-        call(f"conv_unpack_{suffix(grad)}", plan.sizes, sums, parts, d_weight)
-    if bias_sums is not None:
-        _numpy(d_bias)[:] = bias_sums.sum(0)[: geometry.outputs]
+    """Writes the gradients of all samples, from that of the current (T, B, O, H', W'); arguments as `Backward`'s."""
+    check(grad, "grad", REAL, (events.n_steps, events.n_samples, *geometry.target))
+    way = Backward(geometry, events, weight, dtype_name(grad), winners, d_weight, d_bias, d_signal)
+    by_parts(way, lambda begin, end: way.run(grad, begin, end), threads)
 
 
-def _checked(geometry: Geometry, events: EventRows, dense: Array, what: str) -> tuple[str, _Plan]:
-    """The name of the real and the plan of a call; raises where the events or the dense array do not fit."""
-    if events.n != prod(geometry.source):
-        raise ShapeError(f"events must be of the {prod(geometry.source)} neurons {geometry.source}, got {events.n}")
-    check_out(dense, what, REAL, (events.n_steps, events.n_samples, *geometry.target))
-    real = dtype_name(dense)
-    if events.values is not None:
-        check(events.values, "events.values", real, events.ids.shape)
-    return real, _plan_for(geometry, real)
-
-
-def _check_winners(geometry: Geometry, plan: _Plan, winners: Array | None, n_rows: int, needed: bool) -> None:
-    """Raises ShapeError unless the winners are those of these frames: none but for a maximum."""
-    if winners is None and not (needed and geometry.pool == "max"):
-        return
-    if winners is None or geometry.pool != "max":
-        raise ShapeError(f"winners belong to a pooling 'max', got {type(winners).__name__} for {geometry.pool!r}")
-    check_out(winners, "winners", "uint8", (n_rows, *plan.kept))
-
-
-def _room_for_sums(
-    geometry: Geometry, plan: _Plan, real: str, parts: int, d_weight: Array | None, d_bias: Array | None
-) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
-    """Zeros for the sums of each part, of those gradients that have an array."""
-    sums = bias_sums = None
-    if d_weight is not None:
-        if geometry.kernel is None:
-            raise ShapeError("a pooling alone has no weight; give no d_weight")
-        check_out(d_weight, "d_weight", real, (geometry.outputs, geometry.source[0], *geometry.kernel))
-        sums = _zeros((parts, plan.n_packed), real)
-    if d_bias is not None:
-        check_out(d_bias, "d_bias", real, (geometry.outputs,))
-        bias_sums = _zeros((parts, plan.tiles * plan.tile), real)
-    return sums, bias_sums
-
-
-def _packed(
-    name: str, geometry: Geometry, plan: _Plan, size: int, weight: Array | None, real: str
-) -> NDArray[Any] | None:
-    """The weight in the order of a kernel; None where there is no convolution."""
-    if geometry.kernel is None:
-        return None
-    check(weight, "weight", real, (geometry.outputs, geometry.source[0], *geometry.kernel))
-    packed = _zeros((size,), real)
-    library().call(f"{name}_{suffix(packed)}", plan.sizes, weight, packed)
-    return packed
-
-
-def _zeros(shape: tuple[int, ...], real: str) -> NDArray[Any]:
-    array = empty(shape, real)
-    array[:] = 0.0
-    return array
+def by_parts(way: Backward, run: Callable[[int, int], None], threads: int, size: int = 1) -> None:
+    """Calls run(begin, end) on ranges of samples, each of whole parts and a multiple of `size`, and finishes."""
+    unit, n = max(size, way.part), way.events.n_samples
+    pool.run(lambda a, b: run(a * unit, min(b * unit, n)), -(-n // unit), threads)
+    way.finish()
 
 
 def _numpy(array: Array) -> NDArray[Any]:

@@ -38,7 +38,8 @@ class Population(ctypes.Structure):
 
     _fields_ = [
         *((n, _N) for n in ("steps", "samples", "size", "tiles", "words", "first", "last", "rows")),
-        ("n_sources", _N), ("n_targets", _N), ("sources", ctypes.POINTER(Source)), ("targets", ctypes.POINTER(Target)),
+        *((n, _N) for n in ("first_sample", "last_sample", "n_sources", "n_targets")),
+        ("sources", ctypes.POINTER(Source)), ("targets", ctypes.POINTER(Target)),
         ("current", _P * MAX_INLETS), ("current_stride", _N * MAX_INLETS), ("coefficients", _P), ("state", _P),
         ("bits", _P), ("output", _P), ("keep", _P), ("trace", _P * MAX_TRACES), ("grad_output", _P), ("grad_step", _N),
         ("grad_sample", _N), ("grad_trace", _P * MAX_TRACES), ("carry", _P), ("grad_coefficients", _P),

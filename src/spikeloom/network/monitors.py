@@ -62,9 +62,10 @@ class Monitor(Component):
         return self._buffer[: self._filled]
 
     def _grown(self) -> Tensor:
-        """The buffer with the new windows in it: one of twice the length where there is no room, so that it is rare."""
+        """The buffer, a copy that is the monitor's own, with the new windows in it: one of twice the length where there
+        is no room, so that it is rare."""
         if self._buffer is None:
-            return torch.cat(self._windows) if len(self._windows) > 1 else self._windows[0]
+            return torch.cat(self._windows)
         buffer, end = self._buffer, self._filled + sum(map(len, self._windows))
         if end > len(buffer):
             buffer = buffer.new_empty((max(end, 2 * len(buffer)), *buffer.shape[1:]))

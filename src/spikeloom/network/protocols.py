@@ -32,8 +32,11 @@ class Build(Protocol):
     """A network made ready to run in steps of dt ms."""
 
     dt: float
-    plan: Any
     module: Any
+
+    @property
+    def plan(self) -> Any:
+        """What runs where; `print` shows it."""
 
     def run(self, n_steps: int, *, keep_state: bool, sink: Sink | None) -> None:
         """Runs n steps, from rest or from where the last run ended, and fills decoders, monitors and the sink."""

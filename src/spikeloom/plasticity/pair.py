@@ -25,6 +25,7 @@ from ..ops import A, Ops
 from .trace import Trace
 
 _TRACE = Trace()
+SILENT = 1e-30
 
 
 def _check_number(owner: str, value: object, *, least: float = -math.inf, finite: bool = True) -> None:
@@ -52,7 +53,9 @@ class Change:
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Normalise:
-    """The magnitudes of the weights into each neuron are scaled to a sum, then clipped; a sum of 0 stays.
+    """The magnitudes of the weights into each neuron are scaled to a sum, then clipped; silent rows stay.
+
+    A row is silent whose magnitudes sum to no more than SILENT of what they should: nothing scales it without overflow.
 
     total: the sum; every: after each so many steps, or (None) at the end of a run.
     """
@@ -141,7 +144,8 @@ class PairRule:
         if self.normalise is None:
             return weights
         total: Any = xp.abs(weights).sum(1)[:, None]
-        factor = xp.where(total > 0, self.normalise.total / xp.where(total > 0, total, 1.0), 1.0)
+        heard = total > self.normalise.total * SILENT
+        factor = xp.where(heard, self.normalise.total / xp.where(heard, total, 1.0), 1.0)
         return self._clipped(weights * factor, xp)
 
     def _changed(self, weights: A, change: Change, by: Any, xp: Ops[A]) -> A:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...errors import ParameterError, ShapeError
-from ...native.conv import Geometry
+from ...native.geometry import Geometry
 from ...neurons.surrogates import is_number
 from ..parameters import ParameterSpec
 from .frames import (
@@ -20,14 +20,28 @@ from .frames import (
     Pooling,
     Winners,
     as_frames,
+    backward_of,
     by_events,
     events_gradients,
     events_product,
+    forward_of,
     geometry_for,
     is_sparse,
     steps_and_samples,
 )
-from .link import Ends, Gradients, Link, Signal, Wanted, bias_spec, drawn, weight_spec
+from .link import (
+    BackwardInParts,
+    Ends,
+    ForwardInParts,
+    Gradients,
+    Link,
+    Room,
+    Signal,
+    Wanted,
+    bias_spec,
+    drawn,
+    weight_spec,
+)
 from .rows import SpikeRows
 
 
@@ -184,6 +198,21 @@ class Conv(Link):
         back, _ = self._dense_gradients(frames, weights, ends, grad, Wanted(True, ()), None)
         _, found = events_gradients(geometry, events, weights, grad, Wanted(False, wanted.weights), kept)
         return Gradients(back, found)
+
+    def forward_in_parts(
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, keep: bool, room: Room
+    ) -> tuple[ForwardInParts, Any] | None:
+        if (geometry := self._geometry(signal, weights["weight"], ends)) is None:
+            return None
+        return forward_of(geometry, cast(SpikeRows, signal), weights, weights["weight"], keep, room)
+
+    def backward_in_parts(
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, wanted: Wanted, kept: Any, room: Room
+    ) -> tuple[BackwardInParts, Gradients] | None:
+        geometry = self._geometry(signal, weights["weight"], ends)
+        if geometry is None or (wanted.signal and self.pool != "max"):  # a dense gradient may be torch's affair
+            return None
+        return backward_of(geometry, cast(SpikeRows, signal), weights, weights["weight"], wanted, kept, room)
 
     def _dense_gradients(
         self, frames: Tensor, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, wanted: Wanted, kept: Any

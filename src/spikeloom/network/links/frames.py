@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...errors import CompilerError, UnsupportedError
-from ...native import conv, levels
-from ...native.conv import Geometry
+from ...native import conv, levels, pool
 from ...native.events import empty
-from .link import Ends, Gradients, Signal, Wanted
+from ...native.geometry import Geometry
+from .link import Ends, Gradients, Room, Signal, Wanted
 from .rows import SpikeRows
 
 Pair = tuple[int, int]
@@ -116,18 +116,50 @@ def is_sparse(grad: Tensor) -> bool:
     return int(torch.count_nonzero(grad)) <= GRADIENT_UNTIL * grad.numel()
 
 
+def forward_of(
+    geometry: Geometry, signal: SpikeRows, weights: Mapping[str, Tensor], like: Tensor, keep: bool, room: Room = empty
+) -> tuple[conv.Forward, Winners | None]:
+    """The product of events by compiled kernels, made ready, and what its gradients need; memory comes from room."""
+    events, real, winners = signal.events(_name(like)), _name(like), None
+    if keep and geometry.pool == "max":
+        winners = conv.new_winners(geometry, signal.n_steps * signal.n_samples, real, room)
+    weight, bias = (weights[k].detach().contiguous() if k in weights else None for k in ("weight", "bias"))
+    way = conv.Forward(geometry, events, weight, bias, real, winners, room)
+    return way, Winners(winners) if keep else None
+
+
+def backward_of(
+    geometry: Geometry,
+    signal: SpikeRows,
+    weights: Mapping[str, Tensor],
+    like: Tensor,
+    wanted: Wanted,
+    kept: Winners,
+    room: Room = empty,
+) -> tuple[conv.Backward, Gradients]:
+    """The gradients of a product of events by compiled kernels, made ready, and where they will stand; memory comes
+    from room, but for that of the weights' gradients."""
+    found = {
+        k: torch.empty_like(w, memory_format=torch.contiguous_format) for k, w in weights.items() if k in wanted.weights
+    }
+    shape = (signal.n_steps, signal.n_samples, *geometry.source)
+    back = torch.from_numpy(room(shape, _name(like))) if wanted.signal else None
+    weight = weights["weight"].detach().contiguous() if wanted.signal and "weight" in weights else None
+    way = conv.Backward(
+        geometry, signal.events(_name(like)), weight, _name(like), kept.of_windows, found.get("weight"),
+        found.get("bias"), back, room,
+    )  # fmt: skip
+    return way, Gradients(back, found)
+
+
 def events_product(
     geometry: Geometry, signal: SpikeRows, weights: Mapping[str, Tensor], like: Tensor, keep: bool
 ) -> tuple[Tensor, Winners | None]:
     """The current (T, B, *target) of events by compiled kernels, and what their gradients need."""
+    way, kept = forward_of(geometry, signal, weights, like, keep)
     current = _empty((signal.n_steps, signal.n_samples, *geometry.target), like)
-    events, real = signal.events(_name(like)), _name(like)
-    winners = None
-    if keep and geometry.pool == "max":
-        winners = conv.new_winners(geometry, signal.n_steps * signal.n_samples, real)
-    weight, bias = (weights[k].detach().contiguous() if k in weights else None for k in ("weight", "bias"))
-    conv.forward(geometry, events, weight, bias, current, winners, _threads(geometry, signal))
-    return current, Winners(winners) if keep else None
+    pool.run(lambda begin, end: way.run(current, begin, end), signal.n_samples, _threads(geometry, signal))
+    return current, kept
 
 
 def events_gradients(
@@ -139,18 +171,12 @@ def events_gradients(
     kept: Winners,
 ) -> Gradients:
     """The gradients of a product of events by compiled kernels."""
-    found = {
-        k: torch.empty_like(w, memory_format=torch.contiguous_format) for k, w in weights.items() if k in wanted.weights
-    }
-    shape = (signal.n_steps, signal.n_samples, *geometry.source)
-    back = _empty(shape, grad) if wanted.signal else None
-    if found or back is not None:
-        weight = weights["weight"].detach().contiguous() if wanted.signal and "weight" in weights else None
-        conv.backward(
-            geometry, signal.events(_name(grad)), weight, grad.contiguous(), kept.of_windows, found.get("weight"),
-            found.get("bias"), back, _threads(geometry, signal),
-        )  # fmt: skip
-    return Gradients(back, found)
+    if not wanted.signal and not wanted.weights:
+        return Gradients(None, {})
+    way, found = backward_of(geometry, signal, weights, grad, wanted, kept)
+    grad = grad.contiguous()
+    conv.by_parts(way, lambda begin, end: way.run(grad, begin, end), _threads(geometry, signal))
+    return found
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import ParameterError, ShapeError
@@ -43,6 +44,28 @@ class Wanted(NamedTuple):
 
     signal: bool
     weights: Collection[str]
+
+
+Room = Callable[[tuple[int, ...], Any], NDArray[Any]]
+"""Where an array of a shape and type comes from; it may hold anything."""
+
+
+class ForwardInParts(Protocol):
+    """A product made ready: run writes the current (T, n, *post shape) of the samples from begin to end, the first
+    sample of which is `first`."""
+
+    def run(self, current: Any, begin: int, end: int, first: int = 0) -> None: ...
+
+
+class BackwardInParts(Protocol):
+    """An adjoint made ready: run takes the gradient of the current, (T, B, *post shape) or in tiles
+    [tile][T * B][width], of the samples from begin to end back; ranges begin at multiples of `part`, a power of two;
+    `finish` comes after the last one."""
+
+    part: int
+
+    def run(self, grad: Any, begin: int, end: int) -> None: ...
+    def finish(self) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,6 +115,18 @@ class Link(ABC):
             current, _ = self.product(values, leaves, ends)
         found = dict(zip(inputs, torch.autograd.grad(current, list(inputs.values()), grad), strict=True))
         return Gradients(found.pop("", None), found)
+
+    def forward_in_parts(
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, keep: bool, room: Room
+    ) -> tuple[ForwardInParts, Any] | None:
+        """`product` for a range of samples at a time, so that what is made stays near; None where it has no such."""
+        return None
+
+    def backward_in_parts(
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, wanted: Wanted, kept: Any, room: Room
+    ) -> tuple[BackwardInParts, Gradients] | None:
+        """`gradients` after a product in parts, for a range of samples at a time, and where they will stand."""
+        return None
 
 
 def flat(values: Tensor) -> Tensor:

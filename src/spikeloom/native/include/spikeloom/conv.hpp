@@ -16,28 +16,19 @@ template <class Real> struct Events {
 };
 
 // What a place (y, x) of the source reaches: in a frame of all rows the offset and the row of the first position, and
-// the list that its events belong to, by which of the taps lead there; the last list is for those that reach nothing.
+// the list that its events belong to, by which of the taps lead there; the last list is for those that reach nothing,
+// and their row is one behind all others.
 struct Reach {
   int32_t offset, row, list;
 };
 
-// The events of one channel in the order of their rows, in a list for each kind of place.
+// The events of one channel in the order of their rows, in a list for each kind of place; ends[list][i] is how many of a
+// list have a row before i - (lines - 1).
 template <class Real> struct Lists {
   int64_t* counts;
-  int32_t *offsets, *rows;    // [list][list_room]; behind the last row stands a vector of rows beyond all frames
+  int32_t *offsets, *ends;    // [list][list_room], [list][rows_room], and one more
   Real* values;               // [list][list_room]
 };
-
-// How many of n ascending rows are below a bound; the rows behind them are not.
-SPIKELOOM_INLINE int64_t rows_below(const int32_t* rows, int64_t n, int64_t bound) {
-  int64_t count = 0;
-  for (int64_t i = 0; i < n; i += lanes<float>) {
-    Mask<float> some;
-    memcpy(&some, rows + i, sizeof some);
-    count += __builtin_popcountll(bits(some < int32_t(bound)));
-  }
-  return count;
-}
 
 // Adds a line of n vectors of weights to the frame at each offset; or, back, what stands there to the line.
 template <class Real, int n, bool back, bool valued>
@@ -80,39 +71,52 @@ void add_line(Real* line, Real* frame, int64_t length, const int32_t* offsets, c
 // Adds the weights of each event to a band of the frame; or, back, the band's gradient to the gradient of the weights.
 // Events of a channel are sorted into lists first, so that a line of weights stays in the registers. Where places
 // ascend, the taps come to each position in one order, so that equal sums are equal wherever they lie.
-template <class Real, bool back, bool valued>
+template <class Real, bool back, bool valued, bool one_list>
 void scatter(const ConvSizes& s, const Band& band, const Reach* reach, const Events<Real>& in, int64_t row,
              const Lists<Real>& lists, Real* weights, Real* frame) {
   const uint32_t plane = uint32_t(s.plane());
-  const int64_t line = s.line * s.tile, pitch = s.pitch() * s.tile, n_lists = s.kinds_h * s.kinds_w;
+  const int64_t line = s.line * s.tile, pitch = s.pitch() * s.tile, n_lists = one_list ? 1 : s.kinds_h * s.kinds_w;
+  int32_t* const row_ends = lists.ends + s.lines;
   frame += s.line * s.tile - band.first * pitch;
   for (int64_t e = in.start[row], end = in.start[row + 1]; e < end;) {
     const uint32_t c = uint32_t(in.ids[e]) / plane, first = c * plane;
     for (int64_t k = 0; k <= n_lists; k++) lists.counts[k] = 0;
-    int64_t before = -1;
+    memset(lists.ends, 0, n_lists * s.rows_room * sizeof(int32_t));
+    int64_t before = -1, of_one = 0;
     for (uint32_t place; e < end && (place = uint32_t(in.ids[e]) - first) < plane && place > before; e++) {
       before = place;
       const Reach to = reach[place];
-      const int64_t at = to.list * s.list_room + lists.counts[to.list];
-      lists.counts[to.list] += to.list < n_lists;
+      const int64_t n = one_list ? of_one : lists.counts[to.list], at = one_list ? n : to.list * s.list_room + n;
+      if (one_list)
+        of_one += to.list < 1;
+      else
+        lists.counts[to.list] += to.list < n_lists;
       lists.offsets[at] = to.offset;
-      lists.rows[at] = to.row;
+      row_ends[one_list ? to.row : to.list * s.rows_room + to.row] = int32_t(n + 1);
       if (valued) lists.values[at] = in.values[e];
     }
     Real* w = weights + c * n_lists * s.lines * line;
     for (int64_t k = 0; k < n_lists; k++) {
-      const int64_t n = lists.counts[k];
-      int32_t* const rows = lists.rows + k * s.list_room;
-      const Mask<float> beyond = Mask<float>{} + INT_MAX;
-      memcpy(rows + n, &beyond, sizeof beyond);
+      int32_t* const ends = lists.ends + k * s.rows_room;
+      for (int64_t i = 1; i < s.rows_room; i++) ends[i] = std::max(ends[i], ends[i - 1]);
       for (int64_t r = 0; r < s.lines; r++, w += line) {
-        const int64_t top = band.first - r, begin = rows_below(rows, n, top), at = k * s.list_room + begin;
-        const int64_t stop = rows_below(rows, n, top + band.rows);
+        const int64_t top = band.first - r + s.lines - 1, begin = ends[std::min(top, s.rows_room - 1)];
+        const int64_t stop = ends[std::min(top + band.rows, s.rows_room - 1)], at = k * s.list_room + begin;
         if (begin < stop)
           add_line<Real, back, valued>(w, frame + r * pitch, line, lists.offsets + at, lists.values + at, stop - begin);
       }
     }
   }
+}
+
+template <class Real, bool back>
+void scatter(const ConvSizes& s, const Band& band, const Reach* reach, const Events<Real>& in, int64_t row,
+             const Lists<Real>& lists, Real* weights, Real* frame) {
+  const bool one = s.kinds_h * s.kinds_w == 1;
+  const auto by = in.values ? one ? scatter<Real, back, true, true> : scatter<Real, back, true, false>
+                  : one     ? scatter<Real, back, false, true>
+                            : scatter<Real, back, false, false>;
+  by(s, band, reach, in, row, lists, weights, frame);
 }
 
 // The same without a kernel: the values of a tile's channels themselves.
@@ -219,14 +223,16 @@ template <class T> SPIKELOOM_INLINE T* taken(char*& workspace, int64_t n) {
 }
 template <class Real> SPIKELOOM_INLINE Lists<Real> taken_lists(char*& workspace, const ConvSizes& s) {
   const int64_t n = s.kinds_h * s.kinds_w + 1, size = n * s.list_room;
-  return {taken<int64_t>(workspace, n), taken<int32_t>(workspace, size), taken<int32_t>(workspace, size),
+  return {taken<int64_t>(workspace, n), taken<int32_t>(workspace, size), taken<int32_t>(workspace, n * s.rows_room + 1),
           taken<Real>(workspace, size)};
 }
 
-// The currents of the samples from begin to end; weights are packed by conv_pack, bias is [tile][tile].
+// The currents of the samples from begin to end, (T, room, outputs, places) with the sample `first` as the first of room;
+// weights are packed by conv_pack, bias is [tile][tile].
 template <class Real>
 void conv_forward(const ConvSizes& s, const Reach* reach, const Events<Real>& in, int64_t T, int64_t B, Real* weights,
-                  const Real* bias, Real* current, uint8_t* winners, char* workspace, int64_t begin, int64_t end) {
+                  const Real* bias, Real* current, int64_t first_sample, int64_t room, uint8_t* winners,
+                  char* workspace, int64_t begin, int64_t end) {
   const FlushDenormals flush;
   Real* const frame = taken<Real>(workspace, s.positions() * s.tile);
   Real* const pooled = taken<Real>(workspace, s.places() * s.tile);
@@ -241,55 +247,92 @@ void conv_forward(const ConvSizes& s, const Reach* reach, const Events<Real>& in
           if (!s.exact() || (t == 0 && band.top == 0)) start_frame(s, first, frame);
           if (!s.has_kernel)
             place_events(s, in, row, tile, frame);
-          else if (in.values)
-            scatter<Real, false, true>(s, band, reach, in, row, lists, weights + tile * s.packed(), frame);
           else
-            scatter<Real, false, false>(s, band, reach, in, row, lists, weights + tile * s.packed(), frame);
+            scatter<Real, false>(s, band, reach, in, row, lists, weights + tile * s.packed(), frame);
           pool(s, band, first, frame, pooled, kept);
         }
-        turn(pooled, s.places(), s.outputs_of(tile), s.tile, current + (m * s.outputs + tile * s.tile) * s.places(),
-             s.places());
+        Real* const to = current + ((t * room + b - first_sample) * s.outputs + tile * s.tile) * s.places();
+        turn(pooled, s.places(), s.outputs_of(tile), s.tile, to, s.places());
       }
 }
 
-// The way back for the parts from begin to end of n_parts, each a range of samples with a sum of its own: adds to
-// d_weights, packed weights a part, and to d_bias, [tile][tile] a part; writes d_source. Each may be null.
+// The gradient of the currents, row m = t * B + b: (rows, outputs * places), or in tiles [tile][row][width].
+template <class Real> struct Given {
+  const Real* grad;
+  int64_t rows, width;
+
+  // A row of n in one piece; room for whole tiles.
+  const Real* row(int64_t m, int64_t n, Real* room) const {
+    if (!width) return grad + m * n;
+    for (int64_t i = 0; i < n; i += width) memcpy(room + i, grad + (i / width * rows + m) * width, width * sizeof(Real));
+    return room;
+  }
+};
+
+// The memory of a thread on the way back.
+template <class Real> struct Back {
+  Real *frame, *pooled;
+  Lists<Real> lists;
+  Real *source, *row;
+  Back(const ConvSizes& s, char* workspace)
+      : frame(taken<Real>(workspace, s.positions() * s.tile)),
+        pooled(taken<Real>(workspace, s.places() * s.tile)),
+        lists(taken_lists<Real>(workspace, s)),
+        source(taken<Real>(workspace, s.source_size() + lanes<Real>)),
+        row(taken<Real>(workspace, s.outputs * s.places() + 64)) {
+    fill(frame, s.positions() * s.tile, Real(0));
+  }
+};
+
+// What is added to and written on the way back: packed weights and [tile][tile] biases a part; each may be null.
+template <class Real> struct Found {
+  Real *weights, *bias, *source;
+};
+
+// The way back of a row of events.
+template <class Real>
+void row_back(const ConvSizes& s, const Reach* reach, const Events<Real>& in, int64_t row, const Real* weights,
+              const Real* grad, const uint8_t* winners, const Found<Real>& found, const Back<Real>& use) {
+  if (found.source && s.has_kernel) fill(use.source, s.source_size(), Real(0));
+  for (int64_t tile = 0; tile < s.tiles(); tile++) {
+    const int64_t n = s.outputs_of(tile);
+    const uint8_t* const kept = winners ? winners + tile * s.places() * s.tile : nullptr;
+    if (n < s.tile) fill(use.pooled, s.places() * s.tile, Real(0));
+    turn(grad + tile * s.tile * s.places(), n, s.places(), s.places(), use.pooled, s.tile);
+    if (found.bias && s.is_max) add_sums(s, use.pooled, s.places(), found.bias + tile * s.tile);
+    for (Band band(s, 0); band.top < s.out_height; band = Band(s, band.bottom)) {
+      unpool(s, band, use.pooled, kept, use.frame);
+      if (found.weights)
+        scatter<Real, true>(s, band, reach, in, row, use.lists, found.weights + tile * s.packed(), use.frame);
+      if (found.bias && !s.is_max)
+        add_sums(s, use.frame + s.line * s.tile, band.rows * s.pitch(), found.bias + tile * s.tile);
+      if (found.source && s.has_kernel)
+        back_to_source(s, band, use.frame, weights + tile * s.tile * s.kernel_h * s.back_line, use.source);
+    }
+    if (found.source && !s.has_kernel)
+      turn(use.frame, s.plane(), n, s.tile, found.source + tile * s.tile * s.plane(), s.plane());
+  }
+  if (found.source && s.has_kernel) turn_source(s, use.source, found.source);
+}
+
+// The way back for the parts from begin to end, each of so many samples with a sum of its own: adds to d_weights and
+// d_bias of its part, writes d_source.
 template <class Real>
 void conv_backward(const ConvSizes& s, const Reach* reach, const Events<Real>& in, int64_t T, int64_t B,
-                   const Real* weights, const Real* grad, const uint8_t* winners, Real* d_weights, Real* d_bias,
-                   Real* d_source, char* workspace, int64_t n_parts, int64_t begin, int64_t end) {
+                   const Real* weights, const Given<Real>& given, const uint8_t* winners, Real* d_weights, Real* d_bias,
+                   Real* d_source, char* workspace, int64_t size, int64_t begin, int64_t end) {
   const FlushDenormals flush;
-  Real* const frame = taken<Real>(workspace, s.positions() * s.tile);
-  Real* const pooled = taken<Real>(workspace, s.places() * s.tile);
-  const Lists<Real> lists = taken_lists<Real>(workspace, s);
-  Real* const source = taken<Real>(workspace, s.source_size() + lanes<Real>);
-  fill(frame, s.positions() * s.tile, Real(0));
+  const Back<Real> use(s, workspace);
+  const int64_t n_places = s.outputs * s.places(), n_source = s.channels * s.plane();
   for (int64_t part = begin; part < end; part++)
-    for (int64_t b = part * B / n_parts; b < (part + 1) * B / n_parts; b++)
-      for (int64_t t = 0; t < T; t++) {
-        const int64_t m = t * B + b, row = b * T + t;
-        if (d_source && s.has_kernel) fill(source, s.source_size(), Real(0));
-        for (int64_t tile = 0; tile < s.tiles(); tile++) {
-          const int64_t n = s.outputs_of(tile), of_part = part * s.tiles() + tile;
-          const uint8_t* const kept = winners ? winners + (m * s.tiles() + tile) * s.places() * s.tile : nullptr;
-          if (n < s.tile) fill(pooled, s.places() * s.tile, Real(0));
-          turn(grad + (m * s.outputs + tile * s.tile) * s.places(), n, s.places(), s.places(), pooled, s.tile);
-          if (d_bias && s.is_max) add_sums(s, pooled, s.places(), d_bias + of_part * s.tile);
-          for (Band band(s, 0); band.top < s.out_height; band = Band(s, band.bottom)) {
-            unpool(s, band, pooled, kept, frame);
-            if (d_weights && in.values)
-              scatter<Real, true, true>(s, band, reach, in, row, lists, d_weights + of_part * s.packed(), frame);
-            else if (d_weights)
-              scatter<Real, true, false>(s, band, reach, in, row, lists, d_weights + of_part * s.packed(), frame);
-            if (d_bias && !s.is_max)
-              add_sums(s, frame + s.line * s.tile, band.rows * s.pitch(), d_bias + of_part * s.tile);
-            if (d_source && s.has_kernel)
-              back_to_source(s, band, frame, weights + tile * s.tile * s.kernel_h * s.back_line, source);
-          }
-          if (d_source && !s.has_kernel)
-            turn(frame, s.plane(), n, s.tile, d_source + (m * s.channels + tile * s.tile) * s.plane(), s.plane());
-        }
-        if (d_source && s.has_kernel) turn_source(s, source, d_source + m * s.channels * s.plane());
+    for (int64_t t = 0; t < T; t++)
+      for (int64_t b = part * size; b < std::min(B, (part + 1) * size); b++) {
+        const int64_t m = t * B + b, of_part = part * s.tiles();
+        const Found<Real> found = {d_weights ? d_weights + of_part * s.packed() : nullptr,
+                                   d_bias ? d_bias + of_part * s.tile : nullptr,
+                                   d_source ? d_source + m * n_source : nullptr};
+        row_back(s, reach, in, b * T + t, weights, given.row(m, n_places, use.row),
+                 winners ? winners + m * s.tiles() * s.places() * s.tile : nullptr, found, use);
       }
 }
 
@@ -341,17 +384,18 @@ SPIKELOOM_EXPORT void vector_width(int64_t* bytes) { *bytes = spikeloom::vector_
 #define SPIKELOOM_CONV(SUFFIX, REAL)                                                                                   \
   SPIKELOOM_EXPORT void conv_forward_##SUFFIX(                                                                         \
       const spikeloom::ConvSizes* sizes, const spikeloom::Reach* reach, const int64_t* start, const int32_t* ids,      \
-      const REAL* values, int64_t T, int64_t B, REAL* weights, const REAL* bias, REAL* current, uint8_t* winners,      \
-      char* workspace, int64_t begin, int64_t end) {                                                                   \
-    spikeloom::conv_forward<REAL>(*sizes, reach, {start, ids, values}, T, B, weights, bias, current, winners,          \
-                                  workspace, begin, end);                                                              \
+      const REAL* values, int64_t T, int64_t B, REAL* weights, const REAL* bias, REAL* current, int64_t first,         \
+      int64_t room, uint8_t* winners, char* workspace, int64_t begin, int64_t end) {                                   \
+    spikeloom::conv_forward<REAL>(*sizes, reach, {start, ids, values}, T, B, weights, bias, current, first, room,      \
+                                  winners, workspace, begin, end);                                                     \
   }                                                                                                                    \
   SPIKELOOM_EXPORT void conv_backward_##SUFFIX(                                                                        \
       const spikeloom::ConvSizes* sizes, const spikeloom::Reach* reach, const int64_t* start, const int32_t* ids,      \
-      const REAL* values, int64_t T, int64_t B, const REAL* weights, const REAL* grad, const uint8_t* winners,         \
-      REAL* d_weights, REAL* d_bias, REAL* d_source, char* workspace, int64_t n_parts, int64_t begin, int64_t end) {   \
-    spikeloom::conv_backward<REAL>(*sizes, reach, {start, ids, values}, T, B, weights, grad, winners, d_weights,       \
-                                   d_bias, d_source, workspace, n_parts, begin, end);                                  \
+      const REAL* values, int64_t T, int64_t B, const REAL* weights, const REAL* grad, int64_t rows, int64_t width,    \
+      const uint8_t* winners, REAL* d_weights, REAL* d_bias, REAL* d_source, char* workspace, int64_t size,            \
+      int64_t begin, int64_t end) {                                                                                    \
+    spikeloom::conv_backward<REAL>(*sizes, reach, {start, ids, values}, T, B, weights, {grad, rows, width}, winners,   \
+                                   d_weights, d_bias, d_source, workspace, size, begin, end);                          \
   }                                                                                                                    \
   SPIKELOOM_EXPORT void conv_pack_##SUFFIX(const spikeloom::ConvSizes* sizes, const REAL* weights, REAL* to) {         \
     spikeloom::conv_pack(*sizes, weights, to);                                                                         \

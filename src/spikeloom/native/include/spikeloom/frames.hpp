@@ -19,7 +19,7 @@ struct ConvSizes {
   int64_t has_kernel;                        // without one the frame of the events itself is pooled
   int64_t kinds_h, kinds_w;                  // of rows and columns of the source, by which of the taps they meet
   int64_t lines, line;                       // rows and columns of positions that an event reaches
-  int64_t list_room;                         // places of a channel of one kind, and a vector more
+  int64_t list_room, rows_room;              // places of a channel of one kind; rows that these begin at, and one more
   int64_t tile;                              // output channels that are held side by side, in whole vectors
   int64_t source_pitch;                      // columns of a row of the source with its padding
   int64_t back_line;                         // taps of a row of weights times source channels, in whole vectors

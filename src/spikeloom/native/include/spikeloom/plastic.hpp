@@ -220,7 +220,9 @@ template <class Real> void normalise(const Window<Real>& p, int64_t tile) {
   Real* const row = p.weights + tile * p.n_pre * width<Real>;
   Vec<Real> factor[vectors];
   sum_magnitudes<Real>(row, p.n_pre, factor);
-  for (int z = 0; z < vectors; z++) factor[z] = factor[z] > 0 ? Real(p.total) / (factor[z] > 0 ? factor[z] : one) : one;
+  const Vec<Real> silent = splat(Real(p.total * 1e-30));  // as SILENT of the pair rule
+  for (int z = 0; z < vectors; z++)
+    factor[z] = factor[z] > silent ? Real(p.total) / (factor[z] > silent ? factor[z] : one) : one;
   for (int64_t k = p.n_pre - 1; k >= 0; k--)  // from the end, which the sum left in the cache
     for (int z = 0; z < vectors; z++) {
       Real* const w = row + k * width<Real> + z * lanes<Real>;

@@ -46,6 +46,7 @@ template <class Real> struct Target {
 template <class Real> struct Population {
   int64_t steps, samples, size, tiles, words;
   int64_t first, last, rows;
+  int64_t first_sample, last_sample;                      // which samples `forward` takes
   int64_t n_sources, n_targets;
   const Source<Real>* sources;
   const Target<Real>* targets;
@@ -169,13 +170,14 @@ template <class F, class Real, int W> struct Kernel {
     if (F::spikes) p.bits[m * p.words + tile] = left >= 64 ? fired : fired & ((uint64_t(1) << left) - 1);
   }
 
-  // Units: tile * teams + team of samples. Time inside; the samples of a team take each step together, so that the steps
+  // Units: tile * teams + team of the samples from first_sample to last_sample. Time inside; the samples of a team take each step together, so that the steps
   // of one need not wait for those of another.
   static void forward(const P& p, int64_t begin, int64_t end) {
     const FlushDenormals mode;
-    const int64_t padded = p.tiles * W, teams = (p.samples + team - 1) / team;
+    const int64_t padded = p.tiles * W, teams = (p.last_sample - p.first_sample + team - 1) / team;
     for (int64_t u = begin; u < end; u++) {
-      const int64_t tile = u / teams, b0 = u % teams * team, n = p.samples - b0 < team ? p.samples - b0 : team;
+      const int64_t tile = u / teams, b0 = p.first_sample + u % teams * team;
+      const int64_t n = p.last_sample - b0 < team ? p.last_sample - b0 : team;
       V s[team][NV][S], x[team][X ? X : 1][NV];
       for (int64_t j = 0; j < n; j++)
         for (int z = 0; z < NV; z++)
