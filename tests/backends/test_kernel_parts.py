@@ -17,20 +17,20 @@ def network(shape, path="auto", threads=1):
     net = sl.Network()
     net.set_random_seed(0)
     net.set_backend(TorchBackend(path=path, threads=threads, dtype=torch.float64, dt=1.0))
-    pooled = {"link_type": "conv", "kernel_size": 3, "pool": "max", "bias": True, "w_std": 0.5, "w_mean": 0.1}
+    pooled = {"link_type": "conv", "kernel_size": 3, "pool": "max", "bias": True, "w_mean": -0.1, "w_std": 0.3}
     net.x = sl.Encoder(shape=IMAGE, coding_method="null")
     net.a = sl.NeuronGroup(shape=(4, 3, 3), model="lif")
     net.xa = sl.Connection(net.x, net.a, **pooled)
     net.c = sl.NeuronGroup(shape=(6, 1, 1), model="lif")
     late = {"delay": 2.0} if shape == "late" else {}
-    net.ac = sl.Connection(net.a, net.c, **pooled | {"kernel_size": 2} | late)
+    net.ac = sl.Connection(net.a, net.c, **pooled | {"kernel_size": 2, "w_mean": 0.5} | late)
     if shape == "two ways into one":
         net.b = sl.NeuronGroup(shape=(4, 3, 3), model="lif")
         net.xb = sl.Connection(net.x, net.b, **pooled)
-        net.bc = sl.Connection(net.b, net.c, **pooled | {"kernel_size": 2})
+        net.bc = sl.Connection(net.b, net.c, **pooled | {"kernel_size": 2, "w_mean": 0.5})
     if shape == "two ways out of one":
         net.d = sl.NeuronGroup(shape=(5, 1, 1), model="lif")
-        net.ad = sl.Connection(net.a, net.d, **pooled | {"kernel_size": 2})
+        net.ad = sl.Connection(net.a, net.d, **pooled | {"kernel_size": 2, "w_mean": 0.5})
         net.dc = sl.Connection(net.d, net.c, link_type="full", w_std=1.0)
     if shape == "a loop behind":
         net.cc = sl.Connection(net.c, net.c, link_type="full", w_std=1.0)
