@@ -177,13 +177,21 @@ def test_a_recurrent_weight_pairs_the_spikes_of_a_step_with_the_next_one():
 def test_the_bias_gradient_is_the_sum_over_the_rows(level, real, size, width, seed, accumulate):
     rng = np.random.default_rng(seed)
     g, out = numbers(rng, size, real), numbers(rng, size[1], real)
-    expected = product(np.ones((1, size[0])), g, out * accumulate)
+    first, last = rows = sorted(map(int, rng.integers(0, size[0] + 1, 2))) if seed % 2 else (0, size[0])
+    expected = product(np.ones((1, last - first)), g[first:last], out * accumulate)
     again = out.copy()
+    options = {"rows": rows if seed % 2 else None, "accumulate": accumulate}
     with native.using(level):
-        bias_gradient(tiled(g, width), size[1], out, accumulate=accumulate)
-        bias_gradient(tiled(g, width), size[1], again, accumulate=accumulate, threads=2)
+        bias_gradient(tiled(g, width), size[1], out, **options)
+        bias_gradient(tiled(g, width), size[1], again, **options, threads=2)
     assert close(out, expected)
     assert np.array_equal(out, again)
+
+
+@pytest.mark.parametrize("rows", [(-1, 2), (0, 4), (2, 1)])
+def test_rows_of_the_bias_gradient_lie_within_the_plane(rows):
+    with pytest.raises(ShapeError, match="rows must lie within the 3 rows of g"):
+        bias_gradient(np.zeros((1, 3, 16), np.float32), 7, np.zeros(7, np.float32), rows=rows)
 
 
 def dense_products(rng, size, width, real, accumulate, threads):

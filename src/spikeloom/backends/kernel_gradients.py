@@ -156,10 +156,9 @@ def _add_bias(feed: Feed, post: KernelLayer, found: Found) -> None:
             total += post.bias_gradient(feed.inlet)
         return
     begin = min(max(first, feed.steps), last) - first
-    rows = slice(begin * post.samples, (last - first) * post.samples)
-    for tile, own in enumerate(post.current_gradient(feed.inlet)):
-        part = total[tile * post.width : (tile + 1) * post.width]
-        products.bias_gradient(own[None, rows], len(part), part, accumulate=True, threads=post.threads)
+    rows = (begin * post.samples, (last - first) * post.samples)
+    g = post.current_gradient(feed.inlet)
+    products.bias_gradient(g, post.n, total, rows=rows, accumulate=True, threads=post.threads)
 
 
 def _add_signal(feed: Feed, post: KernelLayer, found: Found, key: Key) -> None:

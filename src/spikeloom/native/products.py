@@ -162,11 +162,16 @@ def _by_rows(
     pool.run(gather, tiles, threads)
 
 
-def bias_gradient(g: Array, n: int, out: Array, *, accumulate: bool = False, threads: int = 1) -> None:
-    """Writes (or adds) to out (n,) the sum over m of the tiled plane g [tile][M][width]."""
+def bias_gradient(
+    g: Array, n: int, out: Array, *, rows: tuple[int, int] | None = None, accumulate: bool = False, threads: int = 1
+) -> None:
+    """Writes (or adds) to out (n,) the sum over rows, from and to (default: all M), of the plane g [tile][M][width]."""
     n, m, width = _check_tiled(g, n, "g")
     check_out(out, "out", dtype_name(g), (n,))
-    call = partial(library().call, f"bias_gradient_{suffix(g)}", g, m, n, width, out, int(accumulate))
+    first, last = (0, m) if rows is None else rows
+    if not 0 <= first <= last <= m:
+        raise ShapeError(f"rows must lie within the {m} rows of g, got {rows}")
+    call = partial(library().call, f"bias_gradient_{suffix(g)}", g, m, first, last, n, width, out, int(accumulate))
     pool.run(call, g.shape[0], threads)
 
 

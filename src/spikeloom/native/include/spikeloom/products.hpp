@@ -234,17 +234,19 @@ void gather_parts(const Real* sums, int64_t width, int64_t parts, int64_t N, int
       put_sums(sums + (tile * parts + part) * K * width, tile, width, 0, K, N, K, add || part, out);
 }
 
-// The sums of the columns of the tiles from begin to end; parts of them are summed first, which rounds less.
+// The sums of the columns of the tiles from begin to end, over rows first to last; parts of them are summed first, which
+// rounds less.
 template <int WIDTH, class Real>
-void bias_gradient(const Real* g, int64_t M, int64_t N, Real* out, int64_t add, int64_t begin, int64_t end) {
+void bias_gradient(const Real* g, int64_t M, int64_t first, int64_t last, int64_t N, Real* out, int64_t add,
+                   int64_t begin, int64_t end) {
   FlushDenormals flush;
   constexpr int count = WIDTH / lanes<Real>;
   constexpr int64_t block = 256;
   for (int64_t tile = begin; tile < end; tile++) {
     Vec<Real> total[count] = {};
-    for (int64_t m0 = 0; m0 < M; m0 += block) {
+    for (int64_t m0 = first; m0 < last; m0 += block) {
       Vec<Real> part[count] = {};
-      for (int64_t m = m0; m < least(m0 + block, M); m++)
+      for (int64_t m = m0; m < least(m0 + block, last); m++)
         for (int z = 0; z < count; z++) part[z] += load(g + (tile * M + m) * WIDTH + z * lanes<Real>);
       for (int z = 0; z < count; z++) total[z] += part[z];
     }
@@ -436,9 +438,9 @@ void narrow_weight_gradient(const Real* a, int64_t M, int64_t K, const Real* g, 
                                               REAL* out, int64_t add, int64_t begin, int64_t end) {                    \
     spikeloom::gather_parts(sums, width, parts, N, K, out, add, begin, end);                                           \
   }                                                                                                                    \
-  SPIKELOOM_EXPORT void bias_gradient_##SUFFIX(const REAL* g, int64_t M, int64_t N, int64_t width, REAL* out,          \
-                                               int64_t add, int64_t begin, int64_t end) {                              \
-    SPIKELOOM_BY_WIDTH(bias_gradient, REAL)(g, M, N, out, add, begin, end);                                            \
+  SPIKELOOM_EXPORT void bias_gradient_##SUFFIX(const REAL* g, int64_t M, int64_t first, int64_t last, int64_t N,       \
+                                               int64_t width, REAL* out, int64_t add, int64_t begin, int64_t end) {    \
+    SPIKELOOM_BY_WIDTH(bias_gradient, REAL)(g, M, first, last, N, out, add, begin, end);                               \
   }                                                                                                                    \
   SPIKELOOM_EXPORT void dense_product_##SUFFIX(const REAL* a, int64_t M, int64_t K, const REAL* packed, int64_t N,     \
                                                int64_t width, int64_t parts, REAL* out, int64_t add, int64_t begin,    \
