@@ -4,13 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test check sanitize bench format clean
+.PHONY: help demo test check sanitize bench recipes docs pictures format clean
 help:
 	@echo "make demo      set up .venv, train a spiking network on real digits, write runs/<name>/report.html"
 	@echo "make test      run the tests"
 	@echo "make check     formatting, lint, types, import layers, sizes"
 	@echo "make sanitize  run the kernels' tests under AddressSanitizer and UBSan"
 	@echo "make bench     side by side with the peers, into benchmarks/RESULTS.md (installs them into .bench/)"
+	@echo "make recipes   train MNIST from MNIST=FOLDER, which holds its idx files, into benchmarks/RESULTS.md"
+	@echo "make docs      build the documentation into build/docs/ (make pictures draws its pictures again)"
 	@echo "make format    format the code"
 	@echo "make clean     remove .venv, .bench and caches"
 
@@ -71,5 +73,20 @@ bench: $(VENV)/ready $(PEERS:%=.bench/%/ready)
 	$(BIN)/python benchmarks/digits.py
 	rm -f .bench/*.jsonl  # kept so far for one that is interrupted and goes on
 
+recipes: $(VENV)/ready
+	@test -n "$(MNIST)" || { echo "name the folder of MNIST's idx files: make recipes MNIST=FOLDER"; exit 1; }
+	$(BIN)/python benchmarks/mnist.py "$(MNIST)"
+
+$(VENV)/docs: $(VENV)/ready
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]'
+	touch $@
+
+docs: $(VENV)/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "documentation: build/docs/index.html"
+
+pictures: $(VENV)/ready
+	$(BIN)/python tools/draw_docs.py
+
 clean:
-	rm -rf $(VENV) .bench .sanitize src/spikeloom/native/built .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build/docs .bench .sanitize src/spikeloom/native/built .mypy_cache .ruff_cache .pytest_cache .hypothesis
