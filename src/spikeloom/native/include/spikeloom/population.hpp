@@ -378,14 +378,14 @@ template <class F, class Real, int W> struct Kernel {
   }
 
   // Units: blocks of samples. With small targets tile after tile, so that a tile's panel and carry stay close; else all
-  // tiles of a step, so that what the targets bring is read once.
+  // tiles of a step, so that what the targets bring, and what comes row by row from outside, is read once and in order.
   static void backward(const P& p, int64_t begin, int64_t end) {
     const FlushDenormals mode;
     static thread_local Active active;
     int64_t brought = 0;
     for (int64_t k = 0; k < p.n_targets; k++) brought += p.targets[k].size;
     for (int64_t q = begin; q < end; q++) {
-      if (brought > 32 || p.tiles == 1) {
+      if (brought > 32 || p.tiles == 1 || (p.grad_output && p.grad_step)) {
         for (int64_t t = p.last - 1; t >= p.first; t--) backward_step(p, q, t);
         continue;
       }
