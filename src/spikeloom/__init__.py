@@ -2,5 +2,13 @@
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+from .absent import absent
+
+_listed, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if (why := absent("name", name)) is not None:
+        raise AttributeError(why)
+    return _listed(name)

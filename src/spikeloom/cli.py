@@ -156,7 +156,9 @@ def info() -> None:
         out.print(f"{name:<24}{value}", markup=False)
     models = Table("model", "parameters", "computed by", title="neuron models", title_justify="left", box=None)
     for name in NEURONS:
-        models.add_row(name, ", ".join(NEURONS[name].parameters()), ", ".join(PATHS))
+        model = NEURONS[name]
+        paths = f"torch path (coupled, {model.coupled})" if model.coupled else ", ".join(PATHS)
+        models.add_row(name, ", ".join(model.parameters()), paths)
     out.print(models)
 
 

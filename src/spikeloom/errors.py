@@ -1,15 +1,15 @@
 """The error tree.
 
-SpikeloomError                the root; never raised itself
-├── ParameterError            a value or a name of a parameter is wrong        (ValueError)
-├── ShapeError                an array has the wrong shape or size             (ValueError)
-├── DataError                 the content of data or of a file is wrong        (ValueError)
-├── UnknownNameError          a text choice that no registry holds             (LookupError)
-├── UnsupportedError          a combination that does not exist                (TypeError)
-├── StateError                the right call at the wrong time                 (RuntimeError)
-├── StorageError              a file that cannot be read or written            (OSError)
-├── DeviceError               a device that this machine does not have         (RuntimeError)
-└── CompilerError             a kernel that cannot be compiled here            (RuntimeError)
+    SpikeloomError                the root; never raised itself
+    ├── ParameterError            a value or a name of a parameter is wrong        (ValueError)
+    ├── ShapeError                an array has the wrong shape or size             (ValueError)
+    ├── DataError                 the content of data or of a file is wrong        (ValueError)
+    ├── UnknownNameError          a text choice that no registry holds             (LookupError)
+    ├── UnsupportedError          a combination that does not exist                (TypeError)
+    ├── StateError                the right call at the wrong time                 (RuntimeError)
+    ├── StorageError              a file that cannot be read or written            (OSError)
+    ├── DeviceError               a device that this machine does not have         (RuntimeError)
+    └── CompilerError             a kernel that cannot be compiled here            (RuntimeError)
 
 A message names object and parameter, what was expected, what came, and the way out.
 """

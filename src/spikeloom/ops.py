@@ -25,6 +25,9 @@ class Ops(Protocol[A]):
     def tanh(self, x: A | float) -> A: ...
     def sqrt(self, x: A | float) -> A: ...
     def abs(self, x: A | float) -> A: ...
+    def floor(self, x: A | float) -> A:
+        """The greatest whole number that is not above x; its derivative is 0."""
+
     def where(self, condition: Any, a: A | float, b: A | float) -> A:
         """a where the condition holds, else b."""
 
@@ -48,6 +51,7 @@ class NumpyOps:
     tanh = staticmethod(np.tanh)
     sqrt = staticmethod(np.sqrt)
     abs = staticmethod(np.abs)
+    floor = staticmethod(np.floor)
     minimum = staticmethod(np.minimum)
     maximum = staticmethod(np.maximum)
     logical_and = staticmethod(np.logical_and)
@@ -74,7 +78,7 @@ class SympyOps:
         import sympy as sp
 
         self.exp, self.log, self.tanh, self.sqrt, self.abs = sp.exp, sp.log, sp.tanh, sp.sqrt, sp.Abs
-        self.minimum, self.maximum = sp.Min, sp.Max
+        self.floor, self.minimum, self.maximum = sp.floor, sp.Min, sp.Max
         self.logical_and, self.logical_or, self.logical_not = sp.And, sp.Or, sp.Not
         self._piecewise = sp.Piecewise
 

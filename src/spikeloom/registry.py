@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, Generic, TypeVar, cast
 
+from .absent import absent
 from .errors import ParameterError, UnknownNameError
 from .synonyms import SYNONYMS, folded
 
@@ -45,6 +46,8 @@ def resolve_keywords(owner: str, kind: str, given: Mapping[str, Any], known: Ite
     resolved: dict[str, Any] = {}
     for name, value in given.items():
         found = canonical(kind, name, known)
+        if found is None and (why := absent(kind, name)) is not None:
+            raise ParameterError(why)
         if found is None:
             has = ", ".join(known) or "none"
             raise ParameterError(f"{owner}: unknown parameter {name!r}{did_you_mean(name, known)} It has: {has}")
@@ -91,6 +94,8 @@ class Registry(Generic[T]):
         if not isinstance(name, str):
             raise UnknownNameError(f"{self.kind} must be a name (one of: {', '.join(self)}), got {name!r}")
         found = canonical(self.kind, name, self._entries)
+        if found is None and (why := absent(self.kind, name)) is not None:
+            raise UnknownNameError(why)
         if found is None:
             spelt = [alias for alias, meant in SYNONYMS.get(self.kind, {}).items() if meant in self._entries]
             hint = did_you_mean(name, [*self._entries, *spelt])

@@ -13,6 +13,8 @@ import torch
 from spikeloom.errors import DataError, ParameterError, ShapeError, UnknownNameError, UnsupportedError
 from spikeloom.filters import (
     FILTERS,
+    Alpha,
+    DoubleExponential,
     Filter,
     LogSpaced,
     LowPass,
@@ -34,6 +36,8 @@ def catalogue():
         StateSpace(A=[[-1.0, 0.0], [0.5, -1.0]], B=[[1.0], [0.0]]),
         StateSpace(A=[[-1.0]], B=[[1.0]], C=[[2.0]], D=[[3.0]]),
         SecondOrderSections(sos=SOS, dt=1.0),
+        DoubleExponential(tau_r=9.0, tau_d=2.0),
+        Alpha(tau=np.array([2.0, 5.0])),
     ]
 
 
@@ -137,7 +141,8 @@ def test_a_filter_survives_being_written_as_json(system):
 
 def test_a_description_is_the_name_and_the_parameters():
     assert describe(LowPass(tau=7)) == {"filter": "low_pass", "tau": 7.0, "normalise": False}
-    assert set(FILTERS) == {"low_pass", "log_spaced", "state_space", "second_order_sections"}
+    known = {"low_pass", "log_spaced", "state_space", "second_order_sections", "double_exponential", "alpha"}
+    assert set(FILTERS) == known
     assert filter_from({"filter": "LowPass", "Tau": 5.0}) == LowPass(tau=5.0)
 
 

@@ -199,9 +199,11 @@ def test_every_spelling_of_a_decoder_gives_it(layer, make):
         ({"pop_size": 1.5}, ParameterError, "pop_size must be a whole number from 1 on"),
         ({"popsize": 2, "num": 3}, None, ""),
         ({"coding_method": "spike_count"}, UnknownNameError, "did you mean 'spike_counts'"),
-        ({"coding_method": "spike_rate", "pop_size": 2}, ParameterError, "coding 'spike_rate': unknown parameter"),
+        ({"coding_method": "v_t", "pop_size": 2}, ParameterError, "coding 'v_t': unknown parameter"),
         ({"target": "layer"}, ParameterError, "dec_target was given twice"),
-        ({"bias": 1}, ParameterError, "unknown parameter 'bias'"),
+        ({"offset": 1}, ParameterError, "unknown parameter 'offset'"),
+        ({"bias": np.nan}, ParameterError, "spike_counts.bias must be a finite number, got nan"),
+        ({"scale": "1"}, ParameterError, "spike_counts.scale must be a finite number, got '1'"),
     ],
 )
 def test_a_wrong_decoder_is_refused_with_the_way_out(layer, keywords, error, message):
@@ -234,7 +236,9 @@ def test_a_monitor_takes_an_observable_in_any_spelling(layer, name, found):
 def test_a_wrong_monitor_is_refused_with_the_way_out(layer):
     with pytest.raises(ParameterError, match=r"a 'lif' group has no observable 'W'\. It has: spikes, i_syn, v"):
         sl.StateMonitor(layer, "W")
-    with pytest.raises(ParameterError, match="target must be a neuron group, got Encoder"):
+    with pytest.raises(ParameterError, match="target must be a neuron group, an input or a connection, got Decoder"):
+        sl.StateMonitor(sl.Decoder(dec_target=layer), "V")
+    with pytest.raises(ParameterError, match=r"an encoder has no observable 'V'\. It has: spikes"):
         sl.StateMonitor(sl.Encoder(3), "V")
     with pytest.raises(ParameterError, match="SpikeMonitor watches spikes, got 'V'; use StateMonitor for 'v'"):
         sl.SpikeMonitor(layer, "V")

@@ -10,7 +10,22 @@ from torch.nn import functional as F
 import spikeloom as sl
 from spikeloom.errors import ParameterError, ShapeError
 from spikeloom.network import Constant, Normal
-from spikeloom.network.links import Conv, Ends, Full, Link, OneToOne, Pool, Sparse, SpikeRows, Wanted
+from spikeloom.network.links import (
+    Conv,
+    ConvTranspose,
+    Distance,
+    Ends,
+    Full,
+    Link,
+    Local,
+    Null,
+    OneToOne,
+    Pool,
+    Random,
+    Sparse,
+    SpikeRows,
+    Wanted,
+)
 
 T, B = 5, 3
 LIKE = torch.zeros((), dtype=torch.float64)
@@ -40,6 +55,14 @@ def conv(pool=lambda y: y, **options):
     return reference
 
 
+def transposed(**options):
+    def reference(x, w):
+        y = F.conv_transpose2d(x.flatten(0, 1), w["weight"], w.get("bias"), **options)
+        return y.reshape(*x.shape[:2], *y.shape[1:])
+
+    return reference
+
+
 def pooled(pool, scale, *window):
     def reference(x, w):
         y = scale * pool(x.flatten(0, 1), *window)
@@ -49,9 +72,10 @@ def pooled(pool, scale, *window):
 
 
 FULL = dense_product(lambda w: w["weight"], (2, 3))
+FULL_WITH_BIAS = with_bias(FULL, (2, 3))
 CASES = {
     "full": (Full(), Ends((2, 4), (2, 3)), FULL),
-    "full with bias": (Full(bias=Normal()), Ends((2, 4), (2, 3)), with_bias(FULL, (2, 3))),
+    "full with bias": (Full(bias=Normal()), Ends((2, 4), (2, 3)), FULL_WITH_BIAS),
     "one to one": (OneToOne(w_std=1.0), Ends((2, 3), (6,)), dense_product(lambda w: torch.diag(w["weight"]), (6,))),
     "one to one with bias": (
         OneToOne(w_std=1.0, bias=Normal()),
@@ -64,6 +88,34 @@ CASES = {
         Sparse(indices=INDICES, weight=Normal(), bias=Normal()),
         Ends((8,), (6,)),
         with_bias(dense_product(scattered, (6,)), (6,)),
+    ),
+    "random": (
+        Random(probability=0.4, bias=Normal()),
+        Ends((8,), (6,)),
+        with_bias(dense_product(scattered, (6,)), (6,)),
+    ),
+    "random with several synapses a pair": (
+        Random(in_degree=9, multapses=True, weight=Normal()),
+        Ends((8,), (6,)),
+        dense_product(scattered, (6,)),
+    ),
+    "by distance": (Distance(scale=1.5, extent=6), Ends((8,), (6,)), dense_product(scattered, (6,))),
+    "local within a radius": (Local(cutoff=2.0, extent=6), Ends((8,), (6,)), dense_product(scattered, (6,))),
+    "local": (Local(bias=Normal()), Ends((2, 4), (2, 3)), FULL_WITH_BIAS),
+    "null": (Null(), Ends((2, 3), (6,)), lambda x, w: x.flatten(2)),
+    "transposed conv": (ConvTranspose(), Ends(IMAGE, (2, 9, 8)), transposed()),
+    "transposed conv with all options": (
+        ConvTranspose(
+            bias=Normal(),
+            kernel_size=[3, 2],
+            stride=(2, 1),
+            padding=(1, 0),
+            output_padding=(1, 0),
+            dilation=2,
+            groups=2,
+        ),
+        Ends(IMAGE, (6, 16, 8)),
+        transposed(stride=(2, 1), padding=(1, 0), output_padding=(1, 0), dilation=2, groups=2),
     ),
     "conv": (Conv(), Ends(IMAGE, (2, 5, 4)), conv()),
     "conv with all options": (

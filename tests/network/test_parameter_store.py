@@ -7,7 +7,20 @@ import pytest
 import torch
 
 from spikeloom.errors import ParameterError, ShapeError
-from spikeloom.network import INITIALIZERS, Constant, KaimingUniform, Normal, ParameterStore, Uniform, XavierUniform
+from spikeloom.network import (
+    INITIALIZERS,
+    Constant,
+    KaimingNormal,
+    KaimingUniform,
+    Normal,
+    Orthogonal,
+    ParameterStore,
+    SparseNormal,
+    TruncatedNormal,
+    Uniform,
+    XavierNormal,
+    XavierUniform,
+)
 from spikeloom.network.initializers import fans
 from spikeloom.network.parameters import ParameterSpec, as_array
 
@@ -176,6 +189,11 @@ MOMENTS = {
     "constant": (Constant(0.25), 0.25, 0.0),
     "xavier_uniform": (XavierUniform(2.0), 0.0, math.sqrt(2 * 4 / 500)),
     "kaiming_uniform": (KaimingUniform(), 0.0, math.sqrt(2 / 200)),
+    "xavier_normal": (XavierNormal(2.0), 0.0, math.sqrt(2 * 4 / 500)),
+    "kaiming_normal": (KaimingNormal(1.0, "fan_out"), 0.0, math.sqrt(1 / 300)),
+    "sparse": (SparseNormal(0.75, 2.0), 0.0, math.sqrt(0.25) * 2.0),
+    "orthogonal": (Orthogonal(3.0), 0.0, 3.0 / math.sqrt(300)),
+    "truncated_normal": (TruncatedNormal(), 0.0, 0.879626),
 }
 
 

@@ -119,10 +119,10 @@ def test_what_is_done_to_the_values_of_a_monitor_changes_no_gradient(path, model
 def test_reading_a_monitor_between_continued_runs_copies_each_step_a_few_times_only():
     monitor, copied = sl.StateMonitor(sl.NeuronGroup(1, "lif"), "v"), 0
     for k in range(1000):
-        buffer = monitor._buffer
-        monitor.observe(torch.ones(1, 1, 1), DT, continued=k > 0)
+        buffer = monitor._record and monitor._record.values._buffer
+        monitor.observe(torch.ones(1, 1, 1), 1, DT, continued=k > 0)
         assert len(monitor.times) == k + 1
-        copied += k if monitor._buffer is not buffer else 1
+        copied += k if monitor._record.values._buffer is not buffer else 1
     assert copied < 4000
 
 

@@ -66,9 +66,13 @@ class KernelPath:
         return ""
 
     def _refusal(self, layer: Layer, stage: Stage) -> str:
+        if stage.nodes:
+            return f"{stage.nodes[0].path}: a {stage.nodes[0].kind} among populations that run step by step"
         if len(layer.branches) > MAX_INLETS:
             return f"{layer.path}: more than {MAX_INLETS} different filters and ports"
         for route in (r for branch in layer.branches for r in branch.routes):
+            if extras := route.connection.extras:
+                return f"{route.connection.path}: {extras}"
             if route.source in stage.paths and not isinstance(route.connection.link, Full):
                 return f"{route.connection.path}: a loop of link type {route.connection.link.name}"
         step = trace(layer.neuron, inlets_of(layer), layer.shape)

@@ -16,7 +16,7 @@ from ..native import pool
 from ..native.population import BLOCK, in_turn
 from .kernel_feeds import Feed, add_currents, feeds_of, source_of, under_way
 from .kernel_gradients import Found, Ways, add_gradients, target_of, ways_back
-from .kernel_layer import Frame, KernelLayer
+from .kernel_layer import NEAR, Frame, KernelLayer
 from .path import Call, Key, Tensors
 from .plan import Stage
 
@@ -93,7 +93,13 @@ class KernelRun:
         layers = [self.layers[layer.path] for layer in stage.layers]
         parts = [(p.library, f"{way}_step_{p.suffix}", p.population) for p in layers]
         units = layers[0].teams if way == "forward" else layers[0].blocks
-        pool.run(lambda a, b: in_turn(f"steps_{way}", parts, *layers[0].window, a, b), units, self.threads)
+        together = max(1, units) if way == "forward" and self._heavy(stage) else 1
+        pool.run(lambda a, b: in_turn(f"steps_{way}", parts, layers[0].window, together, a, b), units, self.threads)
+
+    def _heavy(self, stage: Stage) -> bool:
+        """Whether the weights of a loop are too large for the cache: then all samples use them tile by tile."""
+        weights = [w for p in stage.layers for f in self.feeds[p.path] if f.inner for w in f.weights.values()]
+        return sum(w.numel() * w.element_size() for w in weights) > NEAR
 
     def _results(self, path: str, layer: KernelLayer) -> Found:
         shape = (layer.steps, layer.samples, *layer.layer.shape)

@@ -47,7 +47,13 @@ class TorchOps:
         return torch.abs(x) if isinstance(x, Tensor) else math.fabs(x)
 
     @staticmethod
+    def floor(x: Number) -> Any:
+        return torch.floor(x) if isinstance(x, Tensor) else float(math.floor(x))
+
+    @staticmethod
     def where(condition: Any, a: Number, b: Number) -> Any:
+        if isinstance(condition, bool):
+            return a if condition else b
         return torch.where(condition, a, b)
 
     @staticmethod

@@ -14,7 +14,7 @@ Keys out: ("spikes", layer) where wanted, ("trace", layer, variable), ("state", 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -30,12 +30,21 @@ Key = tuple[str | int, ...]
 Tensors = Mapping[Key, Tensor]
 
 
+class Probe(Protocol):
+    """Takes the gradients of an observable."""
+
+    def watch(self, t: int, value: Tensor) -> None:
+        """Asks for the gradient of the value (B, *shape) of step t."""
+
+
 @dataclass(frozen=True)
 class Call:
     """A block over a window: n steps of dt ms of a batch.
 
     tensors: all that can carry a gradient, by key; a state (B, *shape), a signal (T, B, *shape) or (1, B, *shape) where
     it is constant. rows: the signals that come as events. want: what is asked for, by layer: 'spikes' and traces.
+    probes: by layer, what takes the gradients of an observable, step by step, on the way back; for the torch path.
+    training: whether the network is in training; seed: of what connections draw in this run.
     """
 
     block: Block
@@ -44,6 +53,9 @@ class Call:
     want: Mapping[str, Sequence[str]]
     tensors: Tensors
     rows: Mapping[str, SpikeRows]
+    probes: Mapping[str, Sequence[tuple[str, Probe]]] = field(default_factory=dict)
+    training: bool = True
+    seed: int = 0
 
 
 class Path(Protocol):

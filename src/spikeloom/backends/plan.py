@@ -7,33 +7,41 @@ together form a block.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from typing import Any
 
-import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-
 from ..errors import StateError
 from ..filters import Filter
-from ..network import Connection, Decoder, Monitor, Network, NeuronGroup
+from ..network import Connection, Decoder, Monitor, Network, NeuronGroup, Projection
+from ..network.loops import strong_components
+from ..network.relations import nodes_behind
 from ..neurons import Neuron
+from .nodes import Node, groups_behind, node_of
 
 
 @dataclass(frozen=True)
 class Route:
-    """A connection with the steps it takes: its delay, and one more inside a loop."""
+    """A connection with the steps it takes: its delay, and one more inside a loop.
+
+    back: whether it is the way of an electrical synapse from its target to its source.
+    """
 
     connection: Connection
     steps: int
     looped: bool
+    back: bool = False
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The path of the connection, and for the way back one name more."""
+        return (str(self.connection.path), "back") if self.back else (str(self.connection.path),)
 
     @property
     def source(self) -> str:
         """The path of the component that it starts from."""
-        return str(self.connection.pre.path)
+        return str((self.connection.post if self.back else self.connection.pre).path)
 
 
 @dataclass(frozen=True)
@@ -58,15 +66,21 @@ class Layer:
 
 @dataclass(frozen=True)
 class Stage:
-    """Populations that run together: over the whole window when alone and without a loop, else step by step."""
+    """Populations that run together: over the whole window when alone and without a loop, else step by step.
+
+    nodes: what joins outputs of its populations for others of them, step by step; before: the nodes that it needs and
+    that have nothing to do with its populations, each after its inputs.
+    """
 
     layers: tuple[Layer, ...]
     stepped: bool
+    nodes: tuple[Node, ...] = ()
+    before: tuple[Node, ...] = ()
 
     @property
     def paths(self) -> frozenset[str]:
-        """The paths of its populations."""
-        return frozenset(layer.path for layer in self.layers)
+        """The paths of its populations and nodes."""
+        return frozenset(layer.path for layer in self.layers) | {node.path for node in self.nodes}
 
 
 @dataclass(frozen=True)
@@ -86,9 +100,25 @@ class Block:
         return tuple(layer for stage in self.stages for layer in stage.layers)
 
     @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes inside of its stages in order."""
+        return tuple(node for stage in self.stages for node in stage.nodes)
+
+    @property
+    def before(self) -> tuple[Node, ...]:
+        """The nodes that run before it, over the whole window, each after its inputs."""
+        return tuple({node.path: node for stage in self.stages for node in stage.before}.values())
+
+    @property
     def paths(self) -> frozenset[str]:
-        """The paths of its populations."""
-        return frozenset(layer.path for layer in self.layers)
+        """The paths of its populations and nodes."""
+        return frozenset(layer.path for layer in self.layers) | {node.path for node in self.nodes}
+
+    @property
+    def needs(self) -> set[str]:
+        """The paths of all that goes into its populations and nodes."""
+        routes = {r.source for layer in self.layers for b in layer.branches for r in b.routes}
+        return routes | {path for node in self.nodes + self.before for path in node.inputs}
 
 
 @dataclass(frozen=True)
@@ -101,8 +131,10 @@ class Plan:
     def __str__(self) -> str:
         lines = [f"plan, dt {self.dt} ms"]
         for number, block in enumerate(self.blocks, 1):
+            lines += [f"   {node}" for node in block.before]
             lines.append(f"{number}. {block.path}" + (f" ({block.why})" if block.why else ""))
             for stage in block.stages:
+                lines += [f"   {node}, step by step" for node in stage.nodes]
                 how = "step by step" if stage.stepped else "whole window"
                 for layer in stage.layers:
                     lines.append(f"   {layer.path}: {type(layer.neuron).__name__} {layer.shape}, {how}")
@@ -138,23 +170,31 @@ def make_plan(network: Network, dt: float, schedule: str = "auto", choose: Choos
     layers = {g.path: _layer(g, connections, component, network, dt) for g in groups}
     members = [[layers[g.path] for g in groups if component[g.path] == c] for c in order]
     if schedule == "step":
-        stages = [Stage(tuple(layer for part in members for layer in part), stepped=True)]
+        stages = [_stage([layer for part in members for layer in part], stepped=True)]
     else:
         stages = [_stage(part) for part in members]
     return Plan(tuple(_blocks(stages, choose)), dt)
 
 
-def _stage(layers: Sequence[Layer]) -> Stage:
-    looped = any(r.looped for layer in layers for b in layer.branches for r in b.routes)
-    return Stage(tuple(layers), stepped=looped)
+def _stage(layers: Sequence[Layer], *, stepped: bool = False) -> Stage:
+    routes = [r for layer in layers for b in layer.branches for r in b.routes]
+    groups = {layer.path for layer in layers}
+    inside, before = dict[str, Node](), dict[str, Node]()
+    for component in nodes_behind(r.connection.pre for r in routes):
+        own = {group.path for group in groups_behind(component)} & groups
+        (inside if own else before)[component.path] = node_of(component)
+    looped = any(r.looped for r in routes)
+    return Stage(tuple(layers), stepped or looped, tuple(inside.values()), tuple(before.values()))
 
 
 def _blocks(stages: Sequence[Stage], choose: Choose) -> list[Block]:
-    """One block a stage on the torch path, one block a run of stages on any other."""
+    """One block a stage on the torch path, one block a run of stages on any other; a node stands between blocks."""
     blocks: list[Block] = []
     for stage in stages:
         path, why = choose(stage)
-        if blocks and blocks[-1].path == path != "torch path":
+        known = blocks[-1].paths if blocks else frozenset[str]()
+        apart = any(known & set(node.inputs) for node in stage.before)
+        if blocks and blocks[-1].path == path != "torch path" and not apart:
             blocks[-1] = replace(blocks[-1], stages=(*blocks[-1].stages, stage))
         else:
             blocks.append(Block((stage,), path, why))
@@ -170,13 +210,23 @@ def _check_members(network: Network) -> None:
                     f"connection {connection.path!r}: its {end} {part.name!r} is not in the network; "
                     f"assign it first: net.{part.name if part.name.isidentifier() else 'layer'} = ..."
                 )
+    for node in nodes_behind(connection.pre for connection in network.connections):
+        lost = [each.name for each in node.refers_to() if id(each) not in inside]
+        if lost or id(node) not in inside:
+            raise StateError(f"{node.kind} {node.path!r}: {', '.join(lost) or 'it'} is not in the network; assign it")
+    for projection in network.running(Projection):
+        if not projection.get_connections():
+            raise StateError(
+                f"projection {projection.path!r} from {projection.pre.path!r} to {projection.post.path!r} has no "
+                "connection; add one, or delete it: del_assembly"
+            )
     watchers: list[Decoder | Monitor] = [*network.decoders, *network.monitors]
     for watcher in watchers:
         if id(watcher.target) not in inside:
             raise StateError(
                 f"{watcher.kind} {watcher.path!r}: its target {watcher.target.name!r} is not in the network"
             )
-    if network.encoders and not network.connections:
+    if network.encoders and not network.of_kind(Connection):
         raise StateError(
             "the network has no connection; add one: net.c = Connection(net.input, net.layer1, link_type='full')"
         )
@@ -184,12 +234,9 @@ def _check_members(network: Network) -> None:
 
 def _components(groups: Sequence[NeuronGroup], connections: Sequence[Connection]) -> dict[str, int]:
     """The number of the strongly connected component of each population."""
-    index = {g.path: k for k, g in enumerate(groups)}
-    edges = [(index[c.pre.path], index[c.post.path]) for c in connections if isinstance(c.pre, NeuronGroup)]
-    rows, columns = np.array(edges, dtype=int).reshape(-1, 2).T
-    graph = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(groups), len(groups)))
-    _, labels = connected_components(graph, directed=True, connection="strong")
-    return {g.path: int(labels[k]) for k, g in enumerate(groups)}
+    edges = [(pre.path, c.post.path) for c in connections for pre in groups_behind(c.pre)]
+    edges += [(c.post.path, c.pre.path) for c in connections if c.synapses.electrical]
+    return strong_components([group.path for group in groups], edges)
 
 
 def _in_order(groups: Sequence[NeuronGroup], connections: Sequence[Connection], component: dict[str, int]) -> list[int]:
@@ -198,8 +245,8 @@ def _in_order(groups: Sequence[NeuronGroup], connections: Sequence[Connection], 
     for group in groups:
         before.setdefault(component[group.path], set())
     for c in connections:
-        if isinstance(c.pre, NeuronGroup) and component[c.pre.path] != component[c.post.path]:
-            before[component[c.post.path]].add(component[c.pre.path])
+        behind = {component[pre.path] for pre in groups_behind(c.pre)}
+        before[component[c.post.path]] |= behind - {component[c.post.path]}
     return list(TopologicalSorter(before).static_order())
 
 
@@ -207,38 +254,40 @@ def _layer(
     group: NeuronGroup, connections: Sequence[Connection], component: dict[str, int], network: Network, dt: float
 ) -> Layer:
     gathered: list[tuple[str, Filter[Any] | None, list[Route]]] = []
-    for connection in connections:
-        if connection.post is not group:
-            continue
-        looped = isinstance(connection.pre, NeuronGroup) and component[connection.pre.path] == component[group.path]
-        route = Route(connection, connection.delay_steps(dt) + looped, looped)
+    for route in _routes(group, connections, component, dt):
+        own = type(group.neuron).ports[0] if route.back else route.connection.port
         for port, filter, routes in gathered:
-            if port == connection.port and filter == connection.filter:
+            if port == own and filter == route.connection.filter:
                 routes.append(route)
                 break
         else:
-            gathered.append((connection.port, connection.filter, [route]))
+            gathered.append((own, route.connection.filter, [route]))
     branches = tuple(Branch(port, filter, tuple(routes)) for port, filter, routes in gathered)
     whole = {n: float(v) for n in group.trains if isinstance(v := getattr(group.neuron, n), int)}
     neuron = group.neuron.bound({**whole, "emission": network.emission_of(group)})
     return Layer(group.path, group.shape, neuron, group.trains, branches)
 
 
+def _routes(
+    group: NeuronGroup, connections: Sequence[Connection], component: dict[str, int], dt: float
+) -> Iterator[Route]:
+    """What leads into a population."""
+    for connection in connections:
+        if connection.post is group:
+            looped = any(component[pre.path] == component[group.path] for pre in groups_behind(connection.pre))
+            yield Route(connection, connection.delay_steps(dt) + looped, looped)
+        if connection.pre is group and connection.synapses.electrical:
+            yield Route(connection, 1, looped=True, back=True)
+
+
 def sources(plan: Plan) -> set[str]:
-    """The paths of all components that a connection starts from."""
-    return {r.source for block in plan.blocks for layer in block.layers for b in layer.branches for r in b.routes}
+    """The paths of all components that a connection or a node starts from."""
+    return {path for block in plan.blocks for path in block.needs}
 
 
 def across(plan: Plan) -> set[str]:
-    """The paths of all components whose output goes into a block that is not their own."""
-    return {
-        r.source
-        for block in plan.blocks
-        for layer in block.layers
-        for b in layer.branches
-        for r in b.routes
-        if r.source not in block.paths
-    }
+    """The paths of all components whose output goes into a block that is not their own, or into a node before it."""
+    return {path for block in plan.blocks for path in block.needs - block.paths}
 
 
 __all__ = ["Block", "Branch", "Layer", "Plan", "Route", "Stage", "across", "make_plan", "sources"]

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..native.events import count_bits
 from ..network.links import Signal, SpikeRows
-from .path import Call, Key, Path, run_block
+from .nodes import joined
+from .path import Call, Key, Path, Probe, run_block
 from .plan import Block, Layer
 
 State = Mapping[Key, Tensor]
@@ -24,7 +25,8 @@ class Runner:
     """One run of a plan: signals by the path of their source, wanted traces by layer, the state on the way.
 
     weights: the tensors of each connection by name; parameters: those of each population; batch: how many samples;
-    like: a tensor of the run's device and precision.
+    like: a tensor of the run's device and precision; probes: by layer, what takes gradients; training: whether
+    the network is in training; seed: of what connections draw.
     """
 
     dt: float
@@ -36,6 +38,9 @@ class Runner:
     signals: dict[str, Signal]
     state: State
     like: Tensor
+    probes: Mapping[str, Sequence[tuple[str, Probe]]] = field(default_factory=dict)
+    training: bool = True
+    seed: int = 0
     results: dict[Key, Tensor] = field(default_factory=dict)
     _kept: dict[Key, dict[Key, Tensor]] = field(default_factory=dict)
 
@@ -47,6 +52,10 @@ class Runner:
     def run(self, blocks: Sequence[Block], paths: Sequence[Path]) -> None:
         """Runs the blocks in order, each on its path; `results` then holds all that came out."""
         for block, path in zip(blocks, paths, strict=True):
+            for node in block.before:
+                if node.path not in self.signals:
+                    signals = [self.signals[source] for source in node.inputs]
+                    self.signals[node.path] = joined(node, self.parameters.get(node.path, {}), signals)
             self.results.update(run_block(path, self._call(block)))
             self.signals.update({str(key[1]): r for key, r in self.results.items() if key[0] == "spikes"})
 
@@ -66,14 +75,21 @@ class Runner:
             tensors.update({("parameter", layer.path, n): p for n, p in self.parameters[layer.path].items()})
             tensors.update(self._state(layer))
             for route in (route for branch in layer.branches for route in branch.routes):
-                path, signal = route.connection.path, self.signals.get(route.source)
+                path = route.connection.path
                 tensors.update({("weight", path, name): w for name, w in self.weights[path].items()})
                 tensors.update(self._kept.get(("under way", path), {}))
-                if isinstance(signal, SpikeRows):
-                    rows[route.source] = signal
-                elif signal is not None:
-                    tensors["signal", route.source] = signal
-        return Call(block, self.dt, self.n_steps, self.want, tensors, rows)
+        for node in block.nodes:
+            values = self.parameters.get(node.path, {})
+            tensors.update({("parameter", node.path, name): p for name, p in values.items()})
+        for source in sorted(block.needs - block.paths):
+            signal = self.signals.get(source)
+            if isinstance(signal, SpikeRows):
+                rows[source] = signal
+            elif signal is not None:
+                tensors["signal", source] = signal
+        return Call(
+            block, self.dt, self.n_steps, self.want, tensors, rows, self.probes, self.training, self.seed
+        )  # fmt: skip
 
     def _state(self, layer: Layer) -> dict[Key, Tensor]:
         """The state of a population: where the last run left it, or at rest."""

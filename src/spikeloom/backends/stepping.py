@@ -15,9 +15,11 @@ import torch
 from torch import Tensor
 
 from ..neurons import advance
+from .nodes import joined
 from .ops import XP, fire
 from .plan import Branch, Layer, Route
 from .product import Term, product
+from .transmission import Transmission
 
 if TYPE_CHECKING:
     from .path import Call, Key
@@ -27,17 +29,23 @@ def step_block(call: Call) -> dict[Key, Tensor]:
     """What comes out of a block over the window by key, under the autograd mode this is called in."""
     traffic = Traffic(call)
     populations = [Population(layer, traffic) for layer in call.block.layers]
+    for population in populations:
+        for route in chain(*population.inner):
+            traffic.open(route, population.silence)
     sending = [route for p in populations for route in chain(*p.inner) if route.steps]
     for t in range(call.n_steps):
+        traffic.begin(t)
         for population in populations:
             population.step(t)
         for route in sending:
-            traffic.under_way[route.connection.path].append(traffic.sent(route))
+            traffic.send(route)
     results: dict[Key, Tensor] = {}
     for population in populations:
         results.update(population.results())
-    for path, currents in traffic.under_way.items():
-        results.update({("under way", path, k): current for k, current in enumerate(currents)})
+    for key, currents in traffic.under_way.items():
+        results.update({("under way", *key, k): current for k, current in enumerate(currents)})
+    for special in traffic.special.values():
+        results.update(special.results())
     return results
 
 
@@ -51,7 +59,40 @@ class Traffic:
         for key, tensor in call.tensors.items():
             if key[0] == "weight":
                 self.weights.setdefault(str(key[1]), {})[str(key[2])] = tensor
-        self.under_way: dict[str, deque[Tensor]] = {}
+        self.under_way: dict[tuple[str, ...], deque[Tensor]] = {}
+        self.special = self._special(call)
+        self.potential: dict[str, Tensor] = {}
+        self.nodes = {node.path: node for node in call.block.nodes}
+        self._t, self._joined = 0, dict[str, Tensor]()
+        self._outside: dict[str, Sequence[Tensor]] = {}
+
+    def _special(self, call: Call) -> dict[str, Transmission]:
+        """The connections that do more than a product, by path."""
+        routes = (r for layer in call.block.layers for b in layer.branches for r in b.routes)
+        found = {r.connection.path: r.connection for r in routes if r.connection.extras}
+        return {path: Transmission(c, self.weights.get(path, {}), call) for path, c in found.items()}
+
+    def begin(self, t: int) -> None:
+        """Turns to a step."""
+        self._t, self._joined = t, {}
+
+    def output(self, path: str) -> Tensor:
+        """What a population or a node puts out in this step, (B, *shape)."""
+        if path not in self.nodes:
+            return self.now[path] if path in self.call.block.paths else self._from_outside(path)
+        if path not in self._joined:
+            node = self.nodes[path]
+            parameters = {str(k[2]): t for k, t in self.call.tensors.items() if k[:2] == ("parameter", path)}
+            self._joined[path] = joined(node, parameters, [self.output(part)[None] for part in node.inputs])[0]
+        return self._joined[path]
+
+    def _from_outside(self, path: str) -> Tensor:
+        """This step of a signal from outside of the block; unbound once, as indexing costs a copy on the way back."""
+        if path not in self._outside:
+            signal = self.call.tensors.get(("signal", path))
+            self._outside[path] = (self.call.rows[path].dense() if signal is None else signal).unbind(0)
+        steps = self._outside[path]
+        return steps[self._t if len(steps) > 1 else 0]
 
     def term(self, route: Route, signal: Tensor | None = None) -> Term:
         """The connection of a route with the signal of its source over the window, or with a given one."""
@@ -61,20 +102,65 @@ class Traffic:
         weights = self.weights.get(c.path, {})
         return Term(c.link, c.ends, self.call.rows[route.source] if signal is None else signal, weights)
 
-    def sent(self, route: Route) -> Tensor:
-        """The current that this step's spikes cause through a connection."""
-        return product(self.term(route, self.now[route.source][None]))[0]
+    def from_outside(self, route: Route) -> Tensor:
+        """The current (T, B, *shape), or (1, B, *shape) for a constant one, that a connection from outside brings."""
+        special = self.special.get(route.connection.path)
+        term = self.term(route)
+        current = product(term) if special is None else special.current(term.signal)
+        return self.delayed(route, current) if route.steps or self._spread(route) else current
+
+    def sent(self, route: Route) -> Sequence[Tensor]:
+        """The currents that this step causes through a connection: one, and where synapses have delays of their own
+        those of the steps behind it."""
+        special, c = self.special.get(route.connection.path), route.connection
+        if special is not None and c.synapses.electrical:
+            return [special.gap(self.potential[c.pre.path], self.potential[c.post.path], route.back)]
+        signal = self.output(route.source)[None]
+        current = product(self.term(route, signal)) if special is None else special.current(signal, stepped=True)
+        return current.unbind(0)
+
+    def send(self, route: Route) -> None:
+        """Puts on its way what this step causes through a connection."""
+        queue, currents = self.under_way[route.key], self.sent(route)
+        first = len(queue) + 1 - len(currents)
+        for k, current in enumerate(currents[:-1], first):
+            queue[k] = queue[k] + current
+        queue.append(currents[-1])
+
+    def receive(self, route: Route) -> Tensor:
+        """What arrives in this step on a connection of the block."""
+        if route.key not in self.under_way:
+            return self.sent(route)[0]
+        if not route.steps:
+            self.send(route)
+        return self.under_way[route.key].popleft()
+
+    def open(self, route: Route, like: Tensor) -> None:
+        """Makes a connection of the block ready; like: a current of its target."""
+        fresh = ("under way", *route.key, 0) not in self.call.tensors
+        if fresh and route.connection.synapses.electrical:
+            self.under_way[route.key] = deque(self.sent(route))
+        elif route.steps or self._spread(route):
+            self.under_way[route.key] = deque(self.arriving(route, like))
+
+    def _spread(self, route: Route) -> int:
+        special = self.special.get(route.connection.path)
+        return 0 if special is None else special.spread
 
     def arriving(self, route: Route, like: Tensor) -> list[Tensor]:
         """The currents that are under way on a connection, one a step, the next to arrive first."""
-        path, nothing = route.connection.path, torch.zeros_like(like)
-        return [self.call.tensors.get(("under way", path, k), nothing) for k in range(route.steps)]
+        nothing, n = torch.zeros_like(like), route.steps + self._spread(route)
+        return [self.call.tensors.get(("under way", *route.key, k), nothing) for k in range(n)]
 
     def delayed(self, route: Route, current: Tensor) -> Tensor:
         """The current (T, B, *shape) of a connection from outside, shifted by its steps; the rest stays under way."""
-        n = self.call.n_steps
-        whole = torch.cat([torch.stack(self.arriving(route, current[0])), current.expand(n, *current.shape[1:])])
-        self.under_way[route.connection.path] = deque(whole[n:].unbind(0))
+        n, spread = self.call.n_steps, self._spread(route)
+        late = torch.stack(self.arriving(route, current[0]))
+        whole = torch.cat([late[: route.steps], current.expand(n + spread, *current.shape[1:])])
+        if spread:
+            first, last = route.steps, route.steps + spread
+            whole = torch.cat([whole[:first], whole[first:last] + late[first:], whole[last:]])
+        self.under_way[route.key] = deque(whole[n:].unbind(0))
         return whole[:n]
 
 
@@ -95,11 +181,10 @@ class Population:
         self.coefficients = [b.filter and b.filter.coefficients(call.dt, XP) for b in layer.branches]
         self.inner = [[r for r in b.routes if r.source in call.block.paths] for b in layer.branches]
         self.outer = [self._outer(branch) for branch in layer.branches]
-        for route in chain(*self.inner):
-            if route.steps:
-                traffic.under_way[route.connection.path] = deque(traffic.arriving(route, self.silence))
+        traffic.potential[layer.path] = getattr(self.variables, "v", self.silence)
         self.emitted: list[Tensor] = []
         self.traces: dict[str, list[Tensor]] = {n: [] for n in call.want[layer.path] if n != "spikes"}
+        self.probes = call.probes.get(layer.path, ())
 
     def _state(self, call: Call) -> Iterator[Tensor]:
         k = 0
@@ -116,9 +201,7 @@ class Population:
         for route in branch.routes:
             if route.source in self.traffic.call.block.paths:
                 continue
-            current = product(self.traffic.term(route))
-            if route.steps:
-                current = self.traffic.delayed(route, current)
+            current = self.traffic.from_outside(route)
             total = current if total is None else total + current
         return None if total is None else total.expand(self.traffic.call.n_steps, *total.shape[1:]).unbind(0)
 
@@ -135,17 +218,20 @@ class Population:
         given = inputs[0] if self.n_ports == 1 else tuple(inputs)
         output, self.variables = advance(self.neuron, self.variables, given, self.traffic.call.dt, XP, fire)
         self.traffic.now[self.layer.path] = output
+        self.traffic.potential[self.layer.path] = getattr(self.variables, "v", self.silence)
         self.emitted.append(output)
+        seen = {"spikes": output, "i_syn": inputs[0], **self.variables._asdict()}
         for name, trace in self.traces.items():
-            trace.append(inputs[0] if name == "i_syn" else getattr(self.variables, name))
+            trace.append(seen[name])
+        for name, probe in self.probes:
+            probe.watch(t, seen[name])
 
     def _current(self, k: int, t: int) -> Tensor:
         """What arrives in a branch in this step: from outside, from this step's spikes, from earlier ones."""
         outer = self.outer[k]
         total = None if outer is None else outer[t]
         for route in self.inner[k]:
-            queue = self.traffic.under_way
-            current = queue[route.connection.path].popleft() if route.steps else self.traffic.sent(route)
+            current = self.traffic.receive(route)
             total = current if total is None else total + current
         return self.silence if total is None else total
 

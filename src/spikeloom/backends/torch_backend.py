@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..errors import DeviceError, ParameterError, ShapeError
-from ..network import Component, Connection, Network, NeuronGroup, Sink
+from ..network import Component, Module, Network, Sink
 from ..network.parameters import as_array
 from ..registry import did_you_mean
 from ..spikes import Spikes
@@ -22,6 +22,7 @@ from .kernel_path import KernelPath
 from .path import Path, TorchPath
 from .plan import Block, Branch, Layer, Plan, Stage, across, make_plan, sources
 from .schedule import Runner, State, mean_output, to_signal
+from .watchers import forget, observable, probed, probes, show, wanted, watched_inputs
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class TorchBackend:
         choose = _torch_path
         if self.path == "auto" and device.type == "cpu":
             kernels = KernelPath(self.dtype, self.threads, sparing=self.sparing)
-            paths[kernels.name], choose = kernels, _Fastest(kernels)
+            paths[kernels.name], choose = kernels, _Fastest(kernels, probed(network))
         plan = make_plan(network, dt, self.schedule, choose)
         return TorchBuild(network, plan, paths, device, self.dtype)
 
@@ -105,8 +106,11 @@ class _Fastest:
     """The kernel path for what it can take, the torch path for the rest; the log says so once for each reason."""
 
     kernels: KernelPath
+    probed: Mapping[str, str]
 
     def __call__(self, stage: Stage) -> tuple[str, str]:
+        if monitors := [self.probed[path] for path in sorted(stage.paths) if path in self.probed]:
+            return "torch path", f"monitor {monitors[0]} keeps gradients"
         if not (why := self.kernels.refusal(stage)):
             return self.kernels.name, ""
         if why not in _told:
@@ -146,6 +150,7 @@ class TorchBuild:
         tensors = dict(self.module.named_parameters()) | dict(self.module.named_buffers())
         self.weights = {c.path: _below(tensors, c.path) for c in network.connections}
         self.parameters = {g.path: _below(tensors, g.path) for g in network.groups}
+        self.parameters |= {m.path: dict(m.torch_module.named_parameters()) for m in network.running(Module)}
         self._feeds, self._across = sources(plan), across(plan)
         self._versions: dict[str, tuple[int, ...]] = {}
 
@@ -159,24 +164,28 @@ class TorchBuild:
         """Runs n steps; decoders, monitors and the sink get the window. A run that fails leaves the state as it was."""
         self._check_trained()
         self._emitted = {}
-        for decoder in self.network.decoders:
-            decoder.forget()
-        network, raw = self.network, self._encoded(n_steps)
+        forget(self.network)
+        network, watching = self.network, probes(self.network, self.dt, continued=keep_state)
+        raw = self._encoded(n_steps)
         batch, state = self._batch_size(raw), self.state if keep_state else {}
         _check_continued(state, batch)
         signals = {path: to_signal(value, n_steps, self.like) for path, value in raw.items()}
         runner = Runner(
-            self.dt, n_steps, batch, self.weights, self.parameters, self._wanted(sink), signals, state, self.like
-        )
+            self.dt, n_steps, batch, self.weights, self.parameters, self._wanted(sink), signals, state, self.like,
+            watching, network.training, self._drawn_seed(),
+        )  # fmt: skip
         runner.run(self._plan.blocks, self.paths)
         self.state = runner.last_state()
         self._emitted = {g.path: runner.emitted(g.path) for g in network.groups}
-        for decoder in network.decoders:
-            decoder.decode(_observable(runner, decoder.target, decoder.decoding.variable), self.dt)
-        for monitor in network.monitors:
-            monitor.observe(_observable(runner, monitor.target, monitor.variable), self.dt, continued=keep_state)
+        show(network, runner, self.weights, continued=keep_state)
         if sink is not None:
             self._record(sink, runner, raw)
+
+    def _drawn_seed(self) -> int:
+        """A seed for what connections draw in a run; zero, and nothing drawn, where none does."""
+        stages = (stage for c in self.network.connections for stage in c.synapses.stages)
+        draws = self.network.training and any(stage.draws for stage in stages)
+        return int(self.network.generator.integers(2**63)) if draws else 0
 
     def _check_trained(self) -> None:
         """Raises ParameterError where training took a neuron's parameter out of its domain, such as tau below zero."""
@@ -199,22 +208,25 @@ class TorchBuild:
 
     def _encoded(self, n_steps: int) -> dict[str, Any]:
         encoders = {e.path: e for e in self.network.encoders}
-        used = {path: e for path, e in encoders.items() if path in self._feeds}
-        return {path: e.encode(n_steps, self.dt, self.network.generator) for path, e in used.items()}
+        makers = {g.path: g for g in self.network.generators}
+        used = self._feeds | watched_inputs(self.network)
+        random = self.network.generator
+        raw = {path: e.encode(n_steps, self.dt, random) for path, e in encoders.items() if path in used}
+        batch = self._batch_size(raw)
+        return raw | {p: g.generate(n_steps, self.dt, random, batch) for p, g in makers.items() if p in used}
 
     def _batch_size(self, raw: Mapping[str, Any]) -> int:
         sizes = {path: len(v) if isinstance(v, Spikes) else v.shape[1] for path, v in raw.items()}
+        sizes |= {g.path: g.batch_size for g in self.network.generators if g.path in self._feeds and g.batch_size}
         if len(set(sizes.values())) > 1:
             each = ", ".join(f"{path} {size}" for path, size in sizes.items())
-            raise ShapeError(f"the encoders were given batches of different sizes ({each}); give all the same")
+            raise ShapeError(f"the inputs were given batches of different sizes ({each}); give all the same")
         return next(iter(sizes.values()), 1)
 
     def _wanted(self, sink: Sink | None) -> dict[str, list[str]]:
-        want = {g.path: {"spikes"} if g.path in self._across else set[str]() for g in self.network.groups}
-        for decoder in self.network.decoders:
-            want[decoder.target.path].add(decoder.decoding.variable)
-        for monitor in self.network.monitors:
-            want[monitor.target.path].add(monitor.variable)
+        want = wanted(self.network)
+        for path in self._across & want.keys():
+            want[path].add("spikes")
         if sink is not None:
             for group in self.network.groups:
                 want[group.path] |= sink.wants(group.path) & set(group.observables)
@@ -226,7 +238,7 @@ class TorchBuild:
                 sink.write(path, "spikes", value, self.dt)
         for group in self.network.groups:
             for name in sorted(sink.wants(group.path) & set(group.observables)):
-                values = as_array(_observable(runner, group, name))
+                values = as_array(observable(runner, group, name))
                 sink.write(
                     group.path, name, Spikes.from_raster(values, self.dt) if name == "spikes" else values, self.dt
                 )
@@ -256,10 +268,13 @@ class TorchBuild:
     def _module(self) -> nn.Module:
         """The tensors of the parameter store as one module, in place of the arrays they started from."""
         root, store = nn.Module(), self.network.draw_parameters()
-        owners: Sequence[NeuronGroup | Connection] = [*self.network.groups, *self.network.connections]
-        for owner in owners:
-            holder = _holder(root, owner.path)
-            for spec in owner.parameter_specs():
+        for owner in self.network.owners():
+            if isinstance(owner, Module):
+                _holder(root, owner.path, self._torch_module(owner))
+                continue
+            specs = owner.parameter_specs()
+            holder = _holder(root, owner.path) if specs else root
+            for spec in specs:
                 name = spec.name.rpartition(".")[2]
                 tensor = self._kept(store[spec.name])
                 if spec.trainable:
@@ -269,7 +284,20 @@ class TorchBuild:
                 else:
                     holder.register_buffer(name, tensor)
                 store.put(spec.name, tensor)
-        return root
+        return root.train(self.network.training)
+
+    def _torch_module(self, owner: Module) -> nn.Module:
+        """The torch module of a component on this device and in this precision, with the values of the store."""
+        module, store = owner.torch_module.to(self.like.device, self.like.dtype), self.network.store
+        for spec in owner.parameter_specs():
+            tensor, value = cast(Tensor, spec.initial), store[spec.name]
+            if value is not tensor:
+                with torch.no_grad():
+                    tensor.copy_(self._tensor(value))
+            if spec.trainable:
+                tensor.requires_grad_(self._trains(owner))
+            store.put(spec.name, tensor)
+        return module
 
     def _kept(self, value: Any) -> Tensor:
         """The tensor of the store, on this device and in this precision; a parameter stays the same object."""
@@ -303,14 +331,14 @@ def _fits(tensor: Tensor, like: Tensor) -> bool:
     return tensor.device == like.device and (tensor.dtype == like.dtype or not tensor.is_floating_point())
 
 
-def _holder(root: nn.Module, path: str) -> nn.Module:
-    """The submodule of a path such as `block.layer1`, made where it is missing."""
-    module = root
-    for part in path.split("."):
+def _holder(root: nn.Module, path: str, last: nn.Module | None = None) -> nn.Module:
+    """The submodule of a path such as `block.layer1`, made where it is missing; last: what stands at its end."""
+    module, parts = root, path.split(".")
+    for depth, part in enumerate(parts, 1):
         if part not in module._modules:
             if hasattr(module, part):
                 raise ParameterError(f"a component cannot be named {part!r}: torch modules use that name; rename it")
-            module.add_module(part, nn.Module())
+            module.add_module(part, last if last is not None and depth == len(parts) else nn.Module())
         module = module.get_submodule(part)
     return module
 
@@ -319,9 +347,3 @@ def _below(tensors: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
     """The tensors of one component, under their own names."""
     start = path + "."
     return {n[len(start) :]: t for n, t in tensors.items() if n.startswith(start) and "." not in n[len(start) :]}
-
-
-def _observable(runner: Runner, group: NeuronGroup, name: str) -> Tensor:
-    if name == "spikes":
-        return runner.results["spikes", group.path]
-    return runner.results["trace", group.path, name]

@@ -5,9 +5,12 @@ from .filter import Filter
 from .low_pass import LogSpaced, LowPass
 from .sections import SecondOrderSections
 from .state_space import StateSpace
+from .synaptic import Alpha, DoubleExponential, first_order_synapse, second_order_synapse
 
 __all__ = [
     "FILTERS",
+    "Alpha",
+    "DoubleExponential",
     "Filter",
     "LogSpaced",
     "LowPass",
@@ -15,4 +18,6 @@ __all__ = [
     "StateSpace",
     "describe",
     "filter_from",
+    "first_order_synapse",
+    "second_order_synapse",
 ]

@@ -12,12 +12,15 @@ from .filter import Filter
 from .low_pass import LogSpaced, LowPass
 from .sections import SecondOrderSections
 from .state_space import StateSpace
+from .synaptic import Alpha, DoubleExponential
 
 FILTERS: Registry[type[Filter[Any]]] = Registry("filter")
 FILTERS.add("low_pass", LowPass)
 FILTERS.add("log_spaced", LogSpaced)
 FILTERS.add("state_space", StateSpace)
 FILTERS.add("second_order_sections", SecondOrderSections)
+FILTERS.add("double_exponential", DoubleExponential)
+FILTERS.add("alpha", Alpha)
 
 
 def describe(system: Filter[Any]) -> dict[str, Any]:

@@ -111,11 +111,11 @@ def checked(owner: str, value: Value) -> Value:
     return value
 
 
-def positive(owner: str, value: Value) -> Value:
-    """The checked value; ParameterError unless each of its numbers is a positive time in ms."""
+def positive(owner: str, value: Value, what: str = "time in ms") -> Value:
+    """The checked value; ParameterError unless each of its numbers is positive. what: what the message calls it."""
     value = checked(owner, value)
     if not _every(value > 0):
-        raise ParameterError(f"{owner} must be a positive time in ms, got {value!r}")
+        raise ParameterError(f"{owner} must be a positive {what}, got {value!r}")
     return value
 
 

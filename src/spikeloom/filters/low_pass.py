@@ -51,7 +51,7 @@ class LowPass(Filter[Leak]):
 
     def initial(self, x: A) -> tuple[A, ...]:
         check_kind("LowPass.tau", self.tau, x)
-        _check_fits("LowPass.tau", self.tau, np.shape(x))
+        check_fits("LowPass.tau", self.tau, np.shape(x))
         return (x * 0.0,)
 
     def coefficients(self, dt: float, xp: Ops[Any]) -> Leak:
@@ -101,7 +101,7 @@ class LogSpaced(Filter[Leak]):
     def initial(self, x: A) -> tuple[A, ...]:
         taus = self.time_constants()
         check_kind("LogSpaced.taus", taus, x)
-        _check_fits("LogSpaced.taus", taus, (*np.shape(x), self.n))
+        check_fits("LogSpaced.taus", taus, (*np.shape(x), self.n))
         return (x[..., None] * (taus * 0.0),)
 
     def coefficients(self, dt: float, xp: Ops[Any]) -> Leak:
@@ -112,7 +112,7 @@ class LogSpaced(Filter[Leak]):
         return y, (y,)
 
 
-def _check_fits(owner: str, tau: Value, shape: tuple[int, ...]) -> None:
+def check_fits(owner: str, tau: Value, shape: tuple[int, ...]) -> None:
     """Raises ShapeError unless tau broadcasts to the shape of the state."""
     own = tuple(getattr(tau, "shape", ()))
     if len(own) > len(shape) or any(a not in (1, b) for a, b in zip(own[::-1], shape[::-1], strict=False)):

@@ -10,7 +10,23 @@ from dataclasses import replace
 from typing import Any
 
 from ..filters import LowPass
-from ..neurons import CLIF, IF, LI, LIF, Arctan, Emission, Gaussian, Neuron, Rectangle, Sigmoid, Subtract, Surrogate
+from ..neurons import (
+    ALIF,
+    CLIF,
+    IF,
+    LI,
+    LIF,
+    PLIF,
+    Arctan,
+    CubaLIF,
+    Emission,
+    Gaussian,
+    Neuron,
+    Rectangle,
+    Sigmoid,
+    Subtract,
+    Surrogate,
+)
 from .model import Model
 from .printer import WIDTHS
 from .trace import Inlet, trace
@@ -27,6 +43,8 @@ def models() -> Iterator[Model]:
     for neuron in _resets(IF(), (Arctan(), Rectangle())):
         yield _model(neuron, _STRAIGHT)
     for neuron in _surrogates(CLIF(), (Arctan(), Rectangle(), Gaussian())):
+        yield _model(neuron, _STRAIGHT)
+    for neuron in (PLIF(), ALIF(), CubaLIF()):
         yield _model(neuron, _STRAIGHT)
     for inlet in (_STRAIGHT, _FILTERED):
         yield _model(LI(), inlet)

@@ -25,7 +25,8 @@ BOOLEAN = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"})
 
 _PYTHON: Mapping[str, Callable[..., Any]] = {
     "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv, "neg": operator.neg,
-    "exp": math.exp, "log": math.log, "tanh": math.tanh, "sqrt": math.sqrt, "abs": abs, "min": min, "max": max,
+    "exp": math.exp, "log": math.log, "tanh": math.tanh, "sqrt": math.sqrt, "abs": abs, "floor": math.floor,
+    "min": min, "max": max,
     "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge, "eq": operator.eq, "ne": operator.ne,
 }  # fmt: skip
 
@@ -270,6 +271,9 @@ class GraphOps:
     def abs(self, x: Any) -> Any:
         return self._apply("abs", x)
 
+    def floor(self, x: Any) -> Any:
+        return self._apply("floor", x)
+
     def minimum(self, a: Any, b: Any) -> Any:
         return self._apply("min", a, b)
 
@@ -340,6 +344,7 @@ def evaluate(roots: Iterable[Expr], values: Mapping[str, Any], xp: Any) -> list[
 
 
 _VOCABULARY = {
-    "exp": "exp", "log": "log", "tanh": "tanh", "sqrt": "sqrt", "abs": "abs", "min": "minimum", "max": "maximum",
+    "exp": "exp", "log": "log", "tanh": "tanh", "sqrt": "sqrt", "abs": "abs", "floor": "floor",
+    "min": "minimum", "max": "maximum",
     "where": "where", "and": "logical_and", "or": "logical_or", "not": "logical_not", "stop": "stop_gradient",
 }  # fmt: skip

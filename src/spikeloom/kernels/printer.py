@@ -17,7 +17,7 @@ REALS = {"float": "f32", "double": "f64"}
 _INFIX = {"add": "+", "sub": "-", "div": "/", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==",
           "ne": "!=", "and": "&", "or": "|"}  # fmt: skip
 _CALLS = {"mul": "times", "exp": "vexp", "log": "vlog", "tanh": "vtanh", "sqrt": "vsqrt", "abs": "vabs",
-          "min": "vmin", "max": "vmax"}  # fmt: skip
+          "floor": "vfloor", "min": "vmin", "max": "vmax"}  # fmt: skip
 
 
 def functor(step: Step, adjoint: Adjoint, *, synaptic: bool) -> str:

@@ -61,6 +61,8 @@ class Step:
 
 def trace(neuron: Neuron[Any], inlets: Sequence[Inlet], shape: tuple[int, ...] = ()) -> Step:
     """The step of a population of that shape; TraceError, with the line, where it cannot be traced."""
+    if why := type(neuron).coupled:
+        raise TraceError(f"{type(neuron).__name__} cannot become a kernel: it is coupled, {why}")
     graph = Graph()
     xp = GraphOps(graph)
     bound = _with_symbols(neuron, graph, shape)

@@ -50,18 +50,19 @@ class Population(ctypes.Structure):
 def in_turn(
     name: str,
     parts: Sequence[tuple[Library, str, Population]],
-    first: int,
-    last: int,
+    window: tuple[int, int],
+    together: int,
     begin: int,
     end: int,
 ) -> None:
     """Runs `steps_forward` or `steps_backward`: populations in turn, step after step, for units begin to end.
 
-    parts: for each population the library and the name of its function of one step.
+    parts: for each population the library and the name of its function of one step; window: the steps from and to;
+    together: how many units take each step together.
     """
     turns = (_P * len(parts))(*(library.entry(function) for library, function, _ in parts))
     populations = (_P * len(parts))(*(ctypes.addressof(population) for _, _, population in parts))
-    _schedule().call(name, len(parts), turns, populations, first, last, begin, end)
+    _schedule().call(name, len(parts), turns, populations, *window, together, begin, end)
 
 
 def _schedule() -> Library:

@@ -11,15 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import DataError, ParameterError, ShapeError
 from ..registry import Registry
-from ..spikes import Spikes, bernoulli, latency, poisson
+from ..spikes import Spikes, bernoulli, latency, poisson, relative_latency, single_spikes, uniform
+from ..units import steps
 
 Coding = Callable[..., Any]
 
 
-def constant_current(x: Any, n_steps: int, dt: float, generator: np.random.Generator, *, amp: float = 1.0) -> Any:
-    """The values themselves in every step, times amp: (1, B, *shape)."""
+def constant_current(
+    x: Any, n_steps: int, dt: float, generator: np.random.Generator, *, amp: float = 1.0, input_norm: bool = False
+) -> Any:
+    """The values themselves in every step, times amp: (1, B, *shape).
+
+    input_norm: each sample is first scaled to a mean absolute value of 1; a sample of zeros stays.
+    """
+    if input_norm:
+        size = abs(x).reshape(len(x), -1).mean(1).reshape(-1, *[1] * (x.ndim - 1))
+        x = x / (size + (size == 0))
     return (x if amp == 1.0 else x * amp)[None]
 
 
@@ -34,13 +43,86 @@ def null(x: Any, n_steps: int, dt: float, generator: np.random.Generator) -> Any
     return x.swapaxes(0, 1)
 
 
-def _latency(x: Any, n_steps: int, dt: float, generator: np.random.Generator, *, max_scale: float = 1.0) -> Spikes:
-    return latency(x, n_steps, dt, max_scale=max_scale)
+def multiple_spikes(
+    x: Spikes, n_steps: int, dt: float, generator: np.random.Generator, *, collisions: str = "sum"
+) -> Spikes:
+    """Spikes at times in ms on the grid of dt; what several spikes of a neuron in one step become, `collisions` says.
+
+    'sum': one of their number; 'error': a DataError; 'merge': one. DataError for a time after the last step.
+    """
+    step = steps(x.times_ms(), dt)
+    if len(step) and int(step.max()) >= n_steps:
+        last = float(x.times_ms().max())
+        raise DataError(f"a spike at {last:g} ms lies beyond the window of {n_steps * dt:g} ms; run longer")
+    chosen: Any = collisions
+    return Spikes.from_steps(
+        step, x.ids, x.shape, n_steps, dt, samples=x.samples(), values=x.value, n_samples=len(x), collisions=chosen
+    )
+
+
+def spike_lists(owner: str, data: Any, shape: tuple[int, ...]) -> Spikes:
+    """The samples [times, ids], each a pair of equally long lists, times in ms, as Spikes of a population's shape."""
+    pairs = [] if isinstance(data, (str, bytes)) or not hasattr(data, "__len__") else list(data)
+    times, ids, samples = [np.zeros(0)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for k, pair in enumerate(pairs):
+        if not hasattr(pair, "__len__") or len(pair) != 2:
+            raise ShapeError(f"{owner}: sample {k} must be a pair [times, ids], got {pair!r:.80}")
+        when, who = (np.asarray(part.detach().cpu() if hasattr(part, "detach") else part) for part in pair)
+        if when.ndim != 1 or when.shape != who.shape or {when.dtype.kind, who.dtype.kind} - set("iuf"):
+            raise ShapeError(
+                f"{owner}: sample {k} must hold times and ids, as many of one as of the other, "
+                f"got {when.dtype} {when.shape} and {who.dtype} {who.shape}"
+            )
+        if who.dtype.kind == "f" and not np.array_equal(who, np.rint(who)):
+            raise DataError(f"{owner}: the ids of sample {k} must be whole numbers")
+        times.append(when.astype(np.float64))
+        ids.append(who.astype(np.int64))
+        samples.append(np.full(len(when), k))
+    if not pairs:
+        raise DataError(f"{owner} takes a list of samples [times, ids], got {data!r:.80}")
+    when = np.concatenate(times)
+    if not np.isfinite(when).all():
+        raise DataError(f"{owner}: the times hold NaN or infinity")
+    duration = float(np.floor(when.max(initial=0.0))) + 1.0
+    try:
+        return Spikes.from_times(
+            when, np.concatenate(ids), shape, duration, samples=np.concatenate(samples), n_samples=len(pairs)
+        )
+    except (DataError, ParameterError) as error:
+        raise DataError(f"{owner}: {error}") from error
+
+
+def _latency(
+    x: Any, n_steps: int, dt: float, generator: np.random.Generator, *, max_scale: float = 1.0, cut_off: bool = False
+) -> Spikes:
+    return latency(x, n_steps, dt, max_scale=max_scale, cut_off=cut_off)
+
+
+def _relative_latency(
+    x: Any, n_steps: int, dt: float, generator: np.random.Generator, *, amp: float = 1.0, bias: float = 0.0,
+    scale: float = 0.9999999,
+) -> Spikes:  # fmt: skip
+    return relative_latency(x, n_steps, dt, amp=amp, bias=bias, scale=scale)
+
+
+def _uniform(
+    x: Any, n_steps: int, dt: float, generator: np.random.Generator, *, max_time: float | None = None,
+    amp: float = 1.0, bias: float = 0.05,
+) -> Spikes:  # fmt: skip
+    return uniform(x, n_steps, dt, max_time=max_time, amp=amp, bias=bias)
+
+
+def _single_spikes(x: Any, n_steps: int, dt: float, generator: np.random.Generator) -> Spikes:
+    return single_spikes(x, n_steps, dt)
 
 
 CODINGS: Registry[Coding] = Registry("encoding")
 CODINGS.add("poisson", poisson)
 CODINGS.add("bernoulli", bernoulli)
 CODINGS.add("latency", _latency)
+CODINGS.add("relative_latency", _relative_latency)
 CODINGS.add("constant_current", constant_current)
+CODINGS.add("uniform", _uniform)
+CODINGS.add("sstb", _single_spikes)
+CODINGS.add("mstb", multiple_spikes)
 CODINGS.add("null", null)

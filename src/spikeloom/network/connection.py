@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any, Protocol, runtime_checkable
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..errors import ParameterError, UnsupportedError
+from ..errors import DataError, ParameterError, UnsupportedError
 from ..filters import Filter
 from ..ops import NumpyOps
 from ..registry import canonical, fill_keywords, resolve_keywords
-from ..units import steps
+from .bounds import Bounds, bounds_of, put_back
 from .component import Component
+from .delays import delay_spec, given_delay, whole_steps
+from .ends import entrance_of, exit_of
 from .group import NeuronGroup
-from .links import LINKS, Ends, Link
-from .parameters import ParameterHandle, ParameterSpec, numbers
+from .initializers import Initializer
+from .links import LINKS, Drawn, Ends, Link, SynapseList
+from .links.link import bias_spec
+from .parameters import ParameterHandle, ParameterSpec, as_array, numbers
+from .synapses import check_synapses, link_ends, pipeline, pooled_link, settings_of_synapses, stage_specs
 
 
 @runtime_checkable
@@ -28,11 +37,16 @@ class Source(Protocol):
 class Connection(Component):
     """`Connection(pre, post, link_type='full', delay=..., filter=..., **link parameters)`.
 
-    link_type: 'full', 'one_to_one', 'sparse', 'conv', 'pool', or a Link; its parameters (weight, bias, w_mean,
-    kernel_size, ...) are given beside it. delay: a fixed transmission delay in ms. filter: the synaptic current, a
-    linear filter between the product and the neuron's port (`LowPass(tau=5.0)`); without one the current of a spike
-    arrives at once. port: which input of the neuron it feeds. A connection between populations that lie in one loop
-    takes one time step more; every other one takes none.
+    link_type: a name in LINKS ('full', 'sparse', 'random', 'conv', ...) or a Link; its parameters (weight, bias,
+    w_mean, kernel_size, ...) are given beside it. delay: a fixed transmission delay in ms, or one for each synapse: an
+    array in the shape of the weight, or an initializer, whose draws are rounded to whole steps (a bias has none).
+    filter: the synaptic current, a linear filter between the product and the neuron's port (`LowPass(tau=5.0)`);
+    without one the current of a spike arrives at once. syn_type, syn_kwargs: what else stands in it, in order
+    (`['basic', 'dropout']`, `{'p': 0.3}`; SYNAPSES has the names). port: which input of the neuron it feeds.
+    sign: 1 or -1, or one of them for each pre neuron (Dale's law); w_min, w_max: bounds; weights start and stay within
+    them through every step of a learner (`net.constrain()` does it for any other optimizer). is_parameter: whether the
+    weights are trained. A connection between populations that lie in one loop takes one time step more; every other one
+    takes none.
     """
 
     kind = "connection"
@@ -40,12 +54,18 @@ class Connection(Component):
     def __init__(
         self,
         pre: Any,
-        post: NeuronGroup,
+        post: Any,
         *more: Any,
         link_type: str | Link | None = None,
-        delay: float = 0.0,
+        delay: Any = 0.0,
         filter: Filter[Any] | None = None,
         port: str | None = None,
+        syn_type: Any = None,
+        syn_kwargs: Any = None,
+        sign: Any = None,
+        w_min: float | None = None,
+        w_max: float | None = None,
+        is_parameter: bool = True,
         name: str | None = None,
         **keywords: Any,
     ) -> None:
@@ -53,38 +73,141 @@ class Connection(Component):
         if more:
             raise ParameterError(f"{label}: after pre and post, give each by name: link_type={more[0]!r}")
         own, keywords = fill_keywords(label, "connection", {"link_type": link_type}, keywords)
-        if not isinstance(pre, Component) or not isinstance(pre, Source):
-            raise ParameterError(f"{label}.pre must be an encoder or a neuron group, got {type(pre).__name__}")
-        if not isinstance(post, NeuronGroup):
-            raise ParameterError(f"{label}.post must be a neuron group, got {type(post).__name__}")
-        if isinstance(delay, bool) or not isinstance(delay, (int, float, np.number)) or not 0 <= delay < float("inf"):
-            raise ParameterError(f"{label}.delay must be a time in ms, zero or more, got {delay!r}")
-        self.pre, self.post = pre, post
-        self.link = _link(label, own["link_type"], keywords)
-        self.delay, self.filter = float(delay), filter
-        self.port = _port(label, post, port)
-        self.link.check(f"{label} ({self.link.name})", self.ends)
-        self.link.specs(label, self.ends)  # raises where a given weight does not fit
-        _check_filter(label, filter, post)
+        self.pre, self.post = _two_ends(label, pre, post)
+        kind = _name_of(label, own["link_type"])
+        syn_type, syn_kwargs, keywords = settings_of_synapses(label, syn_type, syn_kwargs, keywords)
+        self.synapses = pipeline(label, syn_type, syn_kwargs, kind, filter)
+        link = _link(label, own["link_type"], keywords)
+        self.link, self.synapses = pooled_link(link, self.synapses)
+        self.delay, self.filter = given_delay(label, delay, self.link), self.synapses.filter
+        self.sign, self.w_min, self.w_max = sign, w_min, w_max
+        self.is_parameter = is_parameter
+        self._drawn_from: tuple[int, ...] | None = None
+        self._bounds: Bounds | None = None
+        self.port = _port(label, self.post, port)
+        self._name = name
+        self.check_fit()
         super().__init__(name)
+
+    def check_fit(self) -> None:
+        """Raises where link, synapses, filter, port or bounds do not fit the two populations."""
+        label = f"Connection {self._name!r}" if self._name else "Connection"
+        if not isinstance(self.post, NeuronGroup) or not isinstance(self.pre, Source):
+            raise ParameterError(f"{label} cannot lead from a {self.pre.kind} to a {self.post.kind}")
+        ends = link_ends(label, self.synapses, self.link, self.pre.shape, self.post.shape)
+        if not isinstance(self.is_parameter, bool):
+            raise ParameterError(f"{label}.is_parameter must be True or False, got {self.is_parameter!r}")
+        self.link.check(f"{label} ({self.link.name})", ends)
+        self._bounds = bounds_of(label, self.link, ends, self.sign, self.w_min, self.w_max)
+        self._specs(label, ends, None)  # raises where a given weight or delay does not fit
+        _check_filter(label, self.filter, self.post)
+        _port(label, self.post, self.port)
+        check_synapses(label, self)
 
     @property
     def ends(self) -> Ends:
-        """The shapes of the two populations."""
-        return Ends(self.pre.shape, self.post.shape)
+        """The shapes that the link joins: those of the two populations, but where a synapse changes them."""
+        if not self.synapses.stages:
+            return Ends(self.pre.shape, self.post.shape)
+        return link_ends(f"connection {self.name!r}", self.synapses, self.link, self.pre.shape, self.post.shape)
+
+    @property
+    def has_synapse_delays(self) -> bool:
+        """Whether each synapse has a delay of its own."""
+        return not isinstance(self.delay, float)
+
+    @property
+    def extras(self) -> str:
+        """In a few words what it has beside link, delay and filter; empty where it has nothing."""
+        if self.synapses.electrical:
+            return "an electrical synapse"
+        if self.synapses.stages:
+            return f"a synapse with {', '.join(stage.name for stage in self.synapses.stages)}"
+        return "a delay for each synapse" if self.has_synapse_delays else ""
 
     def delay_steps(self, dt: float) -> int:
-        """The delay in steps of dt ms; ParameterError unless it is a whole number of them."""
-        count = steps(self.delay, dt)
-        if abs(count * dt - self.delay) > 1e-6 * dt * max(1, count):
-            raise ParameterError(
-                f"connection {self.name!r}: delay {self.delay} ms is not a whole number of steps of {dt} ms"
-            )
-        return count
+        """The delay of all synapses in steps of dt ms, zero where each has its own; ParameterError unless delays are
+        whole numbers of them."""
+        if isinstance(self.delay, Initializer):
+            return 0
+        counts = whole_steps(f"connection {self.name!r}", self.delay, dt)
+        return 0 if self.has_synapse_delays else int(counts[0])
 
     def parameter_specs(self) -> list[ParameterSpec]:
-        """The weights of its link, as the parameter store keeps them."""
-        return self.link.specs(self.path, self.ends)
+        """The weights of its link, the delays and parameters of its synapses, as the parameter store keeps them."""
+        if isinstance(self.link, Drawn) and self._drawn_from is None:
+            network = self.network
+            name = network.store.drawn_as(f"{self.path}.indices")
+            self._drawn_from = network.seed, zlib.crc32(name.encode())
+        return self._specs(self.path, self.ends, self._drawn_from)
+
+    def _specs(self, path: str, ends: Ends, key: tuple[int, ...] | None) -> list[ParameterSpec]:
+        """The specs at a path; without a key, those that are yet to be drawn are left out."""
+        if isinstance(self.link, Drawn):
+            specs = (
+                bias_spec(path, math.prod(ends.post), self.link.bias)
+                if key is None
+                else self.link.specs(path, ends, key)
+            )
+        else:
+            specs = self.link.specs(path, ends)
+        found = {spec.name.rpartition(".")[2]: spec for spec in specs}
+        if not self.is_parameter:
+            found = {name: replace(spec, trainable=False) for name, spec in found.items()}
+        if self._bounds is not None and "weight" in found:
+            found["weight"] = self._bounded(found["weight"], found.get("indices"))
+        if not isinstance(self.delay, float) and "weight" in found:
+            found["delay"] = delay_spec(path, self.delay, found["weight"])
+        return [*found.values(), *stage_specs(path, self.synapses, self.pre.shape, ends)]
+
+    def _bounded(self, weight: ParameterSpec, indices: ParameterSpec | None) -> ParameterSpec:
+        """The weight within its bounds: given ones are checked, drawn ones put there."""
+        bounds, initial = cast(Bounds, self._bounds), weight.initial
+
+        def edges() -> tuple[Any, Any]:
+            return bounds.of(self.link, None if indices is None else self._placed(indices))
+
+        def accept(array: NDArray[Any]) -> None:
+            bounds.check(weight.name, array, edges())
+
+        def start(generator: np.random.Generator) -> NDArray[Any]:
+            if callable(initial):
+                return bounds.started(initial(generator), edges())
+            accept(as_array(initial))
+            return as_array(initial)
+
+        given = not callable(initial)
+        if given and (indices is None or not callable(indices.initial)):
+            accept(as_array(initial))
+        return replace(weight, initial=start, accept=accept)
+
+    def _placed(self, indices: ParameterSpec) -> NDArray[Any]:
+        """The synapses as the store has them, or as they are given before there is one."""
+        if self.__dict__.get("_owner") is None or self.ancestors()[-1].kind != "network":
+            return as_array(indices.initial)
+        return as_array(self.network.store.require(indices, self.network.seed))
+
+    def constrain(self) -> None:
+        """Puts the weight back within sign and bounds, where it was drawn already and has any."""
+        if self._bounds is None or (name := f"{self.path}.weight") not in (store := self.network.store):
+            return
+        where = f"{self.path}.indices"
+        edges = self._bounds.of(self.link, as_array(store[where]) if where in store else None)
+        store.put(name, put_back(store[name], edges))
+
+    def check_weights(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Raises unless arrays by the name of the parameter are what this connection may have: synapses that its link
+        can have, weights within the bounds, delays that are times."""
+        owner = f"weights: {self.path!r}"
+        indices = arrays.get("indices")
+        if indices is not None and isinstance(self.link, SynapseList):
+            if indices.dtype != np.int64:
+                raise DataError(f"weights: '{self.path}.indices' must be int64, got dtype {indices.dtype}")
+            self.link.check_synapses(f"weights: '{self.path}.indices'", indices, self.ends)
+        if self._bounds is not None:
+            self._bounds.check(f"{owner}.weight", arrays["weight"], self._bounds.of(self.link, indices))
+        if "delay" in arrays and np.any(arrays["delay"] < 0):
+            raise DataError(f"{owner}: delays must be times in ms, zero or more, got {arrays['delay'].min():g}")
 
     @property
     def weight(self) -> ParameterHandle:
@@ -112,9 +235,25 @@ class Connection(Component):
         return ParameterHandle(self.network.store, specs[f"{self.path}.{which}"], self.network.seed)
 
 
-def _link(label: str, link_type: str | Link | None, keywords: dict[str, Any]) -> Link:
+def _two_ends(label: str, pre: Any, post: Any) -> tuple[Any, NeuronGroup]:
+    """The source and the population that it leads to."""
+    pre, post = exit_of(pre), entrance_of(post)
+    if not isinstance(pre, Component) or not isinstance(pre, Source):
+        raise ParameterError(f"{label}.pre must be an encoder or a neuron group, got {type(pre).__name__}")
+    if not isinstance(post, NeuronGroup):
+        raise ParameterError(f"{label}.post must be a neuron group, got {type(post).__name__}")
+    return pre, post
+
+
+def _name_of(label: str, link_type: Any) -> str:
+    if isinstance(link_type, Link):
+        return link_type.name
     if link_type is None:
         raise ParameterError(f"{label}: give link_type=, one of: {', '.join(LINKS)}")
+    return LINKS.name_of(link_type)
+
+
+def _link(label: str, link_type: str | Link, keywords: dict[str, Any]) -> Link:
     if isinstance(link_type, Link):
         if keywords:
             raise ParameterError(f"{label}: the link is given as an object; give {', '.join(keywords)} to it")

@@ -10,14 +10,17 @@ from ..registry import fill_keywords, resolve_keywords
 from .component import Component
 from .decodings import DECODINGS
 from .group import NeuronGroup
+from .monitors import observable_of
 
 
 class Decoder(Component):
     """`Decoder(num, dec_target=group, coding_method='spike_counts', **options)`: an answer from a population.
 
     num: how many answers, which must be what the target gives (default: that). coding_method: 'spike_counts' (default),
-    'spike_rate', 'first_spike', 'v_t'. After a run `.predict` holds the answer with its gradients; after `run_continue`
-    that of the window run last.
+    'spike_rate', 'time_spike_counts', 'first_spike', 'first_spike_time', 'final_step_voltage', 'voltage_sum',
+    'voltage_mean', 'voltage_max', 'v_t', 'null'. coding_var_name: the observable that is decoded, in place of the
+    coding's own. After a run `.predict` holds the answer with its gradients; after `run_continue` that of the window
+    run last.
     """
 
     kind = "decoder"
@@ -29,6 +32,7 @@ class Decoder(Component):
         dec_target: NeuronGroup | None = None,
         coding_method: str | None = None,
         *,
+        coding_var_name: str | None = None,
         name: str | None = None,
         **options: Any,
     ) -> None:
@@ -44,17 +48,29 @@ class Decoder(Component):
         self.decoding = coding(
             **resolve_keywords(f"{owner}, coding {self.coding_method!r}", "coding option", options, known)
         )
-        if coding.variable not in target.observables:
-            raise UnsupportedError(
-                f"{owner}: {self.coding_method} reads {coding.variable!r}, which {target.model!r} does not have"
-            )
-        width = self.decoding.width(target.num)
-        if num is not None and num != width:
-            raise ShapeError(f"{owner}.num must be {width}, what its target of {target.num} neurons gives, got {num}")
-        self.num = width
+        self._variable = None if coding_var_name is None else observable_of(owner, target, coding_var_name)
+        self.num = self.decoding.width(target.num) if num is None else num
         self.label: Any = None
         self._predict: Any = None
         super().__init__(name)
+        self.check_fit()
+
+    def check_fit(self) -> None:
+        """Raises UnsupportedError where its target lacks what it reads, ShapeError where num is not what that gives."""
+        owner = f"Decoder {self._name!r}" if self._name else "Decoder"
+        if self.variable not in self.target.observables:
+            raise UnsupportedError(
+                f"{owner}: {self.coding_method} reads {self.variable!r}, which {self.target.model!r} does not have"
+            )
+        width = self.decoding.width(self.target.num)
+        if self.num != width:
+            n = self.target.num
+            raise ShapeError(f"{owner}.num must be {width}, what its target of {n} neurons gives, got {self.num}")
+
+    @property
+    def variable(self) -> str:
+        """The observable of its target that it decodes."""
+        return self.decoding.variable if self._variable is None else self._variable
 
     @property
     def dec_target(self) -> NeuronGroup:

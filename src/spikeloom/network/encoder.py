@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, ParameterError, ShapeError, StateError
 from ..neurons.surrogates import is_number
-from ..registry import fill_keywords, resolve_keywords
-from ..spikes import Spikes
-from .codings import CODINGS
+from ..registry import canonical, fill_keywords, resolve_keywords
+from ..spikes import Spikes, moved
+from ..units import check_dt, duration_steps
+from .codings import CODINGS, spike_lists
 from .component import Component
 from .group import population_shape
 
@@ -24,36 +25,43 @@ from .group import population_shape
 class Encoder(Component):
     """`Encoder(num, coding_method='poisson', shape=..., **options)`: raw values to a signal in time.
 
-    coding_method: 'poisson' (default), 'bernoulli', 'latency', 'constant_current', 'null' (already encoded); its
-    options (unit_conversion, max_prob, ...) are given beside it. `encoder(batch)` sets the batch (B, *shape) that the
-    next run encodes; Spikes are taken as they are.
+    num: how many input neurons, or a data set or loader, whose samples give the shape. coding_method: 'poisson'
+    (default), 'bernoulli', 'latency', 'relative_latency', 'uniform', 'constant_current', 'sstb' (a spike time for each
+    neuron), 'mstb' (lists of times and ids), 'null' (already encoded); its options (unit_conversion, max_prob, ...) are
+    given beside it. time: the window in ms, from the beginning of a run, in which it encodes (default: the run); dt:
+    the time step that the network must have. `encoder(batch)` sets the batch (B, *shape) that the next run encodes;
+    Spikes are taken as they are.
     """
 
     kind = "encoder"
+    observables = ("spikes",)
 
     def __init__(
         self,
-        num: int | Iterable[int] | None = None,
+        num: Any = None,
         coding_method: str | None = None,
         shape: int | Iterable[int] | None = None,
         *,
+        time: float | None = None,
+        dt: float | None = None,
+        coding_var_name: str | None = None,
         name: str | None = None,
         **options: Any,
     ) -> None:
         owner = f"Encoder {name!r}" if name else "Encoder"
         if isinstance(num, (tuple, list)):
             num, shape = None, num if shape is None else shape
-        own, options = fill_keywords(owner, "encoder", {"coding_method": coding_method}, options)
+        elif hasattr(num, "dataset") or (hasattr(num, "__getitem__") and hasattr(num, "__len__")):
+            num, shape = None, sample_shape(owner, num) if shape is None else shape
+        own, options = fill_keywords(owner, "encoder", {"coding_method": coding_method, "time": time}, options)
         self.shape = population_shape(owner, num, shape)
         self.coding_method = CODINGS.name_of("poisson" if own["coding_method"] is None else own["coding_method"])
         owner = f"{owner}, coding {self.coding_method!r}"
-        parameters = inspect.signature(CODINGS[self.coding_method]).parameters.values()
-        known = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
-        self.options = resolve_keywords(owner, "coding option", options, known)
-        for option, value in self.options.items():
-            number = value.item() if isinstance(value, np.number) else value
-            if isinstance(known[option], float) and not is_number(number):
-                raise ParameterError(f"{owner}: {option} must be a finite number, got {value!r}")
+        self.options = checked_options(owner, CODINGS[self.coding_method], options)
+        self.time = None if own["time"] is None else check_dt(own["time"], f"{owner}: time")
+        self.dt = None if dt is None else check_dt(dt, f"{owner}: dt")
+        if coding_var_name is not None and canonical("observable", coding_var_name, self.observables) is None:
+            raise ParameterError(f"{owner}: an encoder gives out 'spikes', got coding_var_name={coding_var_name!r}")
         self._data: Any = None
         super().__init__(name)
 
@@ -68,13 +76,16 @@ class Encoder(Component):
         return len(self._given())
 
     def __call__(self, data: Any) -> None:
-        """Sets the batch of the next run: values (B, *shape) or (B, num), Spikes, or for 'null' (B, T, *shape)."""
+        """Sets the batch of the next run: values (B, *shape) or (B, num), Spikes, for 'null' (B, T, *shape), and for
+        'mstb' a list of samples [times, ids]."""
+        if self.coding_method == "mstb" and not isinstance(data, Spikes):
+            data = spike_lists(f"encoder {self.name!r}", data, self.shape)
         self._data = self._reshaped(data) if isinstance(data, Spikes) else self._checked(data)
 
     def encode(self, n_steps: int, dt: float, generator: np.random.Generator) -> Any:
         """The signal of the batch: Spikes on the grid of dt, or values (T, B, *shape), T = 1 where constant."""
-        data = self._given()
-        if isinstance(data, Spikes):
+        data, length = self._given(), self._window(n_steps, dt)
+        if isinstance(data, Spikes) and self.coding_method != "mstb":
             spikes = data if data.dt == dt else data.on_grid(dt)
             if spikes.grid.n_steps > n_steps and spikes.n_spikes and int(spikes.grid.step.max()) >= n_steps:
                 raise DataError(
@@ -85,9 +96,25 @@ class Encoder(Component):
         if self.coding_method not in ("constant_current", "null"):
             data = data.detach().cpu().numpy() if hasattr(data, "detach") else data
         try:
-            return CODINGS[self.coding_method](data, n_steps, dt, generator, **self.options)
+            signal = CODINGS[self.coding_method](data, length, dt, generator, **self.options)
         except (DataError, ParameterError, ShapeError) as error:
             raise type(error)(f"encoder {self.name!r}: {error}") from error
+        return signal if length == n_steps else filled(signal, length, n_steps)
+
+    def _window(self, n_steps: int, dt: float) -> int:
+        """How many steps of a run are encoded; ParameterError where they do not fit the run."""
+        if self.dt is not None and self.dt != dt:
+            raise ParameterError(
+                f"encoder {self.name!r} was made for dt {self.dt} ms, the network has {dt} ms; "
+                f"call net.set_backend_dt({self.dt})"
+            )
+        length = n_steps if self.time is None else duration_steps(self.time, dt)
+        if length > n_steps:
+            raise ParameterError(
+                f"encoder {self.name!r} encodes over {self.time} ms, the run lasts {n_steps} steps of {dt} ms; "
+                "run longer, or leave time= out"
+            )
+        return length
 
     def __getstate__(self) -> dict[str, Any]:
         data = self._data.detach() if hasattr(self._data, "detach") else self._data
@@ -128,6 +155,46 @@ class Encoder(Component):
                 f"encoder {self.name!r}: the input holds NaN or infinity, first at index {tuple(map(int, where))}"
             )
         return data.reshape(*data.shape[:lead], *self.shape)
+
+
+def sample_shape(owner: str, source: Any) -> tuple[int, ...]:
+    """The shape of one sample of a data set, or of that of a loader: pairs (data, label) by index."""
+    data = getattr(source, "dataset", source)
+    shape = getattr(data, "shape", None)
+    if isinstance(shape, tuple) and not hasattr(data, "dtype"):
+        return shape
+    try:
+        sample = data[0][0]
+    except (IndexError, KeyError, TypeError) as error:
+        kind = type(source).__name__
+        raise ParameterError(f"{owner}: num must be a number, a data set or a loader, got {kind}") from error
+    return sample.shape if isinstance(sample, Spikes) else np.shape(sample)
+
+
+def checked_options(owner: str, coding: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given options of a coding under their names; ParameterError unless each is of the kind of its default."""
+    parameters = inspect.signature(coding).parameters.values()
+    known = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    options = resolve_keywords(owner, "coding option", given, known)
+    for option, value in options.items():
+        default = known[option]
+        number = value.item() if isinstance(value, np.number) else value
+        if isinstance(default, (bool, str)):
+            if type(value) is not type(default):
+                raise ParameterError(f"{owner}: {option} must be a {type(default).__name__}, got {value!r}")
+        elif not is_number(number) and not (value is None and default is None):
+            raise ParameterError(f"{owner}: {option} must be a finite number, got {value!r}")
+    return options
+
+
+def filled(signal: Any, length: int, n_steps: int) -> Any:
+    """A signal of `length` steps as one of n_steps, with nothing after it."""
+    if isinstance(signal, Spikes):
+        return moved(signal, 0, n_steps)
+    shape = (n_steps - length, *signal.shape[1:])
+    if hasattr(signal, "detach"):
+        return torch.cat([signal.expand(length, *signal.shape[1:]), signal.new_zeros(shape)])
+    return np.concatenate([np.broadcast_to(signal, (length, *signal.shape[1:])), np.zeros(shape, signal.dtype)])
 
 
 def _numbers(owner: str, data: Any) -> NDArray[Any]:

@@ -3,8 +3,9 @@
     <path>/<filename>/<filename>.json | .yml      what `describe` gives
     <path>/<filename>/<filename>.safetensors      the weights
 
-Loading runs no code: JSON, or YAML without tags and aliases, and safetensors. A save that fails leaves the files of the
-save before it as they were.
+Equal networks give equal bytes: format, version, name, seed, dt, then the components in the order in which they were
+made, each with its kind first, and weights by name. Loading runs no code: JSON, or YAML without tags and aliases, and
+safetensors. A save that fails leaves the files of the save before it as they were.
 """
 
 from __future__ import annotations
@@ -125,11 +126,13 @@ def network_load(
     path: Name | None = None,
     device: str = "cpu",
     load_weight: bool = True,
+    modules: Mapping[str, Any] | None = None,
 ) -> Network:
     """The network that `network_save` saved, on a TorchBackend with its dt; it is built when it first runs.
 
     filename: what network_save returned, the folder, or the description in it; path: the folder it is relative to.
-    load_weight=False leaves the weights to be drawn from the network's seed. Raises DataError, with the file and the
+    load_weight=False leaves the weights to be drawn from the network's seed. modules: the torch module of each Module
+    in the network, by its path: code, which no file holds. Raises DataError, with the file and the
     place in it, for whatever is missing, torn or wrong.
     """
     file = _description_file(Path("." if path is None else path) / filename)
@@ -138,7 +141,7 @@ def network_load(
         combined = isinstance(description, dict) and "weights" in description
         if combined and not load_weight:
             del description["weights"]
-        network = network_from(description)
+        network = network_from(description, modules)
     network.set_backend("torch", device)
     if load_weight and not combined:
         weights = file.with_suffix(".safetensors")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakSet
 
 import numpy as np
 
@@ -10,19 +11,20 @@ from ..errors import ParameterError, StateError
 from ..neurons import Emission, Graded
 from ..registry import Registry
 from ..units import check_dt, duration_steps
-from .component import Assembly
+from .component import Assembly, Component
 from .connection import Connection
 from .decoder import Decoder
 from .encoder import Encoder
+from .generator import Generator
 from .group import NeuronGroup
-from .monitors import Monitor
+from .monitors import Monitor, Tap
 from .parameters import ParameterSpec, ParameterStore
 from .protocols import Attached, Build, Engine, Sink
+from .relations import family
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from .component import Component
     from .files import Name
 
 BACKENDS: Registry[type[Any]] = Registry("backend")
@@ -33,6 +35,11 @@ ACTIONS: Registry[Callable[..., Any]] = Registry("action")
 ACTIONS.add("save", "spikeloom.network.files:network_save")
 ACTIONS.add("save_state", "spikeloom.network.files:save_state")
 ACTIONS.add("load_state", "spikeloom.network.files:load_state")
+ACTIONS.add("to_nir", "spikeloom.network.nir:to_nir")
+ACTIONS.add("from_nir", "spikeloom.network.nir:from_nir")
+ACTIONS.add("from_torch", "spikeloom.network.from_torch:from_torch")
+ACTIONS.add("print", "spikeloom.network.printing:tree")
+ACTIONS.add("plot", "spikeloom.analysis.network_plot:plot_network")
 
 
 class Network(Assembly):
@@ -48,12 +55,15 @@ class Network(Assembly):
     def __init__(self, name: str | None = None) -> None:
         super().__init__(name)
         self._store = ParameterStore()
+        self._running: dict[type[Any], list[Any]] = {}
         self._engine: Engine | None = None
         self._build: Build | None = None
         self._built_for: tuple[Any, ...] = ()
         self._ran = False
         self._seed: int | None = None
+        self._training = True
         self._generator: np.random.Generator | None = None
+        self._taps: WeakSet[Tap] = WeakSet()
 
     def of_kind(self, kind: type[Any]) -> list[Any]:
         """All components of a class, at any depth, in order of creation."""
@@ -64,29 +74,46 @@ class Network(Assembly):
         """The weights and other parameters by name, as they are now."""
         return self._store
 
+    def running(self, kind: type[Any]) -> list[Any]:
+        """The components of a class that a run has: those that are not hidden, nor refer to what is."""
+        if kind not in self._running:
+            self._running[kind] = [c for c in self.of_kind(kind) if c.takes_part]
+        return list(self._running[kind])
+
     @property
     def groups(self) -> list[NeuronGroup]:
-        return self.of_kind(NeuronGroup)
+        """The neuron groups of a run; hidden components are in `of_kind` alone."""
+        return self.running(NeuronGroup)
 
     @property
     def connections(self) -> list[Connection]:
-        return self.of_kind(Connection)
+        """The connections of a run, those of generators into their targets too."""
+        return self.running(Connection) + [wire for generator in self.generators for wire in generator.wires]
 
     @property
     def encoders(self) -> list[Encoder]:
-        return self.of_kind(Encoder)
+        return self.running(Encoder)
+
+    @property
+    def generators(self) -> list[Generator]:
+        return self.running(Generator)
 
     @property
     def decoders(self) -> list[Decoder]:
-        return self.of_kind(Decoder)
+        return self.running(Decoder)
 
     @property
     def monitors(self) -> list[Monitor]:
-        return self.of_kind(Monitor)
+        return self.running(Monitor)
+
+    @property
+    def taps(self) -> WeakSet[Tap]:
+        """What loss terms read of the runs, as long as they are held."""
+        return self._taps
 
     @property
     def learners(self) -> list[Attached]:
-        return self.of_kind(Attached)
+        return self.running(Attached)
 
     @property
     def spiking(self) -> list[NeuronGroup]:
@@ -175,10 +202,14 @@ class Network(Assembly):
         built = self.backend.build(self)
         self._build, self._built_for = built, self.backend.settings
 
+    def owners(self) -> list[Component]:
+        """All that may have parameters, hidden or not: neuron groups, then connections, then the others."""
+        first = [*self.of_kind(NeuronGroup), *self.of_kind(Connection)]
+        return [*first, *(c for c in self.walk() if not isinstance(c, (NeuronGroup, Connection)))]
+
     def specs(self) -> list[ParameterSpec]:
         """Every parameter that the components need."""
-        owners: list[NeuronGroup | Connection] = [*self.groups, *self.connections]
-        return [spec for owner in owners for spec in owner.parameter_specs()]
+        return [spec for owner in self.owners() for spec in owner.parameter_specs()]
 
     def draw_parameters(self) -> ParameterStore:
         """The store with every parameter that is needed: kept ones, and fresh ones where none fits."""
@@ -256,45 +287,73 @@ class Network(Assembly):
         """Copies weights in place, so that training goes on: arrays or tensors by name, or a file of `save_state`."""
         ACTIONS["load_state"](self, state, filename, direct)
 
+    def to_nir(self, path: Name | None = None, *, integration: str = "exact") -> Any:
+        """The network as a `nir.NIRGraph`, or the path of the NIR file written; see `spikeloom.network.nir`."""
+        return ACTIONS["to_nir"](self, path, integration)
+
+    @staticmethod
+    def from_nir(source: Any, **options: Any) -> Network:
+        """The network of a `nir.NIRGraph` or a NIR file; options and promise: see `spikeloom.network.nir`."""
+        return cast(Network, ACTIONS["from_nir"](source, **options))
+
+    @staticmethod
+    def from_torch(module: Any, shape: Any, **options: Any) -> Network:
+        """The network of an `nn.Sequential` for data of a shape; options: dt and coding_method of `from_torch`."""
+        return cast(Network, ACTIONS["from_torch"](module, shape, **options))
+
+    def plot(self, path: Name | None = None) -> Any:
+        """A figure of the network as a graph, written to a path where one is given."""
+        return ACTIONS["plot"](self, path)
+
     def train(self, mode: bool = True) -> Network:
-        """Switches what differs between training and evaluation."""
-        self.module.train(mode)
+        """Switches what differs between training and evaluation: dropout, batch normalisation, torch modules."""
+        self._training = bool(mode)
+        if self._build is not None:
+            self._build.module.train(self._training)
         return self
 
     def eval(self) -> Network:
         """Switches to evaluation."""
         return self.train(False)
 
+    @property
+    def training(self) -> bool:
+        """Whether it is in training, as it is until `eval()`; an edit does not change it."""
+        return self._training
+
+    def constrain(self) -> None:
+        """Puts the weights of all connections back within their signs and bounds.
+
+        A learner does so after each step of its optimizer; with an optimizer of your own call it after `step()`.
+        """
+        for connection in self.of_kind(Connection):
+            connection.constrain()
+
     def _changed(self) -> None:
-        self.__dict__["_build"] = None
+        self.__dict__.update(_build=None, _running={})
 
     def _forget(self, path: str) -> None:
         self.store.drop(path)
 
+    def _settle(self, component: Component) -> None:
+        for part in family(component):
+            for name, value in part._carried.items():
+                if isinstance(value, str):
+                    self.store.draw_as(f"{part.path}.{name}", value)
+                else:
+                    self.store.put(f"{part.path}.{name}", value)
+            part._carried = {}
+
+    def get_testparams(self) -> list[Any]:
+        """The trainable tensors."""
+        return list(self.parameters())
+
     def __getstate__(self) -> dict[str, Any]:
-        return super().__getstate__() | {"_build": None}
+        return super().__getstate__() | {"_build": None, "_running": {}, "_taps": WeakSet()}
 
     def __enter__(self) -> Network:
         super().__enter__()
         return self
 
     def __repr__(self) -> str:
-        lines = [f"{type(self).__name__} {self._name or ''}".rstrip()]
-        lines += [f"  {c.path}: {_one_line(c)}" for c in self.walk()]
-        return "\n".join(lines)
-
-
-def _one_line(component: Component) -> str:
-    if isinstance(component, NeuronGroup):
-        return f"{component.num} x {component.model}, shape {component.shape}"
-    if isinstance(component, Connection):
-        delay = f", delay {component.delay} ms" if component.delay else ""
-        synapse = f", {type(component.filter).__name__}" if component.filter is not None else ""
-        return f"{component.pre.path} -> {component.post.path}, {component.link.name}{synapse}{delay}"
-    if isinstance(component, Encoder):
-        return f"{component.coding_method}, shape {component.shape}"
-    if isinstance(component, Decoder):
-        return f"{component.coding_method} of {component.target.path}, {component.num}"
-    if isinstance(component, Monitor):
-        return f"{component.variable} of {component.target.path}"
-    return component.kind
+        return cast(str, ACTIONS["print"](self))

@@ -19,18 +19,23 @@ Initial = Callable[[np.random.Generator], NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class ParameterSpec:
-    """A tensor that a component needs: its shape, the array it was given or how it is drawn, whether it is trained."""
+    """A tensor that a component needs: its shape, the array it was given or how it is drawn, whether it is trained.
+
+    accept: raises ParameterError for an array that it must not become.
+    """
 
     name: str
     shape: tuple[int, ...]
-    initial: NDArray[Any] | Initial
+    initial: NDArray[Any] | torch.Tensor | Initial
     trainable: bool = True
+    accept: Callable[[NDArray[Any]], None] | None = None
 
-    def start(self, seed: int) -> NDArray[Any]:
-        """The array that it starts from: the one given, or one drawn by the seed and the name."""
-        if isinstance(self.initial, np.ndarray):
+    def start(self, seed: int, drawn_as: str | None = None) -> NDArray[Any] | torch.Tensor:
+        """What it starts from: the array or tensor given, or an array drawn by the seed and the name, or another."""
+        if isinstance(self.initial, (np.ndarray, torch.Tensor)):
             return self.initial
-        drawn = np.asarray(self.initial(np.random.default_rng([seed, zlib.crc32(self.name.encode())])))
+        name = self.name if drawn_as is None else drawn_as
+        drawn = np.asarray(self.initial(np.random.default_rng([seed, zlib.crc32(name.encode())])))
         if drawn.shape != self.shape:
             raise ShapeError(f"{self.name} must have shape {self.shape}, got {drawn.shape}")
         return drawn
@@ -62,25 +67,35 @@ class ParameterStore:
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
+        self._drawn_as: dict[str, str] = {}
 
     def require(self, spec: ParameterSpec, seed: int) -> Any:
         """The value that is kept, if it still fits, else a fresh one."""
         kept = self._values.get(spec.name)
         if kept is None or tuple(kept.shape) != spec.shape:
-            self._values[spec.name] = spec.start(seed)
+            self._values[spec.name] = spec.start(seed, self.drawn_as(spec.name))
         return self._values[spec.name]
 
     def put(self, name: str, value: Any) -> None:
         """Keeps a value under a name: an engine's tensor in place of the array it was made from."""
         self._values[name] = value
 
+    def drawn_as(self, name: str) -> str:
+        """The name that a value is drawn by: that of the original for a copy, which so starts equal."""
+        return self._drawn_as.get(name, name)
+
+    def draw_as(self, name: str, original: str) -> None:
+        """Lets a value that is yet to be drawn be drawn by another name."""
+        self._drawn_as[name] = original
+
     def retain(self, names: set[str]) -> None:
         """Forgets what no component needs any more."""
         self._values = {k: v for k, v in self._values.items() if k in names}
+        self._drawn_as = {k: v for k, v in self._drawn_as.items() if k in names}
 
     def drop(self, path: str) -> None:
         """Forgets all that belongs to the component at a path."""
-        self.retain({name for name in self._values if not name.startswith(f"{path}.")})
+        self.retain({name for name in [*self._values, *self._drawn_as] if not name.startswith(f"{path}.")})
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Copies of all values as NumPy arrays."""
@@ -157,6 +172,8 @@ class ParameterHandle:
     @value.setter
     def value(self, new: Any) -> None:
         self._store.require(self._spec, self._seed)
+        if self._spec.accept is not None:
+            self._spec.accept(numbers(self._spec.name, new))
         self._store.assign(self._spec.name, new)
 
     def __repr__(self) -> str:

@@ -61,6 +61,11 @@ class Sink(Protocol):
 class Attached(Component):
     """A component that shapes how a build learns: a learner."""
 
+    @property
+    def takes_part(self) -> bool:
+        """Whether a run has it: it is not hidden. What it trains may be."""
+        return not self.is_hidden
+
     def emission_for(self, group: NeuronGroup, emission: Emission) -> Emission:
         """The emission, with the surrogate of the learner in place."""
         return emission

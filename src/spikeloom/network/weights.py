@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from ..errors import DataError
-from .links import Sparse
+from .connection import Connection
 from .network import Network
 from .parameters import check_fit
 
@@ -28,12 +27,9 @@ def put_weights(network: Network, arrays: Mapping[str, NDArray[Any]]) -> None:
         kinds = "f" if spec.trainable else "fiub"
         if arrays[spec.name].dtype.kind not in kinds:
             raise DataError(f"weights: {spec.name!r} must hold real numbers, got dtype {arrays[spec.name].dtype}")
-    for connection in network.connections:
-        if isinstance(connection.link, Sparse):
-            indices = arrays[f"{connection.path}.indices"]
-            if indices.dtype != np.int64:
-                raise DataError(f"weights: '{connection.path}.indices' must be int64, got dtype {indices.dtype}")
-            Sparse(indices=indices).check(f"weights: '{connection.path}.indices'", connection.ends)
+    for connection in network.of_kind(Connection):
+        start = f"{connection.path}."
+        connection.check_weights({n.removeprefix(start): array for n, array in arrays.items() if n.startswith(start)})
     network.store.load(arrays, specs)
 
 

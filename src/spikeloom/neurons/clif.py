@@ -29,6 +29,30 @@ class CLIFState(NamedTuple, Generic[A]):
     e: A
 
 
+def put_gain(neuron: Neuron[Any], slow: str, fast: str) -> None:
+    """Puts v_0 in place where it is None: the gain with which exp(-t/slow) - exp(-t/fast) has a peak of 1.
+
+    Raises ParameterError where there is no peak, and for a v_0 that is no finite number.
+    """
+    tau_slow, tau_fast = getattr(neuron, slow), getattr(neuron, fast)
+    if np.any(np.asarray(tau_slow) <= np.asarray(tau_fast)):
+        raise ParameterError(
+            f"{type(neuron).__name__}.{slow} must be greater than {fast}, or the response has no peak; "
+            f"got {tau_slow!r} and {tau_fast!r}"
+        )
+    if neuron.v_0 is None:  # type: ignore[attr-defined]
+        ratio = np.asarray(tau_slow) / np.asarray(tau_fast)
+        gain = ratio ** (ratio / (ratio - 1)) / (ratio - 1)
+        object.__setattr__(neuron, "v_0", gain if gain.ndim else float(gain))
+    check_finite(neuron, "v_0")
+
+
+def respond(state: CLIFState[A], scaled: A, slow: A, fast: A) -> CLIFState[A]:
+    """The state after one step with the scaled input; slow and fast: what remains of m and s after it."""
+    m, s = state.m * slow + scaled, state.s * fast + scaled
+    return CLIFState(v=m - s - state.e, m=m, s=s, e=state.e)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CLIF(Neuron[CLIFState[Any]]):
     """tau_m (reset), tau_p and tau_q (response, tau_p > tau_q) in ms; v_0 None: the gain that makes the peak 1."""
@@ -46,25 +70,13 @@ class CLIF(Neuron[CLIFState[Any]]):
     def check(self) -> None:
         check_positive(self, "tau_m", "tau_p", "tau_q")
         check_finite(self, "v_th")
-        if np.any(np.asarray(self.tau_p) <= np.asarray(self.tau_q)):
-            raise ParameterError(
-                "CLIF.tau_p must be greater than tau_q, or the response has no peak; "
-                f"got {self.tau_p!r} and {self.tau_q!r}"
-            )
-        if self.v_0 is None:
-            ratio = np.asarray(self.tau_p) / np.asarray(self.tau_q)
-            gain = ratio ** (ratio / (ratio - 1)) / (ratio - 1)
-            object.__setattr__(self, "v_0", gain if gain.ndim else float(gain))
-        check_finite(self, "v_0")
+        put_gain(self, "tau_p", "tau_q")
 
     def initial(self) -> CLIFState[Any]:
         return CLIFState(v=0.0, m=0.0, s=0.0, e=0.0)
 
     def update(self, state: CLIFState[A], inputs: A, dt: float, xp: Ops[A]) -> CLIFState[A]:
-        scaled = inputs * self.v_0
-        m = state.m * xp.exp(-dt / self.tau_p) + scaled
-        s = state.s * xp.exp(-dt / self.tau_q) + scaled
-        return CLIFState(v=m - s - state.e, m=m, s=s, e=state.e)
+        return respond(state, inputs * self.v_0, xp.exp(-dt / self.tau_p), xp.exp(-dt / self.tau_q))
 
     def after_spike(self, state: CLIFState[A], spikes: A, dt: float, xp: Ops[A]) -> CLIFState[A]:
         return state._replace(e=state.e * xp.exp(-dt / self.tau_m) + spikes * self.v_th)

@@ -12,6 +12,7 @@ from ..errors import DataError, SpikeloomError, UnsupportedError
 from ..registry import Registry
 from .emission import PARTS, Emission
 from .neuron import Neuron
+from .refractory import refractory_model
 
 
 def describe(neuron: Neuron[Any]) -> dict[str, Any]:
@@ -25,6 +26,8 @@ def neuron_from(model: type[Neuron[Any]], description: Mapping[str, Any]) -> Neu
     if not isinstance(description, Mapping):
         raise DataError(f"{model.__name__}: the description must be a mapping, got {type(description).__name__}")
     values = dict(description)
+    if "t_ref" in values and "t_ref" not in model.parameters():
+        model = refractory_model(model)
     unknown = [name for name in values if name not in (*model.parameters(), "emission")]
     if unknown:
         raise DataError(f"{model.__name__}: the description has unknown parameters {unknown}")

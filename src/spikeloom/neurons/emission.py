@@ -101,6 +101,23 @@ class Subtract(Reset):
 
 
 @dataclass(frozen=True, slots=True)
+class SubtractValue(Reset):
+    """A number, or the neuron's parameter of that name, is subtracted from v, whatever the threshold is by then."""
+
+    value: str | float = "v_th"
+
+    def __post_init__(self) -> None:
+        _check_name_or_number("SubtractValue.value", self.value)
+
+    @property
+    def parameter(self) -> str | None:
+        return self.value if isinstance(self.value, str) else None
+
+    def after(self, v: Array, threshold: Array, spikes: Array, neuron: Any) -> Array:
+        return v - spikes * (getattr(neuron, self.value) if isinstance(self.value, str) else self.value)
+
+
+@dataclass(frozen=True, slots=True)
 class Scale(Reset):
     """v is multiplied by a factor."""
 
@@ -125,6 +142,7 @@ class NoReset(Reset):
 RESETS: Registry[type[Reset]] = Registry("reset")
 RESETS.add("to_value", ToValue)
 RESETS.add("subtract", Subtract)
+RESETS.add("subtract_value", SubtractValue)
 RESETS.add("scale", Scale)
 RESETS.add("none", NoReset)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Generic, TypeVar
 
-from ..errors import ParameterError
+from ..errors import ParameterError, UnsupportedError
 from ..filters.filter import checked, positive
 from ..ops import Array, Ops
 from ..registry import did_you_mean
@@ -26,10 +26,12 @@ Fire = Callable[[Any, Any, Emission, Any], Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Neuron(ABC, Generic[S]):
-    """An elementwise neuron model.
+    """A neuron model.
 
     State: the NamedTuple of its state; ports: the names of its input currents; trains: the parameters that are
-    trained unless the group says otherwise.
+    trained unless the group says otherwise. coupled: what makes a neuron depend on others of its population, so that
+    the model runs on the torch path only; empty for an elementwise model. matrices: the parameters of a coupled model
+    whose numbers have places of their own, and never stand one for each neuron.
     """
 
     emission: Emission = Emission()
@@ -37,8 +39,11 @@ class Neuron(ABC, Generic[S]):
     State: ClassVar[type[Any]]
     ports: ClassVar[tuple[str, ...]] = ("i_syn",)
     trains: ClassVar[tuple[str, ...]] = ()
+    coupled: ClassVar[str] = ""
+    matrices: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
+        _check_class(type(self))
         self.check()
         _check_emission(self)
 
@@ -62,6 +67,15 @@ class Neuron(ABC, Generic[S]):
         """The state after what a spike does beyond the reset; by default nothing."""
         return state
 
+    def sized(self, shape: tuple[int, ...]) -> Neuron[S]:
+        """The model for a population of that shape, with what depends on it in place; by default the model itself."""
+        return self
+
+    def matrix(self, name: str, shape: tuple[int, ...]) -> tuple[tuple[int, ...], float]:
+        """For one of `matrices` and a population of that shape: its own shape, and the greatest size of the numbers
+        that it is drawn with, uniformly, where none are given."""
+        raise UnsupportedError(f"{type(self).__name__} has no matrix {name!r}")
+
     @classmethod
     def parameters(cls) -> tuple[str, ...]:
         """The names of the model's parameters."""
@@ -80,6 +94,11 @@ def check_positive(neuron: Neuron[Any], *names: str) -> None:
     _put(neuron, names, positive)
 
 
+def check_above_zero(neuron: Neuron[Any], *names: str) -> None:
+    """Raises ParameterError unless each named parameter is a positive, finite number or an array of such."""
+    _put(neuron, names, lambda owner, value: positive(owner, value, "number"))
+
+
 def check_finite(neuron: Neuron[Any], *names: str) -> None:
     """Raises ParameterError unless each named parameter is a finite number or an array of such."""
     _put(neuron, names, checked)
@@ -94,6 +113,20 @@ def check_flag(neuron: Neuron[Any], name: str) -> None:
     """Raises ParameterError unless the named parameter is True or False."""
     if not isinstance(getattr(neuron, name), bool):
         raise ParameterError(f"{type(neuron).__name__}.{name} must be True or False, got {getattr(neuron, name)!r}")
+
+
+def _check_class(model: type[Neuron[Any]]) -> None:
+    """Raises ParameterError unless the class says what its state is, and is a dataclass if it adds parameters."""
+    if not hasattr(getattr(model, "State", None), "_fields"):
+        raise ParameterError(
+            f"{model.__name__}.State must be the NamedTuple of its state, `State = {model.__name__}State`"
+        )
+    added = [name for name, kind in vars(model).get("__annotations__", {}).items() if "ClassVar" not in str(kind)]
+    if added and "__dataclass_fields__" not in vars(model):
+        raise ParameterError(
+            f"{model.__name__}: for its parameters {', '.join(added)}, "
+            "write @dataclass(frozen=True, kw_only=True) above the class"
+        )
 
 
 def _check_emission(neuron: Neuron[Any]) -> None:

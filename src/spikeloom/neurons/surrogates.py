@@ -98,6 +98,48 @@ class FastSigmoid(Surrogate):
         return 1 / (base * base)
 
 
+@dataclass(frozen=True, slots=True)
+class Gate(Surrogate):
+    """1 where |d| < 1 / alpha, else 0: SPAIC's `GateGrad`."""
+
+    alpha: float = 2.0
+
+    def derivative(self, d: Array, xp: Ops[Any]) -> Array:
+        return xp.where(xp.abs(d) * self.alpha < 1.0, 1.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class QuadraticGate(Surrogate):
+    """max(0, alpha - alpha^2 |d|), the slope of two parabolas: SPAIC's `QGateGrad`, SpikingJelly's PiecewiseQuadratic
+    (Esser et al., 2016, PNAS 113:11441)."""
+
+    alpha: float = 2.0
+
+    def derivative(self, d: Array, xp: Ops[Any]) -> Array:
+        return xp.maximum(self.alpha - xp.abs(d) * (self.alpha * self.alpha), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ReLU(Surrogate):
+    """alpha where d > 0, else 0, so that a network learns as one of rectifiers does: SPAIC's `ReLUGrad`."""
+
+    alpha: float = 2.0
+
+    def derivative(self, d: Array, xp: Ops[Any]) -> Array:
+        alike = xp.minimum(xp.maximum(d, self.alpha), self.alpha)  # alpha in the precision of d, which `where` loses
+        return xp.where(d > 0.0, alike, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked(Surrogate):
+    """0 everywhere: no gradient passes the spikes. For populations beside a learner's pathway; alpha has no part."""
+
+    alpha: float = 1.0
+
+    def derivative(self, d: Array, xp: Ops[Any]) -> Array:
+        return xp.where(xp.abs(d) < 0.0, 1.0, 0.0)
+
+
 SURROGATES: Registry[type[Surrogate]] = Registry("surrogate")
 SURROGATES.add("rectangle", Rectangle)
 SURROGATES.add("gaussian", Gaussian)
@@ -105,3 +147,6 @@ SURROGATES.add("arctan", Arctan)
 SURROGATES.add("sigmoid", Sigmoid)
 SURROGATES.add("triangle", Triangle)
 SURROGATES.add("fast_sigmoid", FastSigmoid)
+SURROGATES.add("gate", Gate)
+SURROGATES.add("quadratic_gate", QuadraticGate)
+SURROGATES.add("relu", ReLU)

@@ -3,7 +3,7 @@
 from .artificial import artificial_spikes
 from .bits import pack_bits, unpack_bits
 from .container import Collisions, Grid, Spikes
-from .encode import bernoulli, latency, poisson
+from .encode import bernoulli, latency, moved, poisson, relative_latency, single_spikes, steps_between, uniform
 from .validate import Numbers, validate_raster
 
 __all__ = [
@@ -14,8 +14,13 @@ __all__ = [
     "artificial_spikes",
     "bernoulli",
     "latency",
+    "moved",
     "pack_bits",
     "poisson",
+    "relative_latency",
+    "single_spikes",
+    "steps_between",
+    "uniform",
     "unpack_bits",
     "validate_raster",
 ]

@@ -4,7 +4,7 @@ from .algorithms import ALGORITHMS
 from .evaluation import Metrics, evaluate, predict
 from .fit import Epoch, Interrupted, fit
 from .learner import OPTIMIZERS, SCHEDULES, Learner
-from .losses import LOSSES
+from .losses import LOSSES, RateLoss
 
 __all__ = [
     "ALGORITHMS",
@@ -15,6 +15,7 @@ __all__ = [
     "Interrupted",
     "Learner",
     "Metrics",
+    "RateLoss",
     "evaluate",
     "fit",
     "predict",

@@ -7,7 +7,7 @@ registry does not yet hold.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from ..errors import ParameterError
 from ..neurons import SURROGATES, Gaussian, Rectangle, Surrogate
@@ -26,13 +26,14 @@ def stbp(*, alpha: float = 0.5) -> Surrogate:
     return Gaussian(alpha)
 
 
-def sbp(*, surrogate: str | Surrogate = "arctan", alpha: float | None = None) -> Surrogate:
-    """Any surrogate by name, with its alpha, or the surrogate itself."""
+def sbp(*, surrogate: str | Surrogate | type[Surrogate] = "arctan", alpha: float | None = None) -> Surrogate:
+    """Any surrogate by name or class, with its alpha (each has a default of its own), or the surrogate itself."""
     if isinstance(surrogate, Surrogate):
         if alpha is not None:
             raise ParameterError(f"algorithm 'sbp': {surrogate!r} has its own alpha; give alpha={alpha!r} to it")
         return surrogate
-    kind: Any = SURROGATES[surrogate]
+    of_class = isinstance(surrogate, type) and issubclass(surrogate, Surrogate)
+    kind: Any = surrogate if of_class else SURROGATES[cast(str, surrogate)]
     made: Surrogate = kind() if alpha is None else kind(alpha)
     return made
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,6 +115,18 @@ def mean_rate(network: Network) -> float:
     return sum(rates[path] * n for path, n in sizes.items()) / max(1, sum(sizes.values()))
 
 
+@contextmanager
+def evaluating(network: Network) -> Iterator[None]:
+    """Evaluation without gradients; afterwards the network is in the mode it was in."""
+    mode = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        network.train(mode)
+
+
 def evaluate(
     network: Network,
     data: Iterable[Any],
@@ -123,12 +136,12 @@ def evaluate(
     record: Sink | None = None,
     progress: bool = True,
 ) -> Metrics:
-    """Loss, accuracy and firing rate over the batches [data, labels] of a loader; nothing is learned.
+    """Loss, accuracy and firing rate over the batches [data, labels] of a loader, in evaluation; nothing is learned.
 
     time: of each run in ms. record: a recorder that takes what happens in every run.
     """
     function, tally = loss_of(loss), Tally()
-    with torch.no_grad(), Bar("test", _length(data), shown=progress) as bar:
+    with evaluating(network), Bar("test", _length(data), shown=progress) as bar:
         for values, label in data:
             found = answer(network, values, time, record)
             labels = labels_for(network, found, label)
@@ -148,9 +161,9 @@ def _length(data: Iterable[Any]) -> int | None:
 
 
 def predict(network: Network, data: Iterable[Any], *, time: float, progress: bool = True) -> NDArray[Any]:
-    """The decoder's answers (samples, n) over the batches of a loader, `[data, labels]` or data alone."""
+    """The decoder's answers (samples, n) in evaluation over the batches of a loader, `[data, labels]` or data alone."""
     answers = []
-    with torch.no_grad(), Bar("predict", _length(data), shown=progress) as bar:
+    with evaluating(network), Bar("predict", _length(data), shown=progress) as bar:
         for batch in data:
             values = batch[0] if isinstance(batch, (list, tuple)) else batch
             answers.append(answer(network, values, time).cpu().numpy())

@@ -73,6 +73,7 @@ class _Training:
         under_way = self.loader.state_dict()["batches"] if self.progress.tally.samples else 0
         done = (self.progress.epoch - 1) * len(self.loader) + under_way
         total = self.epochs * len(self.loader)
+        self.network.train()
         with StopRequest() as stop, Bar("train", total, done=done, shown=self.shown) as bar:
             while self.progress.epoch <= self.epochs and not self._stalled():
                 self._epoch(stop, bar)
@@ -255,7 +256,7 @@ def fit(
     progress: bool = True,
     after_epoch: Callable[[Epoch], None] | None = None,
 ) -> list[Epoch]:
-    """Trains a network with its learner and returns what each epoch gave.
+    """Trains a network, put in training mode, with its learner and returns what each epoch gave.
 
     data: a Dataloader of batches [data, labels]; time: of each run in ms; loss: 'cross_entropy',
     'normalised_cross_entropy' or a function of the decoder's answer (B, n) and the labels (B,). checkpoint: a file

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..errors import DataError, ParameterError, StateError
-from ..network import Attached, Component, Connection, Members, NeuronGroup, member
+from ..errors import DataError, ParameterError, StateError, UnsupportedError
+from ..network import Attached, Component, Members, NeuronGroup, member
 from ..network.values import entries, mapping, named
-from ..neurons import SURROGATES, Emission, Surrogate
+from ..neurons import SURROGATES, Blocked, Emission, Surrogate
 from ..registry import Registry, resolve_keywords
 from .algorithms import ALGORITHMS
+from .pathway import check_pathway
 
 
 def _torch_classes(kind: str, module: Any, base: type[Any]) -> Registry[type[Any]]:
@@ -71,7 +72,8 @@ class Learner(Attached):
 
     trainable: a network, an assembly, a component, or a list of them; only their parameters are trained. algorithm:
     'STCA', 'STBP' or 'SBP' with its options: the surrogate of every population, so that gradients also reach what is
-    trained through what is not; among several learners it is that of the one that trains the population. lr: the
+    trained through what is not; among several learners it is that of the one that trains the population. pathway: the
+    populations, or what holds them, whose spikes let gradients pass beside the trainable ones (default: all). lr: the
     learning rate of `set_optimizer` when it names none.
     """
 
@@ -82,6 +84,7 @@ class Learner(Attached):
         trainable: Component | Iterable[Component] | None = None,
         algorithm: str = "STCA",
         *,
+        pathway: Component | Iterable[Component] | None = None,
         lr: float | None = None,
         name: str | None = None,
         **options: Any,
@@ -92,7 +95,10 @@ class Learner(Attached):
         known = list(inspect.signature(rule).parameters)
         self.options = resolve_keywords(f"{owner}, algorithm {self.algorithm!r}", "learner option", options, known)
         self.surrogate = rule(**self.options)
-        self.trainable = _components(owner, trainable)
+        if isinstance(kind := self.options.get("surrogate"), type):
+            self.options["surrogate"] = next((n for n in SURROGATES if SURROGATES[n] is kind), self.surrogate)
+        self.trainable = _components(f"{owner}.trainable", trainable)
+        self.pathway = None if pathway is None else _components(f"{owner}.pathway", pathway)
         self._lr = None if lr is None else _rate(owner, lr)
         self._optimizer: tuple[str, dict[str, Any]] | None = None
         self._schedule: tuple[str, dict[str, Any]] | None = None
@@ -102,8 +108,12 @@ class Learner(Attached):
         super().__init__(name)
 
     def emission_for(self, group: NeuronGroup, emission: Emission) -> Emission:
-        """The emission with the algorithm's surrogate."""
-        return replace(emission, surrogate=self.surrogate)
+        """The emission with the algorithm's surrogate, or with one that blocks gradients beside the pathway."""
+        return replace(emission, surrogate=self.surrogate if self.passes(group) else Blocked())
+
+    def passes(self, group: NeuronGroup) -> bool:
+        """Whether gradients pass the spikes of a population."""
+        return self.pathway is None or self.trains(group) or any(part in self.pathway for part in group.ancestors())
 
     def trains(self, owner: Component) -> bool:
         """Whether a component is among the trainable ones, or lies in one of them."""
@@ -141,7 +151,7 @@ class Learner(Attached):
         module = self.network.module
         if self._found is not None and self._found[0] is module:
             return list(self._found[1])
-        owners = [c for c in self.network.walk() if isinstance(c, (NeuronGroup, Connection)) and self.trains(c)]
+        owners = [owner for owner in self.network.owners() if self.trains(owner)]
         names = {spec.name for owner in owners for spec in owner.parameter_specs() if spec.trainable}
         self._found = module, [p for n, p in module.named_parameters() if n in names]
         return list(self._found[1])
@@ -166,11 +176,15 @@ class Learner(Attached):
         self.optim.zero_grad(set_to_none=True)
 
     def optim_step(self, closure: Callable[[], Any] | None = None) -> None:
-        """Moves the parameters by one step of the optimizer.
+        """Moves the parameters by one step of the optimizer; weights stay within their signs and bounds.
 
         closure: forgets the gradients, computes the loss and its gradients anew, and returns it; LBFGS needs one.
         """
         optimizer = self.optim
+        if isinstance(optimizer, torch.optim.SparseAdam) and any(_is_dense(p.grad) for p in self.parameters):
+            raise UnsupportedError(
+                f"learner {self.name!r}: SparseAdam takes sparse gradients, a run gives dense ones; choose 'Adam'"
+            )
         if closure is not None:
             optimizer.step(closure)
         elif isinstance(optimizer, torch.optim.LBFGS):
@@ -180,6 +194,7 @@ class Learner(Attached):
             )
         else:
             optimizer.step()
+        self.network.constrain()
 
     def optim_schedule(self, metric: float | None = None) -> None:
         """Moves the learning rate by one step of the schedule; metric: what ReduceLROnPlateau watches."""
@@ -198,6 +213,8 @@ class Learner(Attached):
             options |= {"surrogate": named(SURROGATES, self.surrogate), "alpha": self.surrogate.alpha}
         paths = [self._path(part) for part in self.trainable]
         described = {"trainable": paths, "algorithm": self.algorithm, "options": options, "lr": self._lr}
+        if self.pathway is not None:
+            described["pathway"] = [self._path(part) for part in self.pathway]
         for key, chosen in (("optimizer", self._optimizer), ("schedule", self._schedule)):
             if chosen is not None:
                 described[key] = {"name": chosen[0]} | chosen[1]
@@ -211,11 +228,11 @@ class Learner(Attached):
         UnknownNameError for wrong settings.
         """
         needed = ("trainable", "algorithm", "options", "lr")
-        values = entries("a learner", dict(description), needed, ("optimizer", "schedule"))
-        if not isinstance(values["trainable"], list):
-            raise DataError(f"trainable must be a list of paths, got {values['trainable']!r:.80}")
-        parts = [member("trainable", path, members) for path in values["trainable"]]
-        learner = cls(parts, values["algorithm"], lr=values["lr"], **mapping("options", values["options"]))
+        values = entries("a learner", dict(description), needed, ("pathway", "optimizer", "schedule"))
+        parts = _members("trainable", values["trainable"], members)
+        pathway = _members("pathway", values["pathway"], members) if "pathway" in values else None
+        options = mapping("options", values["options"])
+        learner = cls(parts, values["algorithm"], pathway=pathway, lr=values["lr"], **options)
         if "optimizer" in values:
             options = mapping("optimizer", values["optimizer"])
             learner.set_optimizer(options.pop("name", ""), **options)
@@ -241,6 +258,8 @@ class Learner(Attached):
         parameters = self.parameters
         if not parameters:
             raise StateError(f"learner {self.name!r} trains nothing: its trainable components have no parameters")
+        if self.pathway is not None:
+            check_pathway(self)
         if self._made is None or not _same(self._made.parameters, parameters):
             left = self._left if self._made is None else self._made.left()
             name, options = self._optimizer
@@ -266,6 +285,10 @@ def _fused(name: str, options: Mapping[str, Any], parameters: list[nn.Parameter]
 _HAVE_FUSED = ("Adam", "AdamW", "SGD")
 
 
+def _is_dense(grad: torch.Tensor | None) -> bool:
+    return grad is not None and grad.layout is torch.strided
+
+
 def _same(some: list[nn.Parameter], others: list[nn.Parameter]) -> bool:
     return [id(p) for p in some] == [id(p) for p in others]
 
@@ -282,8 +305,14 @@ def _components(owner: str, trainable: Any) -> list[Component]:
     many = isinstance(trainable, Iterable) and not isinstance(trainable, Component)
     parts = list(trainable) if many else [trainable]
     if not parts or not all(isinstance(part, Component) for part in parts):
-        raise ParameterError(f"{owner}.trainable must be a network, a component or a list of them, got {trainable!r}")
+        raise ParameterError(f"{owner} must be a network, a component or a list of them, got {trainable!r}")
     return parts
+
+
+def _members(what: str, paths: Any, members: Members) -> list[Component]:
+    if not isinstance(paths, list):
+        raise DataError(f"{what} must be a list of paths, got {paths!r:.80}")
+    return [member(what, path, members) for path in paths]
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:

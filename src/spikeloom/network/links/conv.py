@@ -51,25 +51,25 @@ def pair(value: Any) -> Pair:
     return first, second
 
 
-def _check_pairs(link: Link, lowest: Mapping[str, int]) -> None:
+def check_pairs(owner: object, lowest: Mapping[str, int]) -> None:
     """Raises ParameterError unless each named field is a whole number not below its lowest value, or two of them."""
     for name, least in lowest.items():
-        value = getattr(link, name)
+        value = getattr(owner, name)
         both = value if isinstance(value, (tuple, list)) else (value, value)
         if len(both) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) and n >= least for n in both):
             raise ParameterError(
-                f"{type(link).__name__}.{name} must be a whole number from {least} on, or two of them, got {value!r}"
+                f"{type(owner).__name__}.{name} must be a whole number from {least} on, or two of them, got {value!r}"
             )
 
 
-def _check_image(owner: str, ends: Ends) -> None:
+def check_image(owner: str, ends: Ends) -> None:
     if len(ends.pre) != 3:
         raise ShapeError(
             f"{owner}: the source must have shape (channels, height, width), got {ends.pre}; give it shape="
         )
 
 
-def _check_target(owner: str, ends: Ends, expected: tuple[int, ...]) -> None:
+def check_target(owner: str, ends: Ends, expected: tuple[int, ...]) -> None:
     if min(expected) < 1:
         raise ShapeError(f"{owner}: the kernel is larger than the source {ends.pre} with its padding")
     if ends.post != expected:
@@ -114,8 +114,8 @@ class Conv(Link):
 
     def __post_init__(self) -> None:
         strides = {} if self.pool_stride is None else {"pool_stride": 1}
-        _check_pairs(self, {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1})
-        _check_pairs(self, {"pool_kernel_size": 1, "pool_padding": 0} | strides)
+        check_pairs(self, {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1})
+        check_pairs(self, {"pool_kernel_size": 1, "pool_padding": 0} | strides)
         if self.pool not in (None, "max", "avg"):
             raise ParameterError(f"Conv.pool must be 'max', 'avg' or None, got {self.pool!r}")
         given = pair(self.pool_kernel_size), self.pool_stride, pair(self.pool_padding)
@@ -130,7 +130,7 @@ class Conv(Link):
                 raise ParameterError(f"Conv.{name} must be a whole number from 1 on, got {value!r}")
 
     def check(self, owner: str, ends: Ends) -> None:
-        _check_image(owner, ends)
+        check_image(owner, ends)
         if self.in_channels not in (None, ends.pre[0]):
             raise ShapeError(f"{owner}.in_channels is {self.in_channels}, but the source has shape {ends.pre}")
         if ends.pre[0] % self.groups or ends.post[0] % self.groups:
@@ -141,7 +141,16 @@ class Conv(Link):
         if pooling is not None and min(size) >= 1:
             _check_pooling(owner, "pool_", pooling)
             size = pooling.size(*size)
-        _check_target(owner, ends, (self.out_channels or ends.post[0], *size))
+        check_target(owner, ends, (self.out_channels or ends.post[0], *size))
+
+    def target(self, owner: str, pre: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape (out_channels, height, width) that a source of a shape leads to; ParameterError without
+        out_channels."""
+        check_image(owner, Ends(pre, pre))
+        if self.out_channels is None:
+            raise ParameterError(f"{owner}: give out_channels=, which the target does not tell here")
+        size, pooling = self._positions(Ends(pre, pre)), self._pooling()
+        return (self.out_channels, *(size if pooling is None or min(size) < 1 else pooling.size(*size)))
 
     def _positions(self, ends: Ends) -> Pair:
         """Height and width of the result of the convolution."""
@@ -244,15 +253,15 @@ class Pool(Link):
     def __post_init__(self) -> None:
         if self.pool not in ("max", "avg"):
             raise ParameterError(f"Pool.pool must be 'max' or 'avg', got {self.pool!r}")
-        _check_pairs(self, {"kernel_size": 1, "padding": 0} | ({} if self.stride is None else {"stride": 1}))
+        check_pairs(self, {"kernel_size": 1, "padding": 0} | ({} if self.stride is None else {"stride": 1}))
         if not is_number(self.scale):
             raise ParameterError(f"Pool.scale must be a finite number, got {self.scale!r}")
 
     def check(self, owner: str, ends: Ends) -> None:
-        _check_image(owner, ends)
+        check_image(owner, ends)
         pooling = self._pooling()
         _check_pooling(owner, "", pooling)
-        _check_target(owner, ends, (ends.pre[0], *pooling.size(*ends.pre[1:])))
+        check_target(owner, ends, (ends.pre[0], *pooling.size(*ends.pre[1:])))
 
     def _pooling(self) -> Pooling:
         kernel = pair(self.kernel_size)

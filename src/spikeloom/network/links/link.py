@@ -83,6 +83,10 @@ class Link(ABC):
         """The fields that are left without effect by those that are given."""
         return {"w_mean", "w_std"} if given.get("weight") is not None else set()
 
+    def pairs(self, n_pre: int, n_post: int) -> float:
+        """How many pairs of neurons are looked at to find its synapses, about; 0 where none is."""
+        return 0
+
     @abstractmethod
     def check(self, owner: str, ends: Ends) -> None:
         """Raises ShapeError where the two populations do not fit this structure."""
@@ -134,13 +138,18 @@ def flat(values: Tensor) -> Tensor:
     return values.flatten(2).flatten(0, 1)
 
 
-def weight_spec(path: str, shape: tuple[int, ...], given: Any, default: Initializer) -> ParameterSpec:
-    """A weight that starts as the given array or initializer, or as the default one."""
+def check_entries(path: str, shape: tuple[int, ...]) -> None:
+    """Raises ParameterError for a weight with more entries than it may have."""
     if math.prod(shape) > MAX_ENTRIES:
         raise ParameterError(
             f"{path} would have shape {shape}, more than {MAX_ENTRIES} entries; join smaller populations, or use "
             "link_type='sparse' with a small density"
         )
+
+
+def weight_spec(path: str, shape: tuple[int, ...], given: Any, default: Initializer) -> ParameterSpec:
+    """A weight that starts as the given array or initializer, or as the default one."""
+    check_entries(path, shape)
     source = default if given is None else given
     if isinstance(source, Initializer):
         return ParameterSpec(path, shape, lambda generator: source.draw(shape, generator))

@@ -30,8 +30,62 @@ _PAIR, _FILL = 200.0, 15.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Sparse(Link):
-    """A list of synapses, `indices` (2, n) of (post, pre), and their weights (n,): absent ones cannot appear.
+class SynapseList(Link):
+    """A list of synapses, `indices` (2, n) of (post, pre), and their weights (n,): absent ones cannot appear."""
+
+    def check_synapses(self, owner: str, indices: NDArray[Any], ends: Ends) -> None:
+        """Raises ShapeError or ParameterError unless these are synapses of this kind between the two populations."""
+        size = math.prod(ends.post), math.prod(ends.pre)
+        if indices.dtype.kind not in "iu" or indices.ndim != 2 or len(indices) != 2:
+            raise ShapeError(
+                f"{owner}.indices must be whole numbers (2, n), post and pre, got {indices.dtype} {indices.shape}"
+            )
+        if np.any(indices < 0) or np.any(indices >= np.array(size)[:, None]):
+            raise ShapeError(f"{owner}: synapses must be (post, pre) pairs below {size}")
+        if not self.repeats and has_repeats(indices, size):
+            raise ParameterError(f"{owner}.indices must hold each (post, pre) pair once, some stand there twice")
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a pair of neurons may be joined by several synapses."""
+        return False
+
+    def product(
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, keep: bool = False
+    ) -> tuple[Tensor, None]:
+        if _pays_dense(signal, weights, ends):
+            return _FULL.product(signal, _as_matrix(weights, ends), ends)
+        current = _current(signal, weights, math.prod(ends.post))
+        if "bias" in weights:
+            current = current + weights["bias"]
+        return current.reshape(*current.shape[:2], *ends.post), None
+
+    def gradients(
+        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, wanted: Wanted, kept: Any = None
+    ) -> Gradients:
+        if _pays_dense(signal, weights, ends):
+            back, found = _FULL.gradients(signal, _as_matrix(weights, ends), ends, grad, wanted)
+            if "weight" in found:
+                found["weight"] = found["weight"][tuple(weights["indices"])]
+            return Gradients(back, found)
+        found = {}
+        if "weight" in wanted.weights:
+            found["weight"] = _weight_gradient(signal, weights["indices"], grad)
+        if "bias" in wanted.weights:
+            found["bias"] = flat(grad).sum(0)
+        back = _signal_gradient(weights, grad, ends) if wanted.signal else None
+        return Gradients(back, found)
+
+
+def has_repeats(indices: NDArray[Any], size: tuple[int, int]) -> bool:
+    """Whether some (post, pre) pair stands there twice."""
+    places = np.ravel_multi_index(tuple(indices.astype(np.int64)), size)
+    return len(np.unique(places)) < len(places)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sparse(SynapseList):
+    """A list of synapses of a given number or at given places.
 
     density: the fraction of pairs that are joined, drawn without repetition; or indices, or a matrix `weight` (post,
     pre) whose non-zero entries are the synapses.
@@ -59,17 +113,8 @@ class Sparse(Link):
         size, matrix = (math.prod(ends.post), math.prod(ends.pre)), self._matrix()
         if matrix is not None and matrix.shape != size:
             raise ShapeError(f"{owner}.weight must have shape {size} (post, pre), got {matrix.shape}")
-        indices = self._given_indices()
-        if indices is None:
-            return
-        if indices.dtype.kind not in "iu" or indices.ndim != 2 or len(indices) != 2:
-            raise ShapeError(
-                f"{owner}.indices must be whole numbers (2, n), post and pre, got {indices.dtype} {indices.shape}"
-            )
-        if np.any(indices < 0) or np.any(indices >= np.array(size)[:, None]):
-            raise ShapeError(f"{owner}: synapses must be (post, pre) pairs below {size}")
-        if len(np.unique(np.ravel_multi_index(tuple(indices.astype(np.int64)), size))) < indices.shape[1]:
-            raise ParameterError(f"{owner}.indices must hold each (post, pre) pair once, some stand there twice")
+        if (indices := self._given_indices()) is not None:
+            self.check_synapses(owner, indices, ends)
 
     def specs(self, path: str, ends: Ends) -> list[ParameterSpec]:
         post, pre = math.prod(ends.post), math.prod(ends.pre)
@@ -86,32 +131,6 @@ class Sparse(Link):
             weight_spec(f"{path}.weight", (n,), given, drawn(self.w_mean, self.w_std)),
             *bias_spec(path, post, self.bias),
         ]
-
-    def product(
-        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, keep: bool = False
-    ) -> tuple[Tensor, None]:
-        if _pays_dense(signal, weights, ends):
-            return _FULL.product(signal, _as_matrix(weights, ends), ends)
-        current = _current(signal, weights, math.prod(ends.post))
-        if "bias" in weights:
-            current = current + weights["bias"]
-        return current.reshape(*current.shape[:2], *ends.post), None
-
-    def gradients(
-        self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, grad: Tensor, wanted: Wanted, kept: Any = None
-    ) -> Gradients:
-        if _pays_dense(signal, weights, ends):
-            back, found = _FULL.gradients(signal, _as_matrix(weights, ends), ends, grad, wanted)
-            if "weight" in found:
-                found["weight"] = found["weight"][tuple(weights["indices"])]
-            return Gradients(back, found)
-        found = {}
-        if "weight" in wanted.weights:
-            found["weight"] = _weight_gradient(signal, weights["indices"], grad)
-        if "bias" in wanted.weights:
-            found["bias"] = flat(grad).sum(0)
-        back = _signal_gradient(weights, grad, ends) if wanted.signal else None
-        return Gradients(back, found)
 
     def _matrix(self) -> NDArray[Any] | None:
         if self.weight is None or isinstance(self.weight, Initializer) or self.indices is not None:
@@ -147,7 +166,7 @@ def _as_matrix(weights: Mapping[str, Tensor], ends: Ends) -> dict[str, Tensor]:
     """The weights of a full link that does the same: a matrix (post, pre) with zeros where there is no synapse."""
     post, pre = weights["indices"]
     shape = math.prod(ends.post), math.prod(ends.pre)
-    matrix = weights["weight"].new_zeros(shape[0] * shape[1]).index_copy(0, post * shape[1] + pre, weights["weight"])
+    matrix = weights["weight"].new_zeros(shape[0] * shape[1]).index_add(0, post * shape[1] + pre, weights["weight"])
     return {name: w for name, w in weights.items() if name != "indices"} | {"weight": matrix.view(shape)}
 
 

@@ -32,6 +32,9 @@ template <class Real, class Function> SPIKELOOM_INLINE Vec<Real> each(Vec<Real> 
 template <class Real> SPIKELOOM_INLINE Vec<Real> vsqrt(Vec<Real> x) {
   return each<Real>(x, [](Real a) { return std::sqrt(a); });
 }
+template <class Real> SPIKELOOM_INLINE Vec<Real> vfloor(Vec<Real> x) {
+  return each<Real>(x, [](Real a) { return std::floor(a); });
+}
 template <class Real> SPIKELOOM_INLINE Vec<Real> vlog(Vec<Real> x) {
   return each<Real>(x, [](Real a) { return std::log(a); });
 }

@@ -220,36 +220,45 @@ template <class F, class Real, int W> struct Kernel {
       }
   }
 
-  // One step of a team of samples, all tiles: what a loop takes in turn.
-  static void forward_step(const P& p, int64_t unit, int64_t t) {
-    static thread_local Heard heard;
-    const int64_t padded = p.tiles * W, b0 = unit * team, n = p.samples - b0 < team ? p.samples - b0 : team;
-    hear(p, b0, n, t, heard);
-    for (int64_t tile = 0; tile < p.tiles; tile++) {
-      V s[team][NV][S], x[team][X ? X : 1][NV];
-      for (int64_t j = 0; j < n; j++) {
-        const int64_t b = b0 + j;
-        for (int z = 0; z < NV; z++)
-          for (int i = 0; i < S; i++) s[j][z][i] = load(p.state + (i * p.samples + b) * padded + tile * W + z * L);
-        enter(p, tile, b, t, x[j]);
-        for (int64_t k = 0; k < p.n_sources; k++) {
-          const Source<Real>& q = p.sources[k];
-          if (t < q.delay || q.kind == from_nothing) continue;
-          const Real* table = q.weight + tile * q.size * W;
-          if (q.kind == from_bits)
-            gather<Real, W>(x[j][q.inlet], heard.ids.data() + heard.first[k * n + j], heard.count[k * n + j], table);
-          else if (q.kind == from_values)
-            gather_dense<Real, W>(x[j][q.inlet], q.dense + ((t - q.delay) * p.samples + b) * q.size, q.size, table);
-          else
-            arrive(p, q, tile, b, t, x[j]);
-        }
+  // One step of the teams of samples from begin to end, all tiles: what a loop takes in turn. A tile's weights stay near
+  // while all teams use them.
+  static void forward_step(const P& p, int64_t begin, int64_t end, int64_t t) {
+    static thread_local std::vector<Heard> heard;
+    if (int64_t(heard.size()) < end - begin) heard.resize(end - begin);
+    for (int64_t u = begin; u < end; u++) hear(p, u * team, of_team(p, u), t, heard[u - begin]);
+    for (int64_t tile = 0; tile < p.tiles; tile++)
+      for (int64_t u = begin; u < end; u++) forward_tile(p, tile, u, t, heard[u - begin]);
+  }
+
+  static int64_t of_team(const P& p, int64_t unit) {
+    const int64_t left = p.samples - unit * team;
+    return left < team ? left : team;
+  }
+
+  static void forward_tile(const P& p, int64_t tile, int64_t unit, int64_t t, const Heard& heard) {
+    const int64_t padded = p.tiles * W, b0 = unit * team, n = of_team(p, unit);
+    V s[team][NV][S], x[team][X ? X : 1][NV];
+    for (int64_t j = 0; j < n; j++) {
+      const int64_t b = b0 + j;
+      for (int z = 0; z < NV; z++)
+        for (int i = 0; i < S; i++) s[j][z][i] = load(p.state + (i * p.samples + b) * padded + tile * W + z * L);
+      enter(p, tile, b, t, x[j]);
+      for (int64_t k = 0; k < p.n_sources; k++) {
+        const Source<Real>& q = p.sources[k];
+        if (t < q.delay || q.kind == from_nothing) continue;
+        const Real* table = q.weight + tile * q.size * W;
+        if (q.kind == from_bits)
+          gather<Real, W>(x[j][q.inlet], heard.ids.data() + heard.first[k * n + j], heard.count[k * n + j], table);
+        else if (q.kind == from_values)
+          gather_dense<Real, W>(x[j][q.inlet], q.dense + ((t - q.delay) * p.samples + b) * q.size, q.size, table);
+        else
+          arrive(p, q, tile, b, t, x[j]);
       }
-      for (int64_t j = 0; j < n; j++) {
-        advance(p, tile, b0 + j, t, s[j], x[j]);
-        for (int z = 0; z < NV; z++)
-          for (int i = 0; i < S; i++)
-            store(p.state + (i * p.samples + b0 + j) * padded + tile * W + z * L, s[j][z][i]);
-      }
+    }
+    for (int64_t j = 0; j < n; j++) {
+      advance(p, tile, b0 + j, t, s[j], x[j]);
+      for (int z = 0; z < NV; z++)
+        for (int i = 0; i < S; i++) store(p.state + (i * p.samples + b0 + j) * padded + tile * W + z * L, s[j][z][i]);
     }
   }
 
@@ -368,6 +377,9 @@ template <class F, class Real, int W> struct Kernel {
     }
   }
 
+  static void backward_step(const P& p, int64_t begin, int64_t end, int64_t t) {
+    for (int64_t q = begin; q < end; q++) backward_step(p, q, t);
+  }
   static void backward_step(const P& p, int64_t q, int64_t t) {
     static thread_local Active active;
     active.ids.clear();
@@ -414,12 +426,12 @@ template <class F, class Real, int W> struct Kernel {
   SPIKELOOM_EXPORT void forward_##name(const void* p, int64_t begin, int64_t end) {                                  \
     spikeloom::Kernel<F, Real, W>::forward(*(const spikeloom::Population<Real>*)p, begin, end);                      \
   }                                                                                                                  \
-  SPIKELOOM_EXPORT void forward_step_##name(const void* p, int64_t b, int64_t t) {                                   \
-    spikeloom::Kernel<F, Real, W>::forward_step(*(const spikeloom::Population<Real>*)p, b, t);                       \
+  SPIKELOOM_EXPORT void forward_step_##name(const void* p, int64_t begin, int64_t end, int64_t t) {                  \
+    spikeloom::Kernel<F, Real, W>::forward_step(*(const spikeloom::Population<Real>*)p, begin, end, t);              \
   }                                                                                                                  \
   SPIKELOOM_EXPORT void backward_##name(const void* p, int64_t begin, int64_t end) {                                 \
     spikeloom::Kernel<F, Real, W>::backward(*(const spikeloom::Population<Real>*)p, begin, end);                     \
   }                                                                                                                  \
-  SPIKELOOM_EXPORT void backward_step_##name(const void* p, int64_t q, int64_t t) {                                  \
-    spikeloom::Kernel<F, Real, W>::backward_step(*(const spikeloom::Population<Real>*)p, q, t);                      \
+  SPIKELOOM_EXPORT void backward_step_##name(const void* p, int64_t begin, int64_t end, int64_t t) {                 \
+    spikeloom::Kernel<F, Real, W>::backward_step(*(const spikeloom::Population<Real>*)p, begin, end, t);             \
   }

@@ -1,0 +1,163 @@
+"""Names of SPAIC that are not here, in one table: why, and what to use.
+
+A name is either dropped, or comes later. Registries, constructors and attributes raise what `absent` gives for it. The
+left side is folded as in `synonyms`: without case, underscores, hyphens and spaces.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from .synonyms import folded
+
+
+class Absent(NamedTuple):
+    """Why a name is not here; later: whether it will be."""
+
+    why: str
+    later: bool = False
+
+
+_RULE = "rules as names of a Learner are not built yet; spikeloom.plasticity has pair rules, which PlasticRun runs"
+_REWARD = "rewards belong to the learning rules that need them, which are not built yet"
+_ACTION = "choosing actions belongs to reinforcement learning, which is not built yet; read .predict of a Decoder"
+_COMPLEX = "it needs complex-valued neurons, which model no neuron; use spike_counts or first_spike_time"
+_CHIP = "it is the fixed-point arithmetic of one chip; use model='lif' or 'clif', or 'lifint' for whole numbers"
+_TRUE = "it needs a learning rule that SPAIC has removed; use model='clif' with Learner(algorithm='STCA')"
+_DATA = "this data set has no reader yet; read it into arrays and give them to ArrayDataset(data, labels)"
+_MODULE = "modules of the original's layout are not copied; import the classes from spikeloom"
+_SPIKEPROP = "it needs SpikeProp, which SPAIC has removed; use first_spike_time"
+_DEVICE = "one network runs on one device; choose it in set_backend('torch', device)"
+_DELAYS = "delays that learn are not built yet; delay= takes a time in ms, or one for each synapse"
+_HOOK = "SPAIC never called it; write an algorithm and register it with ALGORITHMS.add(name, function)"
+_OPERATIONS = "a network is no list of operations; write a neuron as a class, or an nn.Module and Module(it)"
+
+ABSENT: Mapping[str, Mapping[str, Absent]] = {
+    "name": {
+        "synapse": Absent(_MODULE + "; synapses are Connection(..., syn_type=[...])"),
+        "neuronmodel": Absent("a model is a dataclass with one update; subclass spikeloom.Neuron"),
+        "node": Absent("it has no use of its own; use Encoder, Generator or Decoder"),
+        "encoders": Absent(_MODULE),
+        "decoders": Absent(_MODULE),
+        "generators": Absent(_MODULE),
+        "rewards": Absent(_REWARD, later=True),
+        "actions": Absent(_ACTION, later=True),
+        "reward": Absent(_REWARD, later=True),
+        "action": Absent(_ACTION, later=True),
+        "backend": Absent("an engine is any class with the methods of spikeloom.network.Engine; use TorchBackend"),
+        "ratemodulate": Absent("it called what SPAIC has removed; use Learner(algorithm='STCA')"),
+        "stca": Absent("an algorithm is named: Learner(trainable=net, algorithm='STCA', alpha=0.5)"),
+        "surrogatebp": Absent("an algorithm is named: Learner(trainable=net, algorithm='sbp')"),
+        "customdataset": Absent("it is ArrayDataset(data, labels)"),
+        "fashionmnist": Absent(_DATA, later=True),
+        "octmnist": Absent(_DATA, later=True),
+        "pathmnist": Absent(_DATA, later=True),
+        "mnistvoices": Absent(_DATA, later=True),
+        "cifar10": Absent(_DATA, later=True),
+        "shd": Absent(_DATA, later=True),
+        "ssc": Absent(_DATA, later=True),
+        "dvs128gesture": Absent(_DATA, later=True),
+        "baseinitializer": Absent("it is spikeloom.network.Initializer"),
+        "rlpipeline": Absent(_ACTION, later=True),
+        "replaymemory": Absent(_ACTION, later=True),
+        "gymenvironment": Absent(_ACTION, later=True),
+        "networkloader": Absent(_MODULE + "; it is network_load"),
+        "op": Absent(_OPERATIONS),
+        "basemodule": Absent("it has no use of its own; all components are spikeloom.network.Component"),
+    },
+    "neuron model": {
+        "qlif": Absent(_TRUE),
+        "selif": Absent(_TRUE),
+        "slif": Absent(_TRUE),
+        "darwinclif": Absent(_CHIP),
+        "darwinalif": Absent(_CHIP),
+        "darwinrandom": Absent(_CHIP),
+    },
+    "neuron parameter": {
+        "preferdevice": Absent(_DEVICE),
+        "outlayer": Absent("the place in a network follows from the connections; omit it"),
+        "varibleranges": Absent("ranges of trained values are not built yet; clamp them after optim_step", later=True),
+        "neuronposition": Absent("positions belong to the connection: link_type='distance', pre_positions="),
+        "type": Absent("it is neuron_type="),
+    },
+    "link type": {
+        "complexattention": Absent("it needs complex-valued neurons, which model no neuron; use Module(nn.Module)"),
+        "spike2mass": Absent("it is a low-pass filter with a fixed dt; use link_type='full', filter=LowPass(tau=6.0)"),
+        "mass2spike": Absent("it is a low-pass filter with a fixed dt; use link_type='full', filter=LowPass(tau=6.0)"),
+    },
+    "link parameter": {
+        "maxdelay": Absent(_DELAYS, later=True),
+        "mindelay": Absent(_DELAYS, later=True),
+        "sparsewithmask": Absent("a sparse connection stays sparse while it learns; omit it"),
+        "issparse": Absent("it is link_type='sparse'"),
+        "prevarname": Absent("a connection carries the output of its source; omit it"),
+        "postvarname": Absent("it is port=, the name of an input of the neuron"),
+        "preferdevice": Absent(_DEVICE),
+        "weightquantization": Absent("quantised weights are not built yet", later=True),
+        "flatten": Absent("link_type='full' flattens by itself; omit it"),
+    },
+    "synapse": {
+        "delaycomplexsynapse": Absent("it needs complex-valued neurons; use delay= with one time for each synapse"),
+        "mixordersynapse": Absent("it needs complex-valued neurons; use second_order_synapse"),
+    },
+    "coding option": {
+        "nodetype": Absent("the class says what a node is; omit it"),
+        "dt": Absent("a network has one step: net.set_backend_dt(dt)"),
+        "dectarget": Absent("an encoder is joined by connections; a Generator takes dec_target="),
+    },
+    "decoding": {
+        "timesoftmax": Absent(_SPIKEPROP),
+        "spikeconv": Absent("it failed for want of a dt; use Module(nn.Conv1d(...)) or the decoding null"),
+        "complexconv": Absent(_COMPLEX),
+        "complexcount": Absent(_COMPLEX),
+        "complexphase": Absent(_COMPLEX),
+        "complexlatency": Absent(_COMPLEX),
+        "complextimingdistance": Absent(_COMPLEX),
+        "complextrajectory": Absent(_COMPLEX),
+    },
+    "learning algorithm": {
+        "nearestonlinestdp": Absent(_RULE, later=True),
+        "fullonlinestdp": Absent(_RULE, later=True),
+        "metanearestonlinestdp": Absent(_RULE, later=True),
+        "postpreintstdp": Absent(_RULE, later=True),
+        "rstdp": Absent(_RULE, later=True),
+        "rstdpet": Absent(_RULE, later=True),
+        "switchrstdp": Absent(_RULE, later=True),
+        "conv2dstdp": Absent(_RULE, later=True),
+        "conv2drstdp": Absent(_RULE, later=True),
+        "tempotron": Absent(_RULE, later=True),
+        "resume": Absent("it was an empty stub; use algorithm='STCA'"),
+        "force": Absent("it was an empty stub; use algorithm='STCA'"),
+        "bprstdp": Absent("it called what SPAIC has removed; use algorithm='STCA'"),
+        "bprstdpet": Absent("it called what SPAIC has removed; use algorithm='STCA'"),
+        "ratemodulate": Absent("it called what SPAIC has removed; use algorithm='STCA'"),
+        "truespikeprop": Absent("SPAIC has removed it; use algorithm='STCA'"),
+        "biohash": Absent("SPAIC has removed it; use algorithm='STCA'"),
+    },
+    "learner option": {
+        "paramrunupdate": Absent("weights change at optim_step(); spikeloom.plasticity changes them in a run"),
+    },
+    "attribute": {
+        "train": Absent("a whole network is trained: net.train()"),
+        "eval": Absent("a whole network is evaluated: net.eval()"),
+        "reset": Absent("run starts from rest by itself, run_continue where the last run ended; omit it"),
+        "initrun": Absent("run starts from rest by itself; omit it"),
+        "enablefullgrad": Absent("gradients reach all that a Learner trains: Learner(trainable=[...])"),
+        "getassemblykey": Absent("a member knows its name: member.name, member.path"),
+        "getsuperassemblies": Absent("a member lies in one assembly: member.ancestors()"),
+        "addtype": Absent("types are given at the start: NeuronGroup(..., neuron_type='excitatory')"),
+        "structurecopy": Absent("it is copy_assembly"),
+        "initrecord": Absent("each run begins a record by itself; omit it"),
+        "pushspiketrain": Absent("spikes are made by Spikes.from_times and given to an Encoder"),
+        "customrule": Absent(_HOOK),
+        "connectionrule": Absent(_HOOK),
+        "neuronrule": Absent(_HOOK),
+    },
+}  # fmt: skip
+
+
+def absent(kind: str, name: object) -> str | None:
+    """The text of the error for a name of a kind that SPAIC has and we do not; None for any other."""
+    found = ABSENT.get(kind, {}).get(folded(name)) if isinstance(name, str) else None
+    if found is None:
+        return None
+    return f"{kind} {name!r} {'comes later' if found.later else 'is dropped'}: {found.why}"

@@ -1,0 +1,139 @@
+"""What a connection does beside its plain product: synapses around it, delays of single synapses, gap junctions."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..network import Connection
+from ..network.links import Ends, Full, Link, OneToOne, Signal, Sparse, SpikeRows
+from ..network.synapses import Stage, Window
+from .product import Term, product
+
+if TYPE_CHECKING:
+    from .path import Call, Key
+
+_SYNAPSES = Sparse()
+States = tuple[Tensor, ...]
+
+
+class Transmission:
+    """A connection on its way through a window, with the state of its synapses.
+
+    spread: how many steps later than the others the current of the slowest synapse arrives.
+    """
+
+    def __init__(self, connection: Connection, weights: Mapping[str, Tensor], call: Call) -> None:
+        self.connection, self.call, self.weights = connection, call, weights
+        own = {"delay", *(name for stage in connection.synapses.stages for name in stage.parameters)}
+        self.link_weights = {name: w for name, w in weights.items() if name not in own}
+        self.spread = int(self._late.max()) if "delay" in weights and self._late.numel() else 0
+        device = next(iter(call.tensors.values())).device
+        words = np.random.SeedSequence([call.seed, zlib.crc32(connection.path.encode())]).generate_state(1, np.uint64)
+        self.generator = torch.Generator(device).manual_seed(int(words[0]) >> 1)
+        self._states: dict[tuple[str, int], States] = {}
+
+    def current(self, signal: Signal, *, stepped: bool = False) -> Tensor:
+        """The current (T + spread, B, *post) that a signal (T, B, *pre) causes from its first step on.
+
+        stepped: whether it is that of one step among others; else a constant signal is spread over the window.
+        """
+        synapses = self.connection.synapses
+        window = Window(self.call.dt, self.call.training, self.generator, stepped)
+        if isinstance(signal, Tensor) and not stepped:
+            signal = signal.expand(self.call.n_steps, *signal.shape[1:])
+        if synapses.before:
+            values = signal.dense() if isinstance(signal, SpikeRows) else signal
+            signal = self._through("before", synapses.before, values, window)
+        current = self._delayed(signal) if "delay" in self.weights else self._product(signal)
+        return self._through("after", synapses.after, current, window)
+
+    def gap(self, pre: Tensor, post: Tensor, back: bool) -> Tensor:
+        """The current (B, *shape) into the post population, w (v_pre - v_post); back: into the pre one."""
+        link, ends, weights = self.connection.link, self.connection.ends, self.link_weights
+        if back:
+            link, ends, weights = _transposed(link, ends, weights)
+            pre, post = post, pre
+        given, shared = (product(Term(link, ends, v[None], weights))[0] for v in (pre, torch.ones_like(pre)))
+        return given - shared * post
+
+    def results(self) -> dict[Key, Tensor]:
+        """The state of its synapses, as a run that continues takes it."""
+        path, each = self.connection.path, self._states.items()
+        return {("under way", path, side, k, j): part for (side, k), state in each for j, part in enumerate(state)}
+
+    def _through(self, side: str, stages: tuple[Stage, ...], x: Tensor, window: Window) -> Tensor:
+        for k, stage in enumerate(stages):
+            state = self._states.get((side, k)) or self._state(side, k, stage, x[0])
+            x, self._states[side, k] = stage.apply(x, state, self.weights, window)
+        return x
+
+    def _state(self, side: str, k: int, stage: Stage, x: Tensor) -> States:
+        rest, path = stage.initial(x.detach()), self.connection.path
+        return tuple(self.call.tensors.get(("under way", path, side, k, j), part) for j, part in enumerate(rest))
+
+    def _product(self, signal: Signal) -> Tensor:
+        return product(Term(self.connection.link, self.connection.ends, signal, self.link_weights))
+
+    @property
+    def _late(self) -> Tensor:
+        """The delay of each synapse in steps."""
+        return torch.round(self.weights["delay"].flatten().double() / self.call.dt).long()
+
+    @cached_property
+    def _synapses(self) -> tuple[Tensor, Tensor, Tensor, list[int], list[int]]:
+        """(post, pre), weight and delay of each synapse, in order of delays; which there are, how many have each."""
+        weight, late = self.weights["weight"].flatten(), self._late
+        if "indices" in self.weights:
+            pairs = self.weights["indices"]
+        elif isinstance(self.connection.link, OneToOne):
+            pairs = torch.arange(len(weight), device=weight.device).expand(2, -1)
+        else:
+            places = torch.arange(len(weight), device=weight.device)
+            n_pre = self.weights["weight"].shape[1]
+            pairs = torch.stack([places // n_pre, places % n_pre])
+        order = torch.argsort(late, stable=True)
+        delays, counts = torch.unique_consecutive(late[order], return_counts=True)
+        return pairs[:, order], weight[order], late[order], delays.tolist(), counts.tolist()
+
+    def _delayed(self, signal: Signal) -> Tensor:
+        """The current of a window in which each synapse has its own delay, in memory of the synapses."""
+        ends, n_post = self.connection.ends, math.prod(self.connection.ends.post)
+        pairs, weight, late, delays, counts = self._synapses
+        n_steps = signal.n_steps if isinstance(signal, SpikeRows) else len(signal)
+        if n_steps == 1:
+            places = torch.stack([late * n_post + pairs[0], pairs[1]])
+            made = self._sparse(signal, places, weight, (self.spread + 1) * n_post)[0]
+            total = made.view(len(made), self.spread + 1, n_post).transpose(0, 1)
+        else:
+            total = self.weights["weight"].new_zeros(())
+            parts = zip(delays, torch.split(pairs, counts, 1), torch.split(weight, counts), strict=True)
+            for delay, some, own in parts:
+                current = self._sparse(signal, some, own, n_post)
+                total = total + F.pad(current, (0, 0, 0, 0, delay, self.spread - delay))
+        if "bias" in self.weights:
+            bias = self.weights["bias"].expand(n_steps, 1, n_post)
+            total = total + F.pad(bias, (0, 0, 0, 0, 0, self.spread))
+        return total.reshape(*total.shape[:2], *ends.post)
+
+    def _sparse(self, signal: Signal, pairs: Tensor, weight: Tensor, n_post: int) -> Tensor:
+        ends = Ends(self.connection.ends.pre, (n_post,))
+        return product(Term(_SYNAPSES, ends, signal, {"indices": pairs, "weight": weight}))
+
+
+def _transposed(link: Link, ends: Ends, weights: Mapping[str, Tensor]) -> tuple[Link, Ends, dict[str, Tensor]]:
+    """The link from the targets to the sources through the same weights."""
+    turned = Ends(ends.post, ends.pre)
+    if "indices" in weights:
+        return _SYNAPSES, turned, {"indices": weights["indices"].flip(0), "weight": weights["weight"]}
+    if isinstance(link, OneToOne):
+        return link, turned, dict(weights)
+    return Full(), turned, {"weight": weights["weight"].t()}

@@ -1,0 +1,160 @@
+"""The table of SPAIC's names: what it says is kept is there, and what it says is not raises just what it says."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import spikeloom as sl
+from spikeloom.absent import ABSENT, absent
+from spikeloom.network import CODINGS, DECODINGS, INITIALIZERS, LINKS
+from spikeloom.network.generations import GENERATORS
+from spikeloom.network.policies import POLICIES
+from spikeloom.network.synapses.pipeline import SYNAPSES
+from spikeloom.neurons import NEURONS, SURROGATES
+from spikeloom.synonyms import folded
+from spikeloom.training.algorithms import ALGORITHMS
+from spikeloom.training.learner import OPTIMIZERS, SCHEDULES
+
+
+class Row(NamedTuple):
+    section: str
+    name: str
+    state: str
+    here: str
+
+
+def rows() -> list[Row]:
+    found, section = [], ""
+    for line in (Path(__file__).parents[2] / "docs" / "names.md").read_text().splitlines():
+        if line.startswith("## "):
+            section = line[3:]
+        elif cells := re.fullmatch(r"\| `(\w+)` \| (kept|later|dropped) \| (.+) \|", line):
+            found.append(Row(section, cells[1], cells[2], cells[3].strip("`") if cells[2] == "kept" else cells[3]))
+        else:
+            assert not line.startswith("| `"), line
+    return found
+
+
+REGISTRIES = {
+    "Neuron models": NEURONS, "Link types": LINKS, "Synapses (`syn_type`)": SYNAPSES, "Connect policies": POLICIES,
+    "Initializers": INITIALIZERS, "Encodings": CODINGS, "Generators": GENERATORS, "Decodings": DECODINGS,
+    "Learning algorithms": ALGORITHMS, "Optimizers": OPTIMIZERS, "Schedules": SCHEDULES,
+    "Surrogates of `sbp`": SURROGATES,
+}  # fmt: skip
+
+
+def group(**options) -> sl.NeuronGroup:
+    given = {"model": "lif", "num": 4} | options
+    for other, own in (("neuron_model", "model"), ("neuron_number", "num"), ("neuron_shape", "num"), ("shape", "num")):
+        if other in options:
+            del given[own]
+    return sl.NeuronGroup(**given)
+
+
+def connection(**options) -> sl.Connection:
+    return sl.Connection(group(), group(), **({"link_type": "full"} | options))
+
+
+def encoder(**options) -> sl.Encoder:
+    return sl.Encoder(**({} if "shape" in options else {"num": 4}) | options)
+
+
+def decoder(**options) -> sl.Decoder:
+    return sl.Decoder(**({} if {"target", "dec_target"} & options.keys() else {"dec_target": group()}) | options)
+
+
+def learner(**options) -> sl.Learner:
+    return sl.Learner(**({"trainable": group()} | options))
+
+
+MAKERS = {
+    "Arguments of NeuronGroup": group, "Arguments of Connection": connection, "Arguments of Encoder": encoder,
+    "Arguments of Decoder": decoder, "Arguments of Learner": learner,
+}  # fmt: skip
+VALUES = {
+    "model": "clif", "neuron_model": "clif", "shape": (2, 2), "neuron_shape": (2, 2), "neuron_type": ["excitatory"],
+    "name": "a", "parameter_variables": [], "link_type": "full", "syn_type": ["basic"], "weight": [[0.5] * 4] * 4,
+    "bias": True, "w_min": -1.0, "w_max": 1.0, "is_parameter": True, "coding_method": None, "encoding": "poisson",
+    "decoding": "spike_counts", "coding_var_name": "O", "algorithm": "STCA", "param": {"tau_m": 5.0}, "lr": 0.1,
+    "time": 10.0, "coding_time": 10.0, "dt": 0.1, "w_mean": 0.1, "w_std": 0.1,
+}  # fmt: skip
+"""A value for each argument that is not simply 4."""
+
+
+def value_of(name: str) -> dict[str, object]:
+    if name == "syn_kwargs":
+        return {"syn_type": ["basic", "dropout"], name: {"p": 0.5}}
+    return {name: group() if name in ("trainable", "pathway", "dec_target", "target") else VALUES.get(name, 4)}
+
+
+def monitored(kind) -> object:
+    return kind(group(), "v" if kind is sl.StateMonitor else "O")
+
+
+OWNERS = {
+    "Attributes of Network": sl.Network, "Attributes of Assembly": sl.Assembly, "Attributes of Learner": learner,
+    "Attributes of NeuronGroup": group, "Attributes of Connection": connection, "Attributes of Decoder": decoder,
+    "Attributes of StateMonitor": lambda: monitored(sl.StateMonitor),
+    "Attributes of SpikeMonitor": lambda: monitored(sl.SpikeMonitor),
+}  # fmt: skip
+
+
+def ask(row: Row) -> object:
+    """What the name stands for, or the error that it raises."""
+    if row.section in REGISTRIES:
+        return REGISTRIES[row.section][row.name]
+    if row.section in MAKERS:
+        return MAKERS[row.section](**value_of(row.name))
+    if row.section in OWNERS:
+        return getattr(OWNERS[row.section](), row.name)
+    assert row.section == "Names of the package"
+    return getattr(sl, row.name)
+
+
+ROWS = rows()
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if r.state == "kept"], ids=lambda r: f"{r.section}: {r.name}")
+def test_a_kept_name_is_there_under_the_name_that_the_table_gives(row):
+    if row.section in REGISTRIES:
+        assert REGISTRIES[row.section].name_of(row.name) == row.here
+        assert ask(row) is not None
+    elif row.section in OWNERS:
+        owner, _, name = row.here.partition(".")
+        assert hasattr(getattr(sl, owner), name)
+    elif row.section in MAKERS:
+        assert row.here == f"{row.name}="
+        ask(row)
+    elif row.name in ("Library", "Network_saver"):
+        assert import_module(row.here).network_save is sl.network_save
+    else:
+        assert row.here == f"spikeloom.{row.name}"
+        assert ask(row) is not None
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if r.state != "kept"], ids=lambda r: f"{r.section}: {r.name}")
+def test_a_dropped_or_later_name_raises_the_text_of_the_table(row):
+    with pytest.raises((AttributeError, LookupError, ValueError)) as raised:
+        ask(row)
+    text = raised.value.args[0]
+    assert text == row.here
+    assert {"later": "comes later", "dropped": "is dropped"}[row.state] in text.partition(":")[0]
+
+
+def test_the_table_has_every_name_that_is_not_here_and_each_name_once():
+    names = [(row.section, row.name) for row in ROWS]
+    assert len(names) == len(set(names)) > 300
+    told = {folded(row.name) for row in ROWS if row.state != "kept"}
+    assert told == {name for kind in ABSENT.values() for name in kind}
+
+
+def test_an_absent_name_is_told_in_any_spelling_and_other_names_still_get_a_suggestion():
+    with pytest.raises(LookupError, match=r"'Darwin-CLIF' is dropped: .* use model='lif'"):
+        group(model="Darwin-CLIF")
+    with pytest.raises(LookupError, match="did you mean 'clif'"):
+        group(model="cliff")
+    assert absent("neuron model", "lif") is None
+    assert absent("neuron model", 3) is None

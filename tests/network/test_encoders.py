@@ -1,0 +1,160 @@
+"""Encoders in a network: spike lists, windows of time, sizes from data, options, and what is refused."""
+
+import numpy as np
+import pytest
+import torch
+
+import spikeloom as sl
+from spikeloom.datasets import ArrayDataset, Dataloader
+from spikeloom.errors import DataError, ParameterError, ShapeError
+from spikeloom.network import CODINGS
+
+RANDOM = np.random.default_rng
+
+
+def encoded(encoder, data, n_steps=10, dt=0.1):
+    """The signal of a batch as an array (T or 1, B, *shape)."""
+    encoder(data)
+    signal = encoder.encode(n_steps, dt, RANDOM(0))
+    return signal.raster(np.float32) if isinstance(signal, sl.Spikes) else signal
+
+
+SAMPLES = [[[0.0, 0.3, 0.31, 0.9], [1, 0, 0, 1]], [[], []], (np.array([0.55]), torch.tensor([1]))]
+
+
+def test_lists_of_times_and_ids_become_spikes_and_none_is_lost():
+    raster = encoded(sl.Encoder(2, "mstb"), SAMPLES)
+    expected = np.zeros((10, 3, 2))
+    expected[0, 0, 1] = expected[9, 0, 1] = expected[5, 2, 1] = 1
+    expected[3, 0, 0] = 2  # two spikes of a neuron in one step
+    np.testing.assert_array_equal(raster, expected)
+
+
+def test_what_two_spikes_in_a_step_become_is_asked_for():
+    assert encoded(sl.Encoder(2, "mstb", collisions="merge"), SAMPLES).sum() == 4
+    with pytest.raises(DataError, match=r"encoder 'e': .*neuron 0 fires twice in step 3 of sample 0"):
+        encoded(sl.Encoder(2, "mstb", collisions="error", name="e"), SAMPLES)
+
+
+def test_spikes_given_to_mstb_are_summed_in_the_same_way():
+    spikes = sl.Spikes.from_times([0.0, 0.31, 0.3], [1, 0, 0], 2, 1.0)
+    assert encoded(sl.Encoder(2, "mstb"), spikes)[3, 0, 0] == 2
+
+
+@pytest.mark.parametrize("path", ["auto", "torch"])
+def test_several_spikes_in_a_step_bring_as_many_currents(path):
+    net = sl.Network()
+    net.set_backend(sl.TorchBackend(path=path))
+    net.x = sl.Encoder(2, "mstb")
+    net.layer = sl.NeuronGroup(1, "li")
+    net.c = sl.Connection(net.x, net.layer, link_type="full", weight=[[0.5, 1.0]])
+    net.i, net.spikes = sl.StateMonitor(net.layer, "i_syn"), sl.SpikeMonitor(net.x)
+    net.x(SAMPLES)
+    net.run(1.0)
+    np.testing.assert_allclose(net.i.values[0, 0], [1.0, 0, 0, 1.0, 0, 0, 0, 0, 0, 1.0])
+    assert net.spikes.spk_count.tolist() == [[1, 2], [0, 0], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        ("spikes", DataError, "takes a list of samples"),
+        (3, DataError, "takes a list of samples"),
+        ([[0.1, 0.2, 0.3]], ShapeError, r"sample 0 must be a pair \[times, ids\]"),
+        ([[[0.1], [0, 1]]], ShapeError, "sample 0 must hold times and ids, as many of one as of the other"),
+        ([[["a"], [0]]], ShapeError, "sample 0 must hold times and ids"),
+        ([[[0.1], [0.5]]], DataError, "the ids of sample 0 must be whole numbers"),
+        ([[[0.1], [2]]], DataError, r"Spikes\.ids\[0\] must be an integer from 0 to below 2"),
+        ([[[-0.1], [0]]], DataError, r"Spikes\.time\[0\] must be in 0 <= time"),
+        ([[[np.nan], [0]]], DataError, "NaN or infinity"),
+    ],
+)
+def test_a_wrong_list_of_spikes_is_refused_and_the_last_batch_is_kept(data, error, message):
+    encoder = sl.Encoder(2, "mstb", name="e")
+    encoder(SAMPLES)
+    with pytest.raises(error, match=f"encoder 'e'.*{message}"):
+        encoder(data)
+    assert encoder.batch_size == 3
+
+
+def test_a_spike_after_the_run_is_refused():
+    with pytest.raises(DataError, match=r"encoder 'e': a spike at 1.2 ms lies beyond the window of 1 ms; run longer"):
+        encoded(sl.Encoder(2, "mstb", name="e"), [[[0.1, 1.2], [0, 0]]])
+
+
+def test_spike_times_of_each_neuron_are_one_hot():
+    raster = encoded(sl.Encoder(shape=(1, 3), coding_method="sstb"), [[[0.0, 0.3, 0.99]]])
+    assert np.argwhere(raster).tolist() == [[0, 0, 0, 0], [3, 0, 0, 1], [9, 0, 0, 2]]
+
+
+@pytest.mark.parametrize("as_tensor", [False, True])
+def test_samples_are_scaled_to_the_same_mean_where_asked(as_tensor):
+    data = np.array([[1.0, -3.0], [0.5, 0.5], [0.0, 0.0]])
+    encoder = sl.Encoder(2, "float", input_norm=True, amp=3.0)
+    found = encoded(encoder, torch.from_numpy(data) if as_tensor else data)
+    np.testing.assert_allclose(found, [[[1.5, -4.5], [3.0, 3.0], [0.0, 0.0]]])
+
+
+@pytest.mark.parametrize("coding", ["poisson", "latency", "constant_current", "uniform", "sstb"])
+def test_an_encoder_with_a_time_encodes_over_that_window_and_is_silent_after_it(coding):
+    data = np.array([[0.1, 0.35, 0.39]])
+    whole = encoded(sl.Encoder(3, coding), data, n_steps=4)
+    window = encoded(sl.Encoder(3, coding, time=0.4), data, n_steps=10)
+    np.testing.assert_array_equal(window[:4], np.broadcast_to(whole, (4, 1, 3)))
+    assert window.shape == (10, 1, 3)
+    assert not window[4:].any()
+
+
+def test_a_window_of_values_keeps_their_gradient():
+    data = torch.ones(1, 2, requires_grad=True)
+    signal = encoded(sl.Encoder(2, "constant_current", coding_time=0.3), data)
+    (grad,) = torch.autograd.grad(signal.sum(), data)
+    assert grad.tolist() == [[3.0, 3.0]]
+    assert signal[:, 0, 0].tolist() == [1.0] * 3 + [0.0] * 7
+
+
+def test_a_window_longer_than_the_run_and_another_time_step_are_refused():
+    with pytest.raises(ParameterError, match=r"'e' encodes over 2.0 ms, the run lasts 10 steps of 0.1 ms; run longer"):
+        encoded(sl.Encoder(2, time=2.0, name="e"), np.ones((1, 2)))
+    with pytest.raises(ParameterError, match=r"'e' was made for dt 0.5 ms, the network has 0.1 ms; call net.set_back"):
+        encoded(sl.Encoder(2, dt=0.5, name="e"), np.ones((1, 2)))
+    assert encoded(sl.Encoder(2, dt=0.1, time=1.0, max_prob=1.0, encoding="bernoulli"), np.ones((1, 2))).all()
+    with pytest.raises(ParameterError, match="time must be a positive time step in ms, got -1"):
+        sl.Encoder(2, time=-1)
+    with pytest.raises(ParameterError, match="time was given twice"):
+        sl.Encoder(2, time=1.0, coding_time=2.0)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        ArrayDataset(np.zeros((4, 2, 3)), np.zeros(4, int)),
+        Dataloader(ArrayDataset(np.zeros((4, 2, 3)), np.zeros(4, int)), 2),
+        torch.utils.data.TensorDataset(torch.zeros(4, 2, 3), torch.zeros(4)),
+        Dataloader([(np.zeros((2, 3)), 0)], 1),
+    ],
+    ids=["data set", "loader", "torch", "pairs"],
+)
+def test_a_data_set_or_loader_says_how_many_inputs_there_are(source):
+    assert sl.Encoder(source, encoding="latency").shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num": "12"}, "num and shape must be positive whole numbers, got"),
+        ({"num": 3, "coding_method": "mstb", "collisions": 1}, "collisions must be a str, got 1"),
+        ({"num": 3, "coding_method": "latency", "cut_off": 1}, "cut_off must be a bool, got 1"),
+        ({"num": 3, "coding_method": "poisson", "end_time": "1"}, "end_time must be a finite number, got '1'"),
+        ({"num": 3, "coding_var_name": "V"}, "an encoder gives out 'spikes', got coding_var_name='V'"),
+    ],
+)
+def test_a_wrong_encoder_is_refused(arguments, message):
+    with pytest.raises(ParameterError, match=message):
+        sl.Encoder(**arguments)
+
+
+def test_the_codings_of_spaic_are_known_by_their_names():
+    names = ["poisson", "bernoulli", "latency", "relative_latency", "constant_current", "float", "uniform", "sstb"]
+    for name in [*names, "mstb", "null"]:
+        assert sl.Encoder(2, name, coding_var_name="O").coding_method in CODINGS
