@@ -94,6 +94,7 @@ NEURONS.add("cann", CANN)
 NEURONS.add("ultralif", UltraLIF)
 NEURONS.add("ultradlif", UltraDLIF)
 NEURONS.add("elm", ELM)
+NEURONS.add("quadratic_if", "spikeloom.neurons.quadratic_if:QuadraticIF")
 
 __all__ = [
     "ALIF",
