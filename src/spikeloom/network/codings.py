@@ -1,7 +1,8 @@
 """How raw values become a signal in time: encoders' methods, by name.
 
 A coding is a function (x, n_steps, dt, generator, *, options) of a batch x (B, *shape). It returns Spikes on the grid
-of dt, or values (T, B, *shape), or (1, B, *shape) where they are constant in time.
+of dt, or values (T, B, *shape), or (1, B, *shape) where they are constant in time. One that passes values on is marked
+`on_tensors`: it gets a tensor where a tensor was given, so that gradients reach it; all others get arrays.
 """
 
 from __future__ import annotations
@@ -19,6 +20,13 @@ from ..units import steps
 Coding = Callable[..., Any]
 
 
+def on_tensors(coding: Coding) -> Coding:
+    """Marks a coding that takes tensors as they are."""
+    coding.on_tensors = True  # type: ignore[attr-defined]
+    return coding
+
+
+@on_tensors
 def constant_current(
     x: Any, n_steps: int, dt: float, generator: np.random.Generator, *, amp: float = 1.0, input_norm: bool = False
 ) -> Any:
@@ -32,6 +40,7 @@ def constant_current(
     return (x if amp == 1.0 else x * amp)[None]
 
 
+@on_tensors
 def null(x: Any, n_steps: int, dt: float, generator: np.random.Generator) -> Any:
     """What was encoded before: Spikes, or an array (B, T, *shape), as (T, B, *shape)."""
     if isinstance(x, Spikes):

@@ -93,10 +93,11 @@ class Encoder(Component):
                     f"run at least {spikes.duration} ms"
                 )
             return spikes
-        if self.coding_method not in ("constant_current", "null"):
-            data = data.detach().cpu().numpy() if hasattr(data, "detach") else data
+        coding = CODINGS[self.coding_method]
+        if not hasattr(coding, "on_tensors") and hasattr(data, "detach"):
+            data = data.detach().cpu().numpy()
         try:
-            signal = CODINGS[self.coding_method](data, length, dt, generator, **self.options)
+            signal = coding(data, length, dt, generator, **self.options)
         except (DataError, ParameterError, ShapeError) as error:
             raise type(error)(f"encoder {self.name!r}: {error}") from error
         return signal if length == n_steps else filled(signal, length, n_steps)
