@@ -17,6 +17,7 @@ from .sparse import Sparse, SynapseList
 LINKS: Registry[type[Link]] = Registry("link type")
 for _link in (Full, OneToOne, Sparse, Conv, Pool, ConvTranspose, Random, Distance, Local, Null):
     LINKS.add(_link.name, _link)
+LINKS.add("lateral", "spikeloom.network.links.lateral:Lateral")
 
 __all__ = [
     "LINKS",
