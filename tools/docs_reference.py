@@ -1,6 +1,6 @@
-"""Puts what is registered by name into the reference, in place of `<!-- neuron models -->` and `<!-- link types -->`.
+"""Puts what is registered by name into the reference, in place of marks such as `<!-- neuron models -->`.
 
-A hook of mkdocs: a new model or link type needs no line in the documentation.
+A hook of mkdocs: a new model, link type or encoding needs no line in the documentation.
 """
 
 from collections.abc import Iterable
@@ -11,6 +11,7 @@ HIDDEN_OF_NEURONS = "update|initial|check|after_spike|threshold|coupled|matrices
 HIDDEN_OF_LINKS = (
     "check.*|specs|product|gradients|ignored|.*_in_parts|name|repeats|draw|synapses|joined|size|shape|target_shape"
 )
+HIDDEN_OF_ENCODINGS = "draw_keys|steps_between|moved|Coding|spike_lists|CODINGS|on_tensors"
 
 
 def directive(target: str, hidden: str, *options: str) -> str:
@@ -54,7 +55,14 @@ def link_types() -> Iterable[str]:
         yield directive(f"{kind.__module__}.{kind.__name__}", HIDDEN_OF_LINKS)
 
 
-MARKS = {"<!-- neuron models -->": neuron_models, "<!-- link types -->": link_types}
+def encodings() -> Iterable[str]:
+    """Each module with methods of encoding."""
+    options = ("show_root_heading: false", "show_root_toc_entry: false")
+    for module in by_module(import_module("spikeloom.network").CODINGS):
+        yield directive(module, HIDDEN_OF_ENCODINGS, *options)
+
+
+MARKS = {"<!-- neuron models -->": neuron_models, "<!-- link types -->": link_types, "<!-- encodings -->": encodings}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

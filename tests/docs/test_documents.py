@@ -83,7 +83,6 @@ def test_the_navigation_lists_every_page_once():
         ("neurons", neurons.RESETS),
         ("neurons", neurons.FORWARDS),
         ("connections", network.INITIALIZERS),
-        ("ends", network.CODINGS),
         ("ends", network.DECODINGS),
         ("ends", network.GENERATORS),
         ("training", training.LOSSES),
@@ -97,14 +96,16 @@ def test_the_reference_has_the_modules_of_all_that_goes_by_a_name(page, registry
         assert f"::: {getattr(entry, 'signal', entry).__module__}\n" in text, name
 
 
-def test_every_model_and_link_type_gets_into_the_reference_by_being_registered():
+def test_every_model_link_type_and_encoding_gets_into_the_reference_by_being_registered():
     hook = runpy.run_path(str(ROOT / "tools" / "docs_reference.py"))["on_page_markdown"]
-    page = hook("<!-- neuron models -->\n<!-- link types -->")
+    page = hook("<!-- neuron models -->\n<!-- link types -->\n<!-- encodings -->")
     for name in neurons.NEURONS:
         assert re.search(rf"^\| \[`{name}`\]", page, re.MULTILINE), name
     for name in network.LINKS:
         kind = network.LINKS[name]
         assert f"::: {kind.__module__}.{kind.__name__}\n" in page
+    for name in network.CODINGS:
+        assert f"::: {network.CODINGS[name].__module__}\n" in page
 
 
 def test_the_readme_has_a_program():
