@@ -4,6 +4,7 @@ import pytest
 
 import spikeloom as sl
 from spikeloom.errors import ParameterError, StateError, UnknownNameError
+from spikeloom.neurons import Subtract, ToValue
 
 
 def group(**keywords):
@@ -257,3 +258,12 @@ def test_a_watcher_of_what_is_not_in_the_network_stops_the_build(watcher):
     net.w = watcher(target=group())
     with pytest.raises(StateError, match=r"'w': its target .* is not in the network"):
         net.build()
+
+
+@pytest.mark.parametrize("model", ["alif", "if_soft_reset"])
+def test_a_value_to_reset_to_that_nothing_reads_is_refused(model):
+    with pytest.raises(ParameterError, match="v_reset has no effect, since Subtract"):
+        sl.NeuronGroup(3, model=model, v_reset=-2.0)
+    to_value = sl.Emission(reset=ToValue("v_reset"))
+    assert sl.NeuronGroup(3, model=model, v_reset=-2.0, emission=to_value).neuron.v_reset == -2.0
+    assert sl.NeuronGroup(3, model="plif", v_reset=-2.0, emission=sl.Emission(reset=Subtract())).neuron.v_reset == -2.0

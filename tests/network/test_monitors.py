@@ -383,3 +383,10 @@ def test_a_weight_is_drawn_as_an_image_and_its_rows_as_fields():
             net.m.plot_weight(**options)
     with pytest.raises(ParameterError, match="monitor 'v' watches a neuron group; plot_weight shows connections"):
         net.v.plot_weight()
+
+
+def test_a_population_without_spikes_has_no_spike_monitor_and_no_firing_rate():
+    net = ran(network())
+    with pytest.raises(ParameterError, match="a 'li' group emits its potential, no spikes; use StateMonitor"):
+        net.spikes = sl.SpikeMonitor(net.out)
+    assert set(net.firing_rates()) == {"hidden"}

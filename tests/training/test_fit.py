@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from spikeloom.datasets import ArrayDataset, Dataloader
 from spikeloom.errors import DataError, ParameterError, ShapeError, StateError, StorageError, UnknownNameError
-from spikeloom.network import Decoder, StateMonitor
+from spikeloom.network import Decoder, NeuronGroup, StateMonitor
 from spikeloom.training import Learner, evaluate, fit
 from spikeloom.training.progress import Bar
 
@@ -316,3 +316,21 @@ def test_training_leaves_no_file_behind_that_was_not_asked_for(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     fit(patterns_net(), two_patterns(), epochs=1, checkpoint="c.pt", checkpoint_seconds=0, **QUIET)
     assert [p.name for p in Path().iterdir()] == ["c.pt"]
+
+
+def test_a_decoder_that_nothing_reaches_is_refused():
+    net = patterns_net()
+    net.lonely = NeuronGroup(2, model="lif")
+    name = net.decoders[0].name
+    setattr(net, name, Decoder(dec_target=net.lonely))
+    with pytest.raises(StateError, match=f"decoder '{name}' reads 'lonely', which no connection reaches"):
+        fit(net, two_patterns(), epochs=1, **QUIET)
+
+
+def test_an_epoch_without_a_spike_is_told(caplog):
+    net = patterns_net()
+    for connection in net.connections:
+        connection.weight.value = np.zeros(connection.weight.value.shape)
+    with caplog.at_level("WARNING", "spikeloom"):
+        fit(net, two_patterns(), epochs=1, **QUIET)
+    assert [r.getMessage() for r in caplog.records if "no neuron fired" in r.getMessage()]

@@ -202,9 +202,9 @@ class TorchBuild:
             self._versions[group.path] = versions
 
     def firing_rates(self) -> dict[str, float]:
-        """The mean output of each population in the last run, in Hz for spikes."""
+        """The mean firing rate of each population that spikes in the last run, in Hz."""
         per_second = 1000 / self.dt
-        return {g.path: mean_output(self._emitted[g.path], g.num) * per_second for g in self.network.groups}
+        return {g.path: mean_output(self._emitted[g.path], g.num) * per_second for g in self.network.spiking}
 
     def _encoded(self, n_steps: int) -> dict[str, Any]:
         encoders = {e.path: e for e in self.network.encoders}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import NoneType
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import ParameterError, ShapeError
 from ..neurons import (
     NEURONS,
+    PLIF,
     Emission,
     Neuron,
     custom_model,
@@ -90,6 +91,7 @@ class NeuronGroup(Component):
         self.neuron_type = labels(f"{owner}.neuron_type", neuron_type) if neuron_type else ()
         self.trains = self._trained(owner, parameter_variables)
         self._check_shapes(owner)
+        _check_reset(owner, without_refractory(self.neuron))
         super().__init__(name)
 
     @staticmethod
@@ -186,6 +188,17 @@ def _neuron(owner: str, model: str | Neuron[Any], param: Mapping[str, Any], keyw
     if "t_ref" in plain and "t_ref" not in kind.parameters():
         kind = refractory_model(kind)
     return kind(**plain)
+
+
+def _check_reset(owner: str, neuron: Neuron[Any]) -> None:
+    """Raises ParameterError where a value to reset to was given and nothing reads it."""
+    default = {f.name: f.default for f in fields(neuron)}.get("v_reset")
+    reads = "v_reset" in neuron.emission.parameters().values() or isinstance(neuron, PLIF)
+    if default is not None and not reads and np.any(np.asarray(neuron.v_reset) != default):  # type: ignore[attr-defined]
+        raise ParameterError(
+            f"{owner}: v_reset has no effect, since {type(neuron.emission.reset).__name__} does not read it; give "
+            "emission=Emission(reset=ToValue('v_reset')), or leave it out"
+        )
 
 
 def _number(owner: str, values: Mapping[str, Any], name: str) -> Any:

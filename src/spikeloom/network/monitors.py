@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import ParameterError, ShapeError, StateError
+from ..neurons import Graded
 from ..registry import canonical, did_you_mean
 from ..spikes import Spikes
 from ..units import check_dt
@@ -284,6 +285,10 @@ class SpikeMonitor(Monitor):
         if self.variable != "spikes":
             raise ParameterError(
                 f"SpikeMonitor watches spikes, got {var_name!r}; use StateMonitor for {self.variable!r}"
+            )
+        if isinstance(target, NeuronGroup) and isinstance(target.neuron.emission.forward, Graded):
+            raise ParameterError(
+                f"SpikeMonitor: a {target.model!r} group emits its potential, no spikes; use StateMonitor(group, 'v')"
             )
 
     @property

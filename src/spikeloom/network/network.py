@@ -246,7 +246,7 @@ class Network(Assembly):
         return self._built().plan
 
     def firing_rates(self) -> dict[str, float]:
-        """The mean output of each population in the last run, in Hz for spikes."""
+        """The mean firing rate of each population that spikes in the last run, in Hz."""
         return self._built().firing_rates()
 
     @property

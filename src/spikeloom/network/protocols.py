@@ -42,7 +42,7 @@ class Build(Protocol):
         """Runs n steps, from rest or from where the last run ended, and fills decoders, monitors and the sink."""
 
     def firing_rates(self) -> dict[str, float]:
-        """The mean output of each population in the last run, in Hz for spikes."""
+        """The mean firing rate of each population that spikes in the last run, in Hz."""
 
 
 class Sink(Protocol):
@@ -77,3 +77,7 @@ class Attached(Component):
     def describe(self) -> dict[str, Any]:
         """Its settings as JSON values."""
         return {}
+
+    def line(self) -> str:
+        """What it is, in one line of a printed network."""
+        return self.kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import math
 import time as clock
 import warnings
@@ -19,11 +20,13 @@ from ..errors import DataError, ParameterError, StateError, StorageError
 from ..network import Network
 from ..network.parameters import check_fit
 from .checkpoint import load_checkpoint, save_checkpoint
-from .evaluation import Metrics, Tally, answer, evaluate, labels_for, loss_of, mean_rate, scored
+from .evaluation import Metrics, Tally, answer, ends, evaluate, labels_for, loss_of, mean_rate, scored
 from .interrupt import StopRequest
 from .learner import Learner
 from .losses import Loss
 from .progress import Bar
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,8 @@ class _Training:
         record = Epoch(self.progress.epoch, self.progress.tally.metrics(), validation, rate)
         self.progress.history.append(record)
         self.progress.tally = Tally()
+        if record.train.rate_hz == 0 and self.network.spiking:
+            _log.warning("epoch %d: no neuron fired; give larger weights, more input or a lower v_th", record.epoch)
         if self.learner.schedule is not None:
             self._move_schedule((validation or record.train).loss)
         if self.after_epoch is not None:
@@ -292,6 +297,13 @@ def _checked(network: Network, data: Any, validation: Any, **counts: int | None)
     if len(learners) != 1:
         raise StateError(
             f"fit needs one learner in the network, found {len(learners)}; add net.learner = Learner(net, 'STCA')"
+        )
+    _, decoder = ends(network)
+    layers = {layer.path: layer for block in network.plan.blocks for layer in block.layers}
+    if decoder.target.path in layers and not layers[decoder.target.path].branches:
+        raise StateError(
+            f"decoder {decoder.path!r} reads {decoder.target.path!r}, which no connection reaches; connect it, or "
+            "decode another group"
         )
     return learners[0]
 

@@ -220,6 +220,14 @@ class Learner(Attached):
                 described[key] = {"name": chosen[0]} | chosen[1]
         return described
 
+    def line(self) -> str:
+        """Its algorithm, optimizer and learning rate, and what it trains, in one line of a printed network."""
+        name, settings = self._optimizer or ("no optimizer", {})
+        rate = f" lr {settings['lr']:g}" if "lr" in settings else ""
+        whole = self.network in self.trainable
+        parts = "the whole network" if whole else ", ".join(part.path for part in self.trainable) or "nothing"
+        return f"{self.kind} {self.algorithm.upper()}, {name}{rate}, trains {parts}"
+
     @classmethod
     def from_description(cls, description: Mapping[str, Any], members: Members) -> Learner:
         """The learner that `describe` described, with the components at its paths.
