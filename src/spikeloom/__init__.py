@@ -1,5 +1,7 @@
 """spikeloom: spiking neural networks, from raw data to a running brain."""
 
+from importlib import import_module
+
 import lazy_loader
 
 from .absent import absent
@@ -11,4 +13,6 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> object:
     if (why := absent("name", name)) is not None:
         raise AttributeError(why)
+    if name in ("IO", "Library", "Network_saver"):
+        return import_module(f"{__name__}.{name}")
     return _listed(name)

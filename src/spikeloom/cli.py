@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer.core import TyperCommand, TyperGroup
 
 from .errors import ParameterError, SpikeloomError
 
@@ -17,9 +18,33 @@ if TYPE_CHECKING:
     from .experiment import RunResult
     from .training import Metrics
 
+
+class Command(TyperCommand):
+    """A command whose help shows no type beside --help, which takes no value."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """The option --help."""
+        return _without_type(super().get_help_option(ctx))
+
+
+class Commands(TyperGroup):
+    """The commands together, with the same help."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """The option --help."""
+        return _without_type(super().get_help_option(ctx))
+
+
+def _without_type(option: Any) -> Any:
+    if option is not None:
+        option.metavar = ""
+    return option
+
+
 app = typer.Typer(
     name="spikeloom",
-    help="Spiking neural networks, from raw data to a running brain.",
+    cls=Commands,
+    help="Spiking neural networks, from raw data to a trained network, its recorded activity and a report.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -29,17 +54,22 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-Data = Annotated[str | None, typer.Option(help="'digits' (8x8, ships with scikit-learn) or 'mnist'.")]
+_MODEL = (
+    "Neuron model that spikes and has tau_m, such as lif, clif or alif (default: lif); others with their parameters in "
+    "--config. `spikeloom info` lists all."
+)
+
+Data = Annotated[str | None, typer.Option(help="'digits' (8x8, ships with scikit-learn) or 'mnist' (default: digits).")]
 Mnist = Annotated[Path | None, typer.Option(help="Folder with the four MNIST idx files; implies --data mnist.")]
 Config = Annotated[Path | None, typer.Option(help="JSON or YAML file of settings; options below win over it.")]
-Hidden = Annotated[str | None, typer.Option(help="Sizes of the hidden layers, such as 200 or 400,200.")]
-Model = Annotated[str | None, typer.Option(help="Neuron model that spikes: if, lif, clif.")]
-Epochs = Annotated[int | None, typer.Option(help="How often the training set is seen.")]
-BatchSize = Annotated[int | None, typer.Option(help="Samples in a batch.")]
-LearningRate = Annotated[float | None, typer.Option(help="Learning rate.")]
-Time = Annotated[float | None, typer.Option(help="How long each sample is shown, in ms.")]
-Seed = Annotated[int | None, typer.Option(help="Seed of split, weights, order and spikes.")]
-Threads = Annotated[int | None, typer.Option(help="Threads of torch; one is best for small networks.")]
+Hidden = Annotated[str | None, typer.Option(help="Sizes of the hidden layers, such as 400,200 (default: 200).")]
+Model = Annotated[str | None, typer.Option(help=_MODEL)]
+Epochs = Annotated[int | None, typer.Option(help="How often the training set is seen (default: 20).")]
+BatchSize = Annotated[int | None, typer.Option(help="Samples in a batch (default: 64).")]
+LearningRate = Annotated[float | None, typer.Option(help="Learning rate (default: 0.005).")]
+Time = Annotated[float | None, typer.Option(help="How long each sample is shown, in ms (default: 30).")]
+Seed = Annotated[int | None, typer.Option(help="Seed of split, weights, order and spikes (default: 0).")]
+Threads = Annotated[int | None, typer.Option(help="Threads of torch; one is best for small networks (default: 1).")]
 Runs = Annotated[Path | None, typer.Option(help="Folder that the run's folder is made in (default: runs).")]
 Name = Annotated[str | None, typer.Option(help="Name of the run's folder (default: data set and date).")]
 Resume = Annotated[Path | None, typer.Option(help="Folder of a run that was stopped, to go on with.")]
@@ -51,7 +81,9 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Shows the version.")]
+Version = Annotated[
+    bool, typer.Option("--version", callback=_version, is_eager=True, metavar="", help="Shows the version.")
+]
 
 
 @app.callback()
@@ -59,7 +91,7 @@ def before(shown: Version = False) -> None:
     """Takes what stands before a command."""
 
 
-@app.command()
+@app.command(cls=Command)
 def train(
     data: Data = None,
     mnist: Mnist = None,
@@ -78,8 +110,8 @@ def train(
 ) -> None:
     """Trains a spiking network, tests it, records the test and writes a report into runs/<name>/.
 
-    Without options it trains on real handwritten digits in well under a minute. Ctrl-C leaves a checkpoint; `--resume
-    runs/<name>` goes on from it exactly.
+    Without options it trains on real handwritten digits in well under a minute.
+    Ctrl-C leaves a checkpoint; `--resume runs/<name>` goes on from it exactly.
     """
     settings = _given(
         data="mnist" if mnist and data is None else data, data_dir=mnist and str(mnist), hidden=hidden, model=model,
@@ -127,11 +159,11 @@ def _show(test: Metrics) -> None:
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def analyze(
     session: Annotated[Path, typer.Argument(help="Folder of a recorded session, such as runs/<name>/session.")],
     report: Annotated[Path | None, typer.Option(help="The HTML file to write (default: report.html in it).")] = None,
-    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Whether to draw pictures.")] = True,
+    plots: Annotated[bool, typer.Option("--plots/--no-plots", metavar="", help="Whether to draw pictures.")] = True,
 ) -> None:
     """Analyses a recorded session: a summary in the terminal, and one HTML file with pictures."""
     if report is not None and not plots:
@@ -144,7 +176,7 @@ def analyze(
             out.print(f"report {write_session_report(session, report)}", markup=False)
 
 
-@app.command()
+@app.command(cls=Command)
 def info() -> None:
     """Shows versions, threads, where kernels come from, and how each neuron model is computed."""
     from .backends import PATHS

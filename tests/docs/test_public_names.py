@@ -52,3 +52,8 @@ def test_the_ground_works_where_torch_cannot_be_imported():
         "assert spikeloom.neurons.LIF().tau_m == 8.0"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_modules_of_the_seeds_are_attributes_of_the_package():
+    code = "import spikeloom as s; s.Library.ExampleNet, s.Library.network_save, s.Network_saver.network_save"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

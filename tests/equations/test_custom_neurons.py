@@ -3,6 +3,7 @@
 import copy
 import itertools
 import pickle
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +11,11 @@ import pytest
 import sympy as sp
 import torch
 from kernel_networks import reader
-from twins import LIF_VALUES, TWINS, adaptive, izhikevich, lif
+from twins import LIF_VALUES, TWINS, adaptive, izhikevich, lif, lif_by_input
 
 import spikeloom as sl
 from spikeloom.backends.ops import TorchOps, fire
-from spikeloom.neurons import LIF, Emission, Sigmoid, Subtract, SubtractValue, ToValue, advance
+from spikeloom.neurons import LIF, Emission, Sigmoid, Subtract, SubtractValue, ToValue, advance, with_refractory
 from spikeloom.neurons.custom import Custom
 from spikeloom.ops import NumpyOps, SympyOps
 
@@ -103,7 +104,7 @@ def network(model, path, gain=1.0, trains=(), dt=1.0, **options):
     net.a = sl.NeuronGroup(13, model, parameter_variables=trains, **options)
     for k, port in enumerate(type(net.a.neuron).ports):
         setattr(net, f"c{k}", sl.Connection(net.x, net.a, link_type="full", w_mean=0.3 * gain, w_std=gain, port=port))
-    net.loop = sl.Connection(net.a, net.a, link_type="full", w_std=0.2 * gain)
+    net.loop = sl.Connection(net.a, net.a, link_type="full", w_std=0.2 * gain, port=type(net.a.neuron).ports[0])
     net.spikes, net.v = reader(net.a, "spikes"), reader(net.a, net.a.neuron.State._fields[0])
     net.set_backend(sl.TorchBackend(dt=dt, dtype=torch.float64, path=path))
     net.set_random_seed(3)
@@ -361,6 +362,7 @@ def test_a_refractory_period_follows_spikes_only():
 
 TEXT = "dv/dt = (v_rest - v + R*i)/tau : mV"
 GOOD = {"v_rest": -70, "R": 10, "tau": 20}
+AT_REST = {"v": "v_rest"}
 
 
 @pytest.mark.parametrize(
@@ -440,6 +442,53 @@ def test_wrong_equations_are_told(text, message):
         sl.custom_model(text)
 
 
+@pytest.mark.parametrize("threshold", ["v > v_th", "v >= v_th", "v > v_th and v < 1*mV", "v - v_th > 0"])
+def test_an_initial_state_that_fires_is_told_with_the_way_out(threshold):
+    values = {"parameters": {**GOOD, "v_th": -50}, "threshold": threshold, "reset": "v = v_rest"}
+    told = f"initial state fires: `{threshold}` with v = 0 mV, threshold -50 mV."
+    message = re.escape(told) + r".*give initial={'v': '\.\.\.\*mV'}"
+    with pytest.raises(sl.ParameterError, match=message):
+        sl.custom_model(TEXT, **values)
+    with pytest.raises(sl.ParameterError, match="with v = -50 mV"):  # from equality on
+        sl.custom_model(TEXT, **values, initial={"v": -50})
+    model = sl.custom_model(TEXT, **values, initial={"v": "-50.001*mV"})
+    with pytest.raises(sl.ParameterError, match="threshold -60 mV"):
+        replace(model, v_th=-60.0)
+    with pytest.raises(sl.ParameterError, match="threshold -60 mV"):
+        replace(with_refractory(model, 2.0), v_th=-60.0)
+
+
+def test_an_initial_state_that_a_condition_keeps_from_firing_is_none_that_fires():
+    neuron = sl.custom_model("dv/dt = -v/ms : 1\ndw/dt = 1/ms : 1", threshold="v > -1 and w > 3", reset="v = -2")
+    assert neuron.initial() == (0.0, 0.0)
+    assert sl.custom_model("dv/dt = -v/ms : 1", threshold="v > -1", forward="smooth").initial() == (0.0,)
+
+
+def test_a_connection_into_a_neuron_without_an_input_is_told():
+    net = sl.Network()
+    net.x = sl.Encoder(2, coding_method="null")
+    net.a = sl.NeuronGroup(3, sl.custom_model("dv/dt = -v/(3*ms) : 1", name="Alone"))
+    for options in ({}, {"port": "i_syn"}):
+        with pytest.raises(sl.ParameterError, match=r"Alone takes no input: name `i` in an equation, in on_input=, or"):
+            sl.Connection(net.x, net.a, link_type="full", **options)
+    for neuron in (lif(), lif_by_input()):
+        assert sl.Connection(net.x, sl.NeuronGroup(3, neuron), link_type="full").port == "i_syn"
+
+
+@pytest.mark.parametrize("options", [{}, {"t_ref": 2.0}])
+def test_a_connection_into_a_neuron_with_several_inputs_names_one(options):
+    text = "dv/dt = (a - b - v)/(3*ms) : 1\na : 1 (input)\nb : 1 (input)"
+    source = sl.Encoder(2, coding_method="null")
+    group = sl.NeuronGroup(3, sl.custom_model(text, threshold="v > 1", name="Two"), **options)
+    with pytest.raises(sl.ParameterError, match=r"Two has several inputs; give port= .*one of: a, b"):
+        sl.Connection(source, group, link_type="full")
+    with pytest.raises(sl.ParameterError, match="coding_var_name="):
+        sl.Generator(dec_target=group, coding_method="constant_current")
+    assert sl.Connection(source, group, link_type="full", port="b").port == "b"
+    one = sl.custom_model("dv/dt = (a - v)/(3*ms) : 1\na : 1 (input)")
+    assert sl.Connection(source, sl.NeuronGroup(3, one), link_type="full").port == "a"
+
+
 def test_named_parts_that_double_what_they_hold_are_no_matter():
     """Each is twice the one before: 2**29 or 2**45 of them where they stand in each other's place."""
     lines = [f"x{k} = x{k - 1} + x{k - 1} : 1" for k in range(1, 46)]
@@ -495,18 +544,24 @@ def test_a_neuron_can_be_copied_and_pickled():
 
 
 def test_a_neuron_prints_what_it_is():
-    text = str(sl.custom_model(TEXT, parameters=GOOD, threshold="v > -50*mV", name="Leaky"))
+    text = str(sl.custom_model(TEXT, parameters=GOOD, threshold="v > -50*mV", initial=AT_REST, name="Leaky"))
     assert text == (
         "Leaky\n  dv/dt = (v_rest - v + R*i)/tau : mV\n  i : nA (input)\n  v_rest = -70.0 mV\n  R = 10.0 Mohm\n"
         "  tau = 20.0 ms\n  solved v: exact"
     )
 
 
+def test_a_declared_input_is_printed_once():
+    text = str(sl.custom_model("dv/dt = (a - b)/ms : nA\na : nA (input)\nb : nA (input)"))
+    assert text == ("CustomNeuron\n  dv/dt = (a - b)/ms : nA\n  a : nA (input)\n  b : nA (input)\n  solved v: exact")
+
+
 def test_a_group_takes_it_under_both_names():
-    model = sl.NeuronGroup.custom_model(TEXT, parameters=GOOD, threshold="v > -50*mV")
+    options = {"parameters": GOOD, "threshold": "v > -50*mV", "initial": AT_REST}
+    model = sl.NeuronGroup.custom_model(TEXT, **options)
     assert isinstance(model, Custom)
     group = sl.NeuronGroup(10, model=model)
     assert (group.num, group.observables) == (10, ("spikes", "i_syn", "v"))
     assert group.get_value("tau") == 20.0
-    same = sl.NeuronGroup.custom_model(equations=TEXT, parameters=GOOD, threshold="v > -50*mV")
+    same = sl.NeuronGroup.custom_model(equations=TEXT, **options)
     assert same == model

@@ -20,9 +20,9 @@ MODELS = {
     "adaptive threshold": lambda: adaptive(surrogate="sigmoid", detach_reset=True, trains=["tau", "jump"]),
     "exponential current": lambda: sl.custom_model(**EXPONENTIAL_CURRENT, name="Exponential"),
     "hodgkin huxley": lambda: sl.custom_model(**HODGKIN_HUXLEY, method="rk4"),
-    "one number a neuron": lambda: sl.custom_model("dv/dt = -v/tau : 1", parameters={"tau": np.linspace(3, 5, 4)}),
+    "one number a neuron": lambda: sl.custom_model("dv/dt = (i - v)/tau : 1", parameters={"tau": np.linspace(3, 5, 4)}),
     "declared units": lambda: sl.custom_model(
-        "dv/dt = (v_0 - v)/tau : volt\ntau : second\nv_0 : volt", initial={"v": 0.01},
+        "dv/dt = (v_0 - v + i*Mohm)/tau : volt\ntau : second\nv_0 : volt", initial={"v": 0.01},
         parameters={"tau": 0.02, "v_0": -0.07},
     ),
 }  # fmt: skip

@@ -1,10 +1,13 @@
 """Units: one consistent system, checked by dimension, with the equation, the part and both units in the message."""
 
+import re
+
 import numpy as np
 import pytest
 
 import spikeloom as sl
 from spikeloom.equations.dimensions import UNITS, Dimension
+from spikeloom.ops import NumpyOps
 
 PLAIN = {"v_rest": -70.0, "R": 10.0, "tau": 20.0}
 MEMBRANE = "dv/dt = (v_rest - v + R*i)/tau : mV"
@@ -80,6 +83,31 @@ def test_a_number_is_in_the_unit_that_the_equations_declare():
 
 
 @pytest.mark.parametrize(
+    ("declared", "own"), [("pA", "nA"), ("amp", "nA"), ("volt", "mV"), ("nS", "uS"), ("Hz", "1/ms"), ("1e-3", "1")]
+)
+def test_an_input_in_another_unit_than_weights_and_monitors_is_told_with_the_way_out(declared, own):
+    """Taken as it stands, 1 pA would be 1 nA: a thousand times too much."""
+    text = f"dv/dt = x*1*mV/ms/(1*{own}) : mV\nx : {{}} (input)"
+    message = f"equation `x : {declared} (input)`: inputs, weights and monitors are in {own}; write `x : {own} (input)`"
+    with pytest.raises(sl.ParameterError, match=re.escape(message)):
+        sl.custom_model(text.format(declared))
+    assert sl.custom_model(text.format(own)).units["x"] == own
+
+
+def test_an_input_may_be_declared_in_the_system_s_unit_under_another_name():
+    neuron = sl.custom_model("dv/dt = R*x/tau : mV\nx : Gohm*nS*nA (input)", parameters={"R": "2*Mohm", "tau": "4*ms"})
+    after = neuron.update(neuron.State(np.zeros(1)), np.ones(1), 1.0, NumpyOps())
+    assert after.v[0] == pytest.approx(0.5, rel=1e-14)  # 2 Mohm * 1 nA * 1 ms / 4 ms
+
+
+def test_units_are_told_before_what_nothing_reads():
+    with pytest.raises(sl.ParameterError, match=r"threshold: in `v > -50` the units differ: `v` is in mV, `-50` in 1"):
+        sl.custom_model(MEMBRANE, threshold="v > -50", reset="v = v_rest", parameters={**PLAIN, "VT": "-50*mV"})
+    with pytest.raises(sl.ParameterError, match="nothing reads the parameter 'VT'"):
+        sl.custom_model(MEMBRANE, parameters={**PLAIN, "VT": "-50*mV"})
+
+
+@pytest.mark.parametrize(
     ("equations", "part", "units"),
     [
         ("dv/dt = v_rest - v + R*i : mV", "v_rest - v + R*i", ("is in mV", "must be in mV/ms")),
@@ -133,7 +161,8 @@ def test_units_of_thresholds_and_statements_are_checked(options, message):
 
 
 def test_zero_fits_every_unit():
-    neuron = sl.custom_model("dv/dt = where(v > 0, -v, 0)/(2*ms) : mV", threshold="v > 0", reset="v = 0")
+    neuron = sl.custom_model("dv/dt = where(v > 0, -v, 0)/(2*ms) : mV", threshold="v > 0", reset="v = 0",
+                             initial={"v": -1})  # fmt: skip
     assert neuron.units["v"] == "mV"
 
 

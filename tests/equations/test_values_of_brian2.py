@@ -50,7 +50,7 @@ def test_an_adaptive_exponential_neuron_by_euler():
         """
         dv/dt = (gL*(EL - v) + gL*DeltaT*exp((v - VT)/DeltaT) + I - w)/C : volt
         dw/dt = (a*(v - EL) - w)/tauw : amp
-        I : amp (input)
+        I : nA (input)
         """,
         threshold="v > Vcut",
         reset="v = Vr; w += b",

@@ -47,6 +47,28 @@ def test_no_command_shows_the_help(command):
     assert "Traceback" not in err
 
 
+def test_the_help_of_train_names_the_defaults_of_the_settings(command):
+    import inspect
+
+    from spikeloom.cli import train
+    from spikeloom.experiment import TrainConfig
+
+    defaults = TrainConfig()
+    for name in ("data", "hidden", "model", "epochs", "batch_size", "lr", "time", "seed", "threads"):
+        annotation = inspect.signature(train, eval_str=True).parameters[name].annotation
+        default = getattr(defaults, name)
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).removesuffix(".0")
+        assert f"(default: {shown})" in annotation.__metadata__[0].help, name
+
+
+@pytest.mark.parametrize("words", [(), ("train",), ("analyze",), ("info",)])
+def test_no_flag_is_said_to_take_a_value(words, command):
+    code, out, _ = command(*words, "--help")
+    assert code == 0
+    assert "--help" in out
+    assert "bool" not in out.lower()
+
+
 def test_version_is_that_of_the_package(command):
     assert command("--version") == (0, f"spikeloom {version('spikeloom')}\n", "")
 

@@ -137,3 +137,8 @@ def test_the_names_of_spaic_and_of_the_field_are_known():
     names = {"spike_rates": "spike_rate", "TimeSpike_Counts": "time_spike_counts", "ttfs": "first_spike_time"}
     for name, meant in names.items():
         assert sl.Decoder(dec_target=sl.NeuronGroup(2, "lif"), coding_method=name).coding_method == meant
+
+
+def test_a_number_may_be_that_of_the_target_as_in_spaic():
+    group = sl.NeuronGroup(6, model="lif")
+    assert sl.Decoder(6, group, pop_size=3).num == sl.Decoder(2, group, pop_size=3).num == 2

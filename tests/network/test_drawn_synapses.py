@@ -13,7 +13,7 @@ import scipy.stats
 import torch
 
 import spikeloom as sl
-from spikeloom.errors import DataError, ParameterError, ShapeError
+from spikeloom.errors import DataError, ParameterError, ShapeError, SpikeloomError
 from spikeloom.network import Normal, describe, network_from
 from spikeloom.network.links import Distance, Ends, Local, Random, SpikeRows, Wanted, sparse
 
@@ -396,3 +396,12 @@ def test_feed_forward_random_connections_run_on_the_kernel_path_as_on_the_torch_
         found.append((answer.detach(), net.c.weight.value.grad))
     assert torch.equal(found[0][0], found[1][0])
     torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("indices", "error"), [([[0, 0], [1, 1]], "twice"), ([[0, 9], [1, 1]], "pairs below")])
+def test_synapses_that_are_assigned_are_checked_as_given_ones(indices, error):
+    net = sl.Network()
+    net.a = sl.NeuronGroup(4, model="lif")
+    net.c = sl.Connection(net.a, net.a, link_type="sparse", indices=np.array([[0, 1], [1, 2]]))
+    with pytest.raises(SpikeloomError, match=error):
+        net.c.set_value("indices", np.array(indices))

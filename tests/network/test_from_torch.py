@@ -256,3 +256,18 @@ def test_modules_of_spikingjelly_fire_the_same_spikes():
         expected = torch.stack([module(x) for x in given]).sum(0)
     assert expected.sum() > 10
     assert torch.equal(answer(sl.Network.from_torch(module, 6, coding_method="null"), given), expected)
+
+
+def test_a_module_that_comes_again_is_there_again():
+    again = nn.ReLU()
+    net = sl.Network.from_torch(nn.Sequential(nn.Linear(4, 4), again, nn.Linear(4, 4), again, nn.Linear(4, 2)), (4,))
+    assert [group.path for group in net.groups] == ["if1", "if3", "null4_out"]
+    shared = nn.Linear(4, 4)
+    with pytest.raises(UnsupportedError, match="module '2' is '0' once more; weights cannot be shared"):
+        sl.Network.from_torch(nn.Sequential(shared, nn.ReLU(), shared, nn.ReLU()), (4,))
+
+
+@pytest.mark.parametrize("axes", [(0, -1), (2, -1), (1, 2)])
+def test_flatten_takes_all_but_the_batch(axes):
+    with pytest.raises(UnsupportedError, match=rf"module '0' \(Flatten\): it flattens axes {axes[0]} to {axes[1]}"):
+        sl.Network.from_torch(nn.Sequential(nn.Flatten(*axes), nn.ReLU()), (2, 3, 4))

@@ -239,3 +239,29 @@ def test_a_source_without_meaning_is_refused_with_the_name(arguments, message):
         made(sl.Generator(1, arguments[0], name="g"))
     with pytest.raises(ParameterError, match="0 <= start_time < end_time"):
         made(sl.Generator(1, "cc", source=1.0, start_time=2.0, end_time=1.0))
+
+
+@pytest.mark.parametrize(
+    ("method", "source", "options"),
+    [
+        ("sin_generator", [1.0, 2.0], {}),
+        ("ramp_generator", 3.0, {"amp": 1.0}),
+        ("cc_generator", 2.0, {"start_time": 0.2, "end_time": 0.7}),
+        ("poisson_generator", 1e4, {"start_time": 0.2, "end_time": 0.7}),
+    ],
+)
+def test_a_run_that_is_continued_goes_on_where_the_generator_was(method, source, options):
+    found = []
+    for parts in ((1.0,), (0.4, 0.6), (0.1, 0.2, 0.7)):
+        net = sl.Network()
+        net.set_random_seed(0)
+        net.g = sl.Generator(coding_method=method, source=source, num=1, **options)
+        net.a = sl.NeuronGroup(1, model="null")
+        net.c = sl.Connection(net.g, net.a, link_type="full", weight=[[1.0]])
+        net.seen = sl.StateMonitor(net.a, "i_syn")
+        for k, time in enumerate(parts):
+            (net.run_continue if k else net.run)(time)
+        found.append(net.seen.values.ravel())
+    assert found[0].any()
+    for cut in found[1:]:
+        np.testing.assert_allclose(cut, found[0], rtol=1e-6)

@@ -192,7 +192,8 @@ def test_every_spelling_of_a_decoder_gives_it(layer, make):
     ("keywords", "error", "message"),
     [
         ({"num": 5}, ShapeError, r"num must be 6, what its target of 6 neurons gives, got 5"),
-        ({"num": 6, "pop_size": 2}, ShapeError, "num must be 3"),
+        ({"num": 4, "pop_size": 2}, ShapeError, "num must be 3"),
+        ({"num": 6, "pop_size": 2}, None, ""),
         ({"pop_size": True}, ParameterError, "pop_size must be a whole number from 1 on, got True"),
         ({"pop_size": 4}, ParameterError, "pop_size 4 does not divide 6 neurons"),
         ({"pop_size": 0}, ParameterError, "pop_size must be a whole number from 1 on"),

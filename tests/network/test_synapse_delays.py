@@ -354,3 +354,11 @@ def test_both_schedules_give_equal_gradients():
     assert all(grad.abs().sum() > 0 for grad in found[0])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_a_delay_that_is_assigned_must_be_a_time_as_well():
+    net = sl.Network()
+    net.a = sl.NeuronGroup(4, model="lif")
+    net.c = sl.Connection(net.a, net.a, link_type="full", delay=np.full((4, 4), 0.3))
+    with pytest.raises(ParameterError, match=r"delays must be times in ms, zero or more, got -0\.3"):
+        net.c.set_value("delay", np.full((4, 4), -0.3))

@@ -549,8 +549,9 @@ def test_settings_without_a_meaning_are_refused(make, message):
 
 def everything():
     net = network(IMAGE, (48,), "conv", syn_type=["conv", "dropout", "flatten", "batchnorm2d"], out_channels=3, p=0.2)
-    net.b = sl.NeuronGroup(48, model="lif")
-    net.d = sl.Connection(net.a, net.b, link_type="one_to_one", syn_type=[ShortTermPlasticity(U=0.3, tau_facil=9.0)])
+    net.b, net.e = sl.NeuronGroup(48, model="lif"), sl.NeuronGroup(48, model="lif")
+    net.ae = sl.Connection(net.a, net.e, link_type="one_to_one")
+    net.d = sl.Connection(net.e, net.b, link_type="one_to_one", syn_type=[ShortTermPlasticity(U=0.3, tau_facil=9.0)])
     net.gap = sl.Connection(net.b, net.b, link_type="sparse", syn_type="electrical", density=0.1, w_mean=0.01)
     return net
 
@@ -631,3 +632,14 @@ def test_both_schedules_give_equal_synapses_between_two_populations():
     assert all(part.abs().sum() > 0 for part in found[0])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [3.0, -1.0])
+def test_short_term_plasticity_takes_no_signal_that_is_no_share_of_a_spike(size):
+    net = sl.Network()
+    net.x = sl.Encoder(1, coding_method="null")
+    net.a = sl.NeuronGroup(1, model="lif")
+    net.c = sl.Connection(net.x, net.a, link_type="full", weight=[[1.0]], syn_type=["depression"])
+    net.x(np.full((1, 5, 1), size))
+    with pytest.raises(DataError, match="the source must send spikes, or values from 0 to 1"):
+        net.run(0.5)

@@ -11,6 +11,7 @@ from small_networks import changed, learning, two_layers, values_of
 from torch import nn
 from torch.nn import functional as F
 
+import spikeloom as sl
 from spikeloom.errors import ParameterError, StateError, UnknownNameError
 from spikeloom.network import Assembly, Connection, NeuronGroup
 from spikeloom.neurons import Arctan, FastSigmoid, Gaussian, Rectangle, Subtract
@@ -488,3 +489,35 @@ class TestAgainstPlainTorch:
         for c, weight in zip((net.first, net.second), weights, strict=True):
             assert weight.grad.abs().sum() > 0
             torch.testing.assert_close(c.weight.value.grad, weight.grad, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("algorithm", ["STCA", "STBP"])
+def test_learners_of_connections_choose_the_surrogate_of_what_they_lead_to(algorithm):
+    net = sl.Network()
+    net.x = sl.Encoder(3)
+    net.a, net.b = sl.NeuronGroup(3, model="lif"), sl.NeuronGroup(2, model="lif")
+    net.xa = sl.Connection(net.x, net.a, link_type="full")
+    net.ab = sl.Connection(net.a, net.b, link_type="full")
+    net.first = sl.Learner(net.xa, algorithm, alpha=0.2)
+    net.second = sl.Learner(net.ab, "sbp")
+    assert net.emission_of(net.a).surrogate == net.first.surrogate
+    assert net.emission_of(net.b).surrogate == net.second.surrogate
+
+
+def test_an_optimizer_goes_on_in_another_precision():
+    net = sl.Network()
+    net.x, net.a = sl.Encoder(3, coding_method="constant_current"), sl.NeuronGroup(2, model="lif")
+    net.xa = sl.Connection(net.x, net.a, link_type="full", w_mean=1.0)
+    net.out = sl.Decoder(dec_target=net.a)
+    net.learner = sl.Learner(net)
+    net.learner.set_optimizer("Adam", 0.1)
+    for dtype in (torch.float32, torch.float64, torch.float32):
+        net.set_backend(sl.TorchBackend(dt=1.0, dtype=dtype))
+        net.x(np.ones((2, 3)))
+        net.run(5.0)
+        net.learner.optim_zero_grad()
+        net.out.predict.sum().backward()
+        net.learner.optim_step()
+        (state,) = net.learner.optim.state.values()
+        assert state["exp_avg"].dtype == net.xa.weight.value.dtype == dtype
+    assert int(state["step"]) == 3

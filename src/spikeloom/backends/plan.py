@@ -16,6 +16,7 @@ from ..errors import StateError
 from ..filters import Filter
 from ..network import Connection, Decoder, Monitor, Network, NeuronGroup, Projection
 from ..network.loops import strong_components
+from ..network.printing import steps_text
 from ..network.relations import nodes_behind
 from ..neurons import Neuron
 from .nodes import Node, groups_behind, node_of
@@ -144,8 +145,8 @@ class Plan:
 
 def _route_line(route: Route) -> str:
     synapse = f", {type(route.connection.filter).__name__}" if route.connection.filter is not None else ""
-    loop = " (one of the loop)" if route.looped else ""
-    steps = f", {route.steps} step{'s' * (route.steps != 1)}{loop}" if route.steps else ""
+    loop = int(route.looped)
+    steps = f", {steps_text(route.steps - loop, loop)}" if route.steps else ""
     return f"{route.source} by {route.connection.path} ({route.connection.link.name}{synapse}{steps})"
 
 

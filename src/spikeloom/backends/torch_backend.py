@@ -146,6 +146,7 @@ class TorchBuild:
         with torch.inference_mode(False):
             self.module = self._module()
         self.state: State = {}
+        self._done = 0
         self._emitted: dict[str, Tensor] = {}
         tensors = dict(self.module.named_parameters()) | dict(self.module.named_buffers())
         self.weights = {c.path: _below(tensors, c.path) for c in network.connections}
@@ -166,6 +167,7 @@ class TorchBuild:
         self._emitted = {}
         forget(self.network)
         network, watching = self.network, probes(self.network, self.dt, continued=keep_state)
+        self._done = self._done if keep_state else 0
         raw = self._encoded(n_steps)
         batch, state = self._batch_size(raw), self.state if keep_state else {}
         _check_continued(state, batch)
@@ -175,7 +177,7 @@ class TorchBuild:
             watching, network.training, self._drawn_seed(),
         )  # fmt: skip
         runner.run(self._plan.blocks, self.paths)
-        self.state = runner.last_state()
+        self.state, self._done = runner.last_state(), self._done + n_steps
         self._emitted = {g.path: runner.emitted(g.path) for g in network.groups}
         show(network, runner, self.weights, continued=keep_state)
         if sink is not None:
@@ -213,7 +215,9 @@ class TorchBuild:
         random = self.network.generator
         raw = {path: e.encode(n_steps, self.dt, random) for path, e in encoders.items() if path in used}
         batch = self._batch_size(raw)
-        return raw | {p: g.generate(n_steps, self.dt, random, batch) for p, g in makers.items() if p in used}
+        return raw | {
+            p: g.generate(n_steps, self.dt, random, batch, self._done) for p, g in makers.items() if p in used
+        }
 
     def _batch_size(self, raw: Mapping[str, Any]) -> int:
         sizes = {path: len(v) if isinstance(v, Spikes) else v.shape[1] for path, v in raw.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -50,6 +51,7 @@ class Program:
         self.parts = self._parts()
         self.units = Units()
         self._check_units(definition)
+        self._check_used()
         self.system = self._system(definition.method)
         found = tuple((n, str(self.units[n])) for n in self.parameters)
         self.definition = replace(definition, units=found)
@@ -121,12 +123,14 @@ class Program:
         for names, others in ((self.states, ("spikes", "i_syn")), (self.parameters, ()), (self.ports, ())):
             _check_distinct(self.owner, names, others)
         known = {*lines, *self.parameters, *self.inputs}
-        used = set[str](declared)
         for owner, node in self._nodes():
-            used |= names_in(node)
             for name in sorted(names_in(node) - known - {"dt", *UNITS}):
                 why = _ABSENT.get(name) or f"give parameters={{{name!r}: ...}}{did_you_mean(name, known)}"
                 raise ParameterError(f"{owner}: {shown(name)!r} is no variable, parameter or unit; {why}")
+
+    def _check_used(self) -> None:
+        """Raises ParameterError for a parameter that no line declares and no expression reads."""
+        used = {e.name for e in self.lines}.union(*(names_in(node) for _, node in self._nodes()))
         for name in self.parameters:
             if name not in used:
                 raise ParameterError(
@@ -164,6 +168,7 @@ class Program:
         for name in (*self.parameters, *self.inputs, *declared):
             self.units.declare(name, declared.get(name, given.get(name)))
         self.units.declare("dt", TIME)
+        self._check_inputs()
         for name, dimension in given.items():
             if dimension not in (None, self.units[name]) and name in declared:
                 raise ParameterError(
@@ -177,6 +182,17 @@ class Program:
             self.units.settle(name, CURRENT if electrical else NONE)
         for name in self.parameters:
             self.units.settle(name, NONE)
+
+    def _check_inputs(self) -> None:
+        """Raises ParameterError for an input in another unit than the system's own, which currents come in."""
+        for e in self.lines:
+            if model.INPUT in e.flags:
+                scale, own = unit_of(e.unit, f"{e.owner}, unit")
+                if not math.isclose(scale, 1.0, rel_tol=1e-9):
+                    raise ParameterError(
+                        f"{e.owner}: inputs, weights and monitors are in {own}; write `{e.name} : {own} (input)`, and "
+                        f"give numbers in that unit"
+                    )
 
     def _check_equation(self, equation: Equation, dimension: Dimension) -> None:
         if equation.node is not None:

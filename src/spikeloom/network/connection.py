@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, ParameterError, UnsupportedError
 from ..filters import Filter
+from ..neurons.custom import Custom
 from ..ops import NumpyOps
 from ..registry import canonical, fill_keywords, resolve_keywords
 from .bounds import Bounds, bounds_of, put_back
@@ -42,7 +43,8 @@ class Connection(Component):
     array in the shape of the weight, or an initializer, whose draws are rounded to whole steps (a bias has none).
     filter: the synaptic current, a linear filter between the product and the neuron's port (`LowPass(tau=5.0)`);
     without one the current of a spike arrives at once. syn_type, syn_kwargs: what else stands in it, in order
-    (`['basic', 'dropout']`, `{'p': 0.3}`; SYNAPSES has the names). port: which input of the neuron it feeds.
+    (`['basic', 'dropout']`, `{'p': 0.3}`; SYNAPSES has the names). port: which input of the neuron it feeds;
+    to be given where a model from equations has several.
     sign: 1 or -1, or one of them for each pre neuron (Dale's law); w_min, w_max: bounds; weights start and stay within
     them through every step of a learner (`net.constrain()` does it for any other optimizer). is_parameter: whether the
     weights are trained. A connection between populations that lie in one loop takes one time step more; every other one
@@ -158,6 +160,9 @@ class Connection(Component):
             found["weight"] = self._bounded(found["weight"], found.get("indices"))
         if not isinstance(self.delay, float) and "weight" in found:
             found["delay"] = delay_spec(path, self.delay, found["weight"])
+        if "indices" in found and isinstance(self.link, SynapseList):
+            link, name = self.link, found["indices"].name
+            found["indices"] = replace(found["indices"], accept=lambda a: link.check_synapses(name, a, ends))
         return [*found.values(), *stage_specs(path, self.synapses, self.pre.shape, ends)]
 
     def _bounded(self, weight: ParameterSpec, indices: ParameterSpec | None) -> ParameterSpec:
@@ -284,9 +289,25 @@ def _check_filter(label: str, filter: Any, post: NeuronGroup) -> None:
 
 def _port(label: str, post: NeuronGroup, port: str | None) -> str:
     ports = type(post.neuron).ports
+    if isinstance(post.neuron, Custom):
+        _check_inputs(label, post.neuron, port)
     if port is None:
         return ports[0]
     found = canonical("observable", port, ports)
     if found is None:
         raise ParameterError(f"{label}.port must be one of {', '.join(ports)}, got {port!r}")
     return found
+
+
+def _check_inputs(label: str, neuron: Custom, port: str | None) -> None:
+    """Raises where a model from equations reads no input, or more than one and none is asked for."""
+    name, inputs = neuron.definition.name, neuron.program.inputs
+    if not inputs:
+        raise ParameterError(
+            f"{label}: {name} takes no input: name `i` in an equation, in on_input=, or declare `x : nA (input)`"
+        )
+    if port is None and len(inputs) > 1:
+        raise ParameterError(
+            f"{label}: {name} has several inputs; give port= (of a Generator: coding_var_name=), one of: "
+            f"{', '.join(neuron.ports)}"
+        )

@@ -49,7 +49,8 @@ class Decoder(Component):
             **resolve_keywords(f"{owner}, coding {self.coding_method!r}", "coding option", options, known)
         )
         self._variable = None if coding_var_name is None else observable_of(owner, target, coding_var_name)
-        self.num = self.decoding.width(target.num) if num is None else num
+        width = self.decoding.width(target.num)
+        self.num = width if num is None or num == target.num else num  # SPAIC's num is that of the target
         self.label: Any = None
         self._predict: Any = None
         super().__init__(name)

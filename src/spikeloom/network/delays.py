@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,13 +50,20 @@ def delay_spec(path: str, delay: NDArray[Any] | Initializer, weight: ParameterSp
     """The delays as the parameter store keeps them, in the shape of the weight."""
     name = f"{path}.delay"
     if isinstance(delay, Initializer):
-        return ParameterSpec(name, weight.shape, lambda g: _drawn(name, delay.draw(weight.shape, g)), trainable=False)
+        start = partial(_start, name, delay, weight.shape)
+        return ParameterSpec(name, weight.shape, start, trainable=False, accept=partial(_check, name))
     if delay.shape != weight.shape:
         raise ShapeError(f"{name} must have the shape of the weight, {weight.shape}, got {delay.shape}")
-    return ParameterSpec(name, weight.shape, lambda _: delay.copy(), trainable=False)
+    return ParameterSpec(name, weight.shape, lambda _: delay.copy(), trainable=False, accept=partial(_check, name))
 
 
-def _drawn(name: str, delays: NDArray[Any]) -> NDArray[Any]:
+def _check(name: str, delays: NDArray[Any]) -> None:
+    if np.any(delays < 0):
+        raise ParameterError(f"{name}: {_BELOW}, got {delays.min():g}")
+
+
+def _start(name: str, delay: Initializer, shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[Any]:
+    delays = delay.draw(shape, generator)
     if np.any(delays < 0):
         raise ParameterError(
             f"{name}: {_BELOW}, its initializer drew {delays.min():g}; use Uniform(a, b) with a from 0 on"

@@ -50,7 +50,12 @@ def from_torch(module: Any, shape: Any, dt: float = 0.1, coding_method: str = "c
         raise ParameterError(f"Network.from_torch takes an nn.Sequential, got {type(module).__name__}")
     dt = check_dt(dt, "Network.from_torch: dt")
     nodes: dict[str, Node] = {"input": Feed(population_shape("Network.from_torch", None, shape))}
+    seen: dict[int, str] = {}
     for path, part in _parts(module):
+        if (first := seen.setdefault(id(part), path)) != path and next(part.parameters(), None) is not None:
+            raise UnsupportedError(
+                f"Network.from_torch: module {path!r} is {first!r} once more; weights cannot be shared, so use a copy"
+            )
         try:
             nodes[path] = _node(part, dt)
         except UnsupportedError as error:
@@ -63,7 +68,9 @@ def from_torch(module: Any, shape: Any, dt: float = 0.1, coding_method: str = "c
 
 
 def _parts(module: nn.Sequential, path: str = "") -> Iterator[tuple[str, nn.Module]]:
-    for name, part in module.named_children():
+    for name, part in module._modules.items():  # named_children leaves out a module that comes again
+        if part is None:
+            continue
         if isinstance(part, nn.Sequential):
             yield from _parts(part, f"{path}{name}.")
         else:
@@ -79,6 +86,12 @@ def _node(part: nn.Module, dt: float) -> Node:
             return _NEURONS[kind.__name__](part, dt)
     known = ", ".join([*(kind.__name__ for kind in _LAYERS), *_NEURONS])
     raise UnsupportedError(f"it has no counterpart; known are: {known}")
+
+
+def _flatten(part: Any) -> Pass:
+    if (part.start_dim, part.end_dim) != (1, -1):
+        raise UnsupportedError(f"it flattens axes {part.start_dim} to {part.end_dim}; only all but the batch, (1, -1)")
+    return Pass(flat=True)
 
 
 def _linear(part: Any) -> Dense:
@@ -112,7 +125,7 @@ _LAYERS: Mapping[type[nn.Module], Callable[[Any], Node]] = {
     nn.Conv2d: _convolution,
     nn.AvgPool2d: _pooling,
     nn.MaxPool2d: _pooling,
-    nn.Flatten: lambda part: Pass(flat=True),
+    nn.Flatten: _flatten,
     nn.Identity: lambda part: Pass(),
     nn.Dropout: lambda part: Pass(),
     nn.ReLU: _relu,

@@ -1,7 +1,8 @@
 """What generators make without data, by name.
 
-A generation is a function (source, n_steps, dt, generator, batch, *, options); source (parts, B or 1, *shape) holds
-what `parts` of it says. It returns Spikes on the grid of dt, or values (T or 1, batch, *shape).
+A generation is a function (source, n_steps, dt, generator, batch, first, *, options); source (parts, B or 1, *shape)
+holds what `parts` of it says, first is the step that the window begins with, not 0 where it continues a run. It returns
+Spikes on the grid of dt, or values (T or 1, batch, *shape).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import ParameterError
 from ..registry import Registry
-from ..spikes import Spikes, poisson, steps_between
+from ..spikes import Spikes, moved, poisson, steps_between
 from ..units import check_dt
 
 
@@ -28,7 +29,7 @@ class Generation:
 
 
 def poisson_generator(
-    source: NDArray[Any], n_steps: int, dt: float, generator: np.random.Generator, batch: int, *,
+    source: NDArray[Any], n_steps: int, dt: float, generator: np.random.Generator, batch: int, first: int, *,
     unit_conversion: float | None = None, weight: float = 1.0, start_time: float = 0.0, end_time: float | None = None,
 ) -> Spikes:  # fmt: skip
     """Spikes of size `weight`, each step independently with probability rate * dt, or rate * unit_conversion if given.
@@ -37,56 +38,63 @@ def poisson_generator(
     """
     rates = np.broadcast_to(source[0], (batch, *source.shape[2:]))
     scale = 1.0 if unit_conversion is None else unit_conversion / check_dt(dt)
-    spikes = poisson(rates, n_steps, dt, generator, unit_conversion=scale, start_time=start_time, end_time=end_time)
+    if start_time != 0.0 or end_time is not None:
+        begin, stop = steps_between("a generator", start_time, end_time, first + n_steps, dt)
+        within = max(1, stop - max(begin, first))
+        drawn = rates if stop > max(begin, first) else 0 * rates
+        begin = min(max(0, begin - first), n_steps - within)
+        spikes = moved(poisson(drawn, within, dt, generator, unit_conversion=scale), begin, n_steps)
+    else:
+        spikes = poisson(rates, n_steps, dt, generator, unit_conversion=scale)
     return spikes if weight == 1.0 else replace(spikes, value=np.full(spikes.n_spikes, weight, np.float32))
 
 
 def cc_generator(
-    source: NDArray[Any], n_steps: int, dt: float, generator: np.random.Generator, batch: int, *,
+    source: NDArray[Any], n_steps: int, dt: float, generator: np.random.Generator, batch: int, first: int, *,
     start_time: float = 0.0, end_time: float | None = None,
 ) -> NDArray[Any]:  # fmt: skip
     """The source in every step that begins from start_time on and before end_time, in ms."""
     whole = start_time == 0.0 and end_time is None
-    return _windowed(source[0][None], 1 if whole else n_steps, dt, batch, start_time, end_time)
+    return _windowed(source[0][None], 1 if whole else n_steps, dt, batch, first, start_time, end_time)
 
 
 def sin_generator(
-    source: NDArray[Any], n_steps: int, dt: float, generator: np.random.Generator, batch: int, *,
+    source: NDArray[Any], n_steps: int, dt: float, generator: np.random.Generator, batch: int, first: int, *,
     start_time: float = 0.0, end_time: float | None = None,
 ) -> NDArray[Any]:  # fmt: skip
     """amplitude * sin(2 pi t / period) at the times t at which the steps begin, in ms."""
     amplitude, period = source
     if not (period > 0).all():
         raise ParameterError(f"sin_generator: the period must be a positive time in ms, got {period.min()}")
-    wave = amplitude * np.sin(2 * np.pi * _begins(n_steps, dt, period.ndim) / period)
-    return _windowed(wave, n_steps, dt, batch, start_time, end_time)
+    wave = amplitude * np.sin(2 * np.pi * _begins(n_steps, dt, first, period.ndim) / period)
+    return _windowed(wave, n_steps, dt, batch, first, start_time, end_time)
 
 
 def ramp_generator(
-    source: NDArray[Any], n_steps: int, dt: float, generator: np.random.Generator, batch: int, *,
+    source: NDArray[Any], n_steps: int, dt: float, generator: np.random.Generator, batch: int, first: int, *,
     amp: float = 0.001, base: float = 0.0, start_time: float = 0.0, end_time: float | None = None,
 ) -> NDArray[Any]:  # fmt: skip
     """amp * (slope * t + base) at the times t at which the steps begin, in ms."""
     (slope,) = source
-    ramp = amp * (slope * _begins(n_steps, dt, slope.ndim) + base)
-    return _windowed(ramp, n_steps, dt, batch, start_time, end_time)
+    ramp = amp * (slope * _begins(n_steps, dt, first, slope.ndim) + base)
+    return _windowed(ramp, n_steps, dt, batch, first, start_time, end_time)
 
 
-def _begins(n_steps: int, dt: float, n_axes: int) -> NDArray[np.float64]:
+def _begins(n_steps: int, dt: float, first: int, n_axes: int) -> NDArray[np.float64]:
     """The times at which the steps begin, (T, 1, ...) with n axes behind the first."""
-    return np.multiply(np.arange(n_steps), dt, dtype=np.float64).reshape(n_steps, *[1] * n_axes)
+    return np.multiply(np.arange(first, first + n_steps), dt, dtype=np.float64).reshape(n_steps, *[1] * n_axes)
 
 
 def _windowed(
-    values: NDArray[Any], n_steps: int, dt: float, batch: int, start: float, end: float | None
+    values: NDArray[Any], n_steps: int, dt: float, batch: int, first: int, start: float, end: float | None
 ) -> NDArray[Any]:
     """Values (T or 1, B or 1, *shape) for every sample, zero where a step begins before start or not before end."""
     spread = np.broadcast_to(values, (n_steps, batch, *values.shape[2:]))
     if start == 0.0 and end is None:
         return spread
-    first, last = steps_between("a generator", start, end, n_steps, dt)
-    within = np.arange(n_steps)
-    mask = (within >= first) & (within < last)
+    begin, stop = steps_between("a generator", start, end, first + n_steps, dt)
+    within = np.arange(first, first + n_steps)
+    mask = (within >= begin) & (within < stop)
     return spread * mask.reshape(n_steps, *[1] * (spread.ndim - 1))
 
 

@@ -134,11 +134,11 @@ class Generator(Component):
         """Sets what the runs to come make their signal from."""
         self._source = self._checked(f"generator {self.name!r}", source)
 
-    def generate(self, n_steps: int, dt: float, generator: np.random.Generator, batch: int) -> Any:
-        """The signal of a run of n steps for `batch` samples: Spikes, or values (T or 1, batch, *shape)."""
+    def generate(self, n_steps: int, dt: float, generator: np.random.Generator, batch: int, first: int = 0) -> Any:
+        """The signal of n steps from step `first` on for `batch` samples: Spikes, or values (T or 1, batch, *shape)."""
         signal = GENERATORS[self.coding_method].signal
         try:
-            return signal(self._spread(), n_steps, dt, generator, batch, **self.options)
+            return signal(self._spread(), n_steps, dt, generator, batch, first, **self.options)
         except (DataError, ParameterError, ShapeError) as error:
             raise type(error)(f"generator {self.name!r}: {error}") from error
 

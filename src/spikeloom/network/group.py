@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from types import NoneType
 from typing import Any
 
@@ -192,7 +192,7 @@ def _neuron(owner: str, model: str | Neuron[Any], param: Mapping[str, Any], keyw
 
 def _check_reset(owner: str, neuron: Neuron[Any]) -> None:
     """Raises ParameterError where a value to reset to was given and nothing reads it."""
-    default = {f.name: f.default for f in fields(neuron)}.get("v_reset")
+    default = {f.name: f.default for f in fields(neuron) if f.default is not MISSING}.get("v_reset")
     reads = "v_reset" in neuron.emission.parameters().values() or isinstance(neuron, PLIF)
     if default is not None and not reads and np.any(np.asarray(neuron.v_reset) != default):  # type: ignore[attr-defined]
         raise ParameterError(

@@ -121,13 +121,17 @@ class Network(Assembly):
         return [group for group in self.groups if not isinstance(group.neuron.emission.forward, Graded)]
 
     def emission_of(self, group: NeuronGroup) -> Emission:
-        """The emission of a group with the surrogate of the learner that trains it, else that of the only learner.
+        """The emission of a group with the surrogate of the learner that trains it, else of the one that trains a
+        connection into it, else that of the only learner.
 
-        Raises ParameterError where two learners that train it differ. Among several learners none of which trains it, a
-        group keeps its own.
+        Raises ParameterError where two of these differ. Where there are several learners and none of these, a group
+        keeps its own.
         """
         own, learners = group.neuron.emission, self.learners
-        claims = [learner for learner in learners if learner.trains(group)] or (learners if len(learners) == 1 else [])
+        into = [connection for connection in self.connections if connection.post is group]
+        claims = [learner for learner in learners if learner.trains(group)]
+        claims = claims or [learner for learner in learners if any(learner.trains(each) for each in into)]
+        claims = claims or (learners if len(learners) == 1 else [])
         emissions = [learner.emission_for(group, own) for learner in claims]
         for learner, emission in zip(claims, emissions, strict=True):
             if emission != emissions[0]:

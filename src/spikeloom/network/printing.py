@@ -15,9 +15,11 @@ from .decoder import Decoder
 from .encoder import Encoder
 from .generator import Generator
 from .group import NeuronGroup
+from .links import Pool
 from .loops import strong_components
 from .monitors import Monitor
 from .network import Network
+from .protocols import Attached
 from .relations import NODES
 
 _SHOWN = 6
@@ -29,10 +31,25 @@ def tree(network: Network) -> str:
     looped = loop_connections(network)
     head = " ".join([type(network).__name__, *([network._name] if network._name else [])])
     lines = [f"{head}, dt {network.backend.dt:g} ms", *_branches(network, "", looped)]
-    neurons, connections = sum(group.num for group in network.groups), len(network.connections)
-    total = sum(parameter_count(component) for component in network.walk())
-    lines.append(f"{neurons} neurons, {connections} connections, {total} parameters")
+    counts = {
+        "neuron": sum(group.num for group in network.groups),
+        "connection": len(network.connections),
+        "parameter": sum(parameter_count(component) for component in network.walk()),
+    }
+    lines.append(", ".join(counted(count, what) for what, count in counts.items()))
     return "\n".join(lines)
+
+
+def counted(count: int, what: str) -> str:
+    """A number with its noun: '1 step', '2 steps'."""
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def steps_text(delay: int, loop: int) -> str:
+    """How many steps a connection takes, and for what: '3 steps: 2 of delay, 1 for the loop'."""
+    if delay and loop:
+        return f"{counted(delay + loop, 'step')}: {delay} of delay, {loop} for the loop"
+    return f"{counted(loop, 'step')} for the loop" if loop else f"{counted(delay, 'step')} of delay"
 
 
 def loop_connections(network: Network) -> set[int]:
@@ -79,6 +96,8 @@ def line(component: Component, looped: set[int]) -> str:
         return f"decoder {component.coding_method} of {component.target.path}, {component.num}"
     if isinstance(component, Monitor):
         return f"{component.kind} of {component.target.path}, {component.variable}"
+    if isinstance(component, Attached):
+        return component.line()
     if inputs := inputs_of(component):
         does = getattr(component, "operation", getattr(component, "torch_module", None))
         return f"{component.kind} {type(does).__name__} of {', '.join(part.path for part in inputs)}"
@@ -100,7 +119,8 @@ def _values(options: dict[str, Any]) -> Iterable[str]:
 
 def _connection(connection: Connection, looped: set[int]) -> Iterable[str]:
     yield f"{connection.pre.path} -> {connection.post.path}"
-    yield connection.link.name
+    kind = f" {connection.link.pool}" if isinstance(connection.link, Pool) else ""
+    yield f"{connection.link.name}{kind}"
     yield from (f"{s.name.rpartition('.')[2]} {s.shape}" for s in connection.parameter_specs())
     yield from settings(connection.link)
     if connection.filter is not None:
@@ -112,7 +132,7 @@ def _connection(connection: Connection, looped: set[int]) -> Iterable[str]:
     if isinstance(connection.delay, float) and connection.delay:
         yield f"delay {connection.delay:g} ms"
     if id(connection) in looped:
-        yield "one step of the loop"
+        yield steps_text(0, 1)
 
 
 def filter_text(system: Any) -> str:
@@ -128,8 +148,8 @@ def is_delayed(connection: Connection) -> bool:
 
 
 def settings(link: Any) -> Sequence[str]:
-    """The settings of a link that are not their defaults, weights and how they start aside."""
-    aside = ("weight", "bias", "indices", "w_mean", "w_std")
+    """The settings of a link that are not their defaults, weights, how they start and the kind of a pool aside."""
+    aside = ["weight", "bias", "indices", "w_mean", "w_std"] + ["pool"] * isinstance(link, Pool)
     given: list[Any] = [(f.name, getattr(link, f.name), f.default) for f in fields(link) if f.name not in aside]
     return [f"{name} {value_text(value)}" for name, value, default in given if not np.array_equal(value, default)]
 

@@ -1,10 +1,14 @@
 r"""A neuron from equations in text.
 
     custom_model("dv/dt = (v_rest - v + R*i)/tau : mV", threshold="v > v_th", reset="v = v_reset",
-                 parameters={"v_rest": "-70*mV", "R": "10*Mohm", "tau": "20*ms", "v_th": "-50*mV", "v_reset": "-65*mV"})
+                 parameters={"v_rest": "-70*mV", "R": "10*Mohm", "tau": "20*ms", "v_th": "-50*mV", "v_reset": "-65*mV"},
+                 initial={"v": "v_rest"})
+
+States start at 0 unless initial says otherwise, and must be below the threshold then.
 
 equations: one a line: `dv/dt = ... : mV`, a named part `i_leak = ... : nA`, a parameter `tau : ms`, an input port
 `i_exc : nA (input)`. `(unless refractory)` behind a differential equation holds the state in the refractory period.
+An input is declared in ms, mV, nA, Mohm, uS, nF or what follows from them, as weights and monitors are.
 Where no input is declared, the name i (or i_syn) is the synaptic current, constant over a step. dt is the step.
 threshold: a comparison, with conditions beside it if need be: 'v > v_th and w < 3'. It fires from equality on, as every
 neuron here. Without one the neuron emits its first state.
@@ -75,7 +79,8 @@ class Custom(Neuron[Any]):
         self._check_start()
 
     def _check_start(self) -> None:
-        """Raises ParameterError unless the first step from rest, without input, gives finite numbers."""
+        """Raises ParameterError unless the first step from rest, without input, gives finite numbers, and the initial
+        state is below the threshold."""
         p = self.program
         given = {name: getattr(self, name) for name in self.parameters()}
         twin = self.bound({n: np.asarray(v.detach()) for n, v in given.items() if hasattr(v, "detach")})
@@ -94,6 +99,21 @@ class Custom(Neuron[Any]):
                 raise ParameterError(
                     f"{p.owner}: with these parameters the first step from rest gives {name} = {value}"
                 )
+        spikes = p.threshold is not None and self.emission.forward.uses_surrogate
+        if spikes and all(isinstance(value, (int, float)) for value in given.values()):
+            self._check_below(start)
+
+    def _check_below(self, start: Any) -> None:
+        """Raises ParameterError where a state, of numbers, has reached the threshold."""
+        name = self.emission.variable
+        if (v := getattr(start, name, None)) is None or not v >= (level := self.threshold(start, NumpyOps())):
+            return
+        p, unit = self.program, self.units[name]
+        raise ParameterError(
+            f"{p.owner}: the initial state fires: `{p.definition.threshold}` with {name} = {v:g} {unit}, threshold "
+            f"{float(level):g} {unit}. States start at 0 unless initial= says otherwise; give "
+            f"initial={{{name!r}: '...*{unit}'}} below the threshold"
+        )
 
     def initial(self) -> Any:
         return self.Variables(**initial(self.program, self._parameters()))
@@ -124,7 +144,8 @@ class Custom(Neuron[Any]):
         """The equations, how each is solved, and the parameters with their units."""
         text = self.definition.equations.strip().splitlines()
         given = [f"{n} = {getattr(self, n)!r} {self.units[n]}" for n in self.program.parameters]
-        inputs = [f"{n} : {self.units[n]} (input)" for n in self.program.inputs]
+        declared = {equation.name for equation in self.program.lines}
+        inputs = [f"{n} : {self.units[n]} (input)" for n in self.program.inputs if n not in declared]
         chosen = [f"{n}: {method}" for n, method in self.methods.items()]
         return "\n  ".join(
             [self.definition.name, *map(str.strip, text), *inputs, *given, "solved " + ", ".join(chosen)]
@@ -150,7 +171,8 @@ def custom_model(
     """A neuron from equations in text, for `NeuronGroup(10, model=...)`; the module's own text says how to write them.
 
     parameters: texts with units ('20*ms'), or numbers and arrays: in the unit that the equations declare for the name,
-    else in the system's own (ms, mV, nA, Mohm, uS, nF, um). initial: of states, by default 0. method: 'auto', 'exact',
+    else in the system's own (ms, mV, nA, Mohm, uS, nF, um), which monitors, weights and inputs always use. initial: of
+    states, by default 0; it must be below the threshold. method: 'auto', 'exact',
     'exponential_euler', 'euler', 'rk2', 'rk4'; the model's `methods` tell what was chosen. trains: the parameters to be
     trained. name: of the class. forward, surrogate, detach_reset: as in `Emission`.
     Raises ParameterError, with the equation, the part of it and both units, where units do not fit, and for whatever

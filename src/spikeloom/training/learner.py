@@ -48,6 +48,7 @@ class _Made(NamedTuple):
     parameters: list[nn.Parameter]
     optimizer: torch.optim.Optimizer
     schedule: Any
+    kinds: list[tuple[torch.dtype, torch.device]]
 
     def left(self) -> _Left:
         """Where they are now."""
@@ -59,7 +60,7 @@ class _Made(NamedTuple):
     def resume(self, left: _Left) -> None:
         """Goes on from where others were left, with the states of the parameters that are still there."""
         if not isinstance(self.optimizer, torch.optim.LBFGS) or _same(self.parameters, left.parameters):
-            self.optimizer.state.update({p: left.states[p] for p in self.parameters if p in left.states})
+            self.optimizer.state.update({p: _alike(left.states[p], p) for p in self.parameters if p in left.states})
         self.optimizer.param_groups[0].update(left.group)
         if left.stepped:
             self.optimizer._opt_called = True  # type: ignore[attr-defined]  # else torch warns at the schedule's step
@@ -268,12 +269,12 @@ class Learner(Attached):
             raise StateError(f"learner {self.name!r} trains nothing: its trainable components have no parameters")
         if self.pathway is not None:
             check_pathway(self)
-        if self._made is None or not _same(self._made.parameters, parameters):
+        if self._made is None or not _same(self._made.parameters, parameters) or self._made.kinds != _kinds(parameters):
             left = self._left if self._made is None else self._made.left()
             name, options = self._optimizer
             optimizer = _from_torch(OPTIMIZERS, name, _fused(name, options, parameters), parameters)
             schedule = None if self._schedule is None else _from_torch(SCHEDULES, *self._schedule, optimizer)
-            self._made, self._left = _Made(parameters, optimizer, schedule), None
+            self._made, self._left = _Made(parameters, optimizer, schedule, _kinds(parameters)), None
             if left is not None:
                 self._made.resume(left)
         return self._made
@@ -295,6 +296,17 @@ _HAVE_FUSED = ("Adam", "AdamW", "SGD")
 
 def _is_dense(grad: torch.Tensor | None) -> bool:
     return grad is not None and grad.layout is torch.strided
+
+
+def _kinds(parameters: list[nn.Parameter]) -> list[tuple[torch.dtype, torch.device]]:
+    """The precision and the place of parameters, which a backend may change."""
+    return [(p.dtype, p.device) for p in parameters]
+
+
+def _alike(state: Mapping[str, Any], parameter: nn.Parameter) -> dict[str, Any]:
+    """What an optimizer keeps of a parameter, in the precision and on the device that this has by now."""
+    moves = {k: v for k, v in state.items() if isinstance(v, torch.Tensor) and v.shape == parameter.shape}
+    return {**state, **{k: v.to(parameter) for k, v in moves.items()}}
 
 
 def _same(some: list[nn.Parameter], others: list[nn.Parameter]) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...errors import ParameterError
+from ...errors import DataError, ParameterError
 from ...neurons.surrogates import is_number
 from .stage import Stage, Window
 
@@ -26,7 +26,8 @@ class ShortTermPlasticity(Stage):
     """The spikes of a source, each as large as the resources that it sets free.
 
     U: what a first spike uses; tau_rec: the time in which resources recover; tau_facil: the time in which the use falls
-    back, 0 for none; both in ms. A graded spike of size s acts as the fraction s of a spike.
+    back, 0 for none; both in ms. A graded spike of size s from 0 to 1 acts as the fraction s of a spike; what is off by
+    more than a hundredth has no meaning and is a DataError.
     """
 
     U: float = 0.5
@@ -52,6 +53,12 @@ class ShortTermPlasticity(Stage):
     def apply(
         self, x: Tensor, state: tuple[Tensor, ...], weights: Mapping[str, Tensor], window: Window
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        low, high = map(float, x.detach().aminmax()) if x.numel() else (0.0, 1.0)
+        if not -0.01 <= low <= high <= 1.01:
+            raise DataError(
+                f"{self.name}: the source must send spikes, or values from 0 to 1, got {low:g} to {high:g}; put a "
+                "larger size into the weight"
+            )
         (used, ready), sent = state, []
         falls = math.exp(-window.dt / self.tau_facil) if self.tau_facil > 0 else 0.0
         recovers = math.exp(-window.dt / self.tau_rec)
