@@ -15,6 +15,7 @@ from twins import LIF_VALUES, TWINS, adaptive, izhikevich, lif, lif_by_input
 
 import spikeloom as sl
 from spikeloom.backends.ops import TorchOps, fire
+from spikeloom.errors import ParameterError
 from spikeloom.neurons import LIF, Emission, Sigmoid, Subtract, SubtractValue, ToValue, advance, with_refractory
 from spikeloom.neurons.custom import Custom
 from spikeloom.ops import NumpyOps, SympyOps
@@ -565,3 +566,12 @@ def test_a_group_takes_it_under_both_names():
     assert group.get_value("tau") == 20.0
     same = sl.NeuronGroup.custom_model(equations=TEXT, **options)
     assert same == model
+
+
+@pytest.mark.parametrize(("period", "values"), [("-2*ms", {}), ("t_r", {"t_r": "-1*ms"})])
+def test_a_refractory_period_below_zero_is_refused(period, values):
+    with pytest.raises(ParameterError, match=r"refractory must be a time in ms from 0 on, got `"):
+        sl.custom_model(
+            "dv/dt = i/tau : 1", threshold="v > 1", reset="v = 0", refractory=period,
+            parameters={"tau": "1*ms", **values},
+        )  # fmt: skip

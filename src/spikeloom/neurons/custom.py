@@ -99,6 +99,13 @@ class Custom(Neuron[Any]):
                 raise ParameterError(
                     f"{p.owner}: with these parameters the first step from rest gives {name} = {value}"
                 )
+        if p.refractory is not None:
+            with np.errstate(all="ignore"):
+                left = getattr(twin.after_spike(start, np.ones(()), 0.1, NumpyOps()), COUNTER)
+            if np.any(np.asarray(left) < 0):
+                raise ParameterError(
+                    f"{p.owner}.refractory must be a time in ms from 0 on, got `{p.definition.refractory}`"
+                )
         spikes = p.threshold is not None and self.emission.forward.uses_surrogate
         if spikes and all(isinstance(value, (int, float)) for value in given.values()):
             self._check_below(start)

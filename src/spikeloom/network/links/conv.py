@@ -62,6 +62,15 @@ def check_pairs(owner: object, lowest: Mapping[str, int]) -> None:
             )
 
 
+def check_channels(link: Any) -> None:
+    """Raises ParameterError unless groups, out_channels and in_channels are whole numbers, the last two where given."""
+    for name in ("groups", "out_channels", "in_channels"):
+        value = getattr(link, name)
+        whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+        if not whole and (value is not None or name == "groups"):
+            raise ParameterError(f"{type(link).__name__}.{name} must be a whole number from 1 on, got {value!r}")
+
+
 def check_image(owner: str, ends: Ends) -> None:
     if len(ends.pre) != 3:
         raise ShapeError(
@@ -123,11 +132,7 @@ class Conv(Link):
             raise ParameterError(
                 "Conv.pool is None, so that its pool_ settings have no effect; give pool='max' or 'avg'"
             )
-        for name in ("groups", "out_channels", "in_channels"):
-            value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            if not whole and (value is not None or name == "groups"):
-                raise ParameterError(f"Conv.{name} must be a whole number from 1 on, got {value!r}")
+        check_channels(self)
 
     def check(self, owner: str, ends: Ends) -> None:
         check_image(owner, ends)

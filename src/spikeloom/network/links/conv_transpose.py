@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ...errors import ParameterError, ShapeError
 from ..parameters import ParameterSpec
-from .conv import check_image, check_pairs, check_target, pair
+from .conv import check_channels, check_image, check_pairs, check_target, pair
 from .frames import Pair, as_frames, steps_and_samples
 from .link import Ends, Gradients, Link, Signal, Wanted, bias_spec, drawn, weight_spec
 
@@ -47,11 +47,7 @@ class ConvTranspose(Link):
             raise ParameterError(
                 f"ConvTranspose.output_padding must be smaller than stride or dilation, got {self.output_padding!r}"
             )
-        for name in ("groups", "out_channels", "in_channels"):
-            value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            if not whole and (value is not None or name == "groups"):
-                raise ParameterError(f"ConvTranspose.{name} must be a whole number from 1 on, got {value!r}")
+        check_channels(self)
 
     def check(self, owner: str, ends: Ends) -> None:
         check_image(owner, ends)
