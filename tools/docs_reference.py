@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
-HIDDEN_OF_NEURONS = "update|initial|check|after_spike|threshold|coupled|matrices"
+HIDDEN_OF_NEURONS = "update|initial|check|after_spike|threshold|coupled|matrices|reads|unread"
 HIDDEN_OF_LINKS = (
     "check.*|specs|product|gradients|ignored|.*_in_parts|name|repeats|draw|synapses|joined|size|shape|target_shape"
 )
-HIDDEN_OF_ENCODINGS = "draw_keys|steps_between|moved|Coding|spike_lists|CODINGS|on_tensors"
+HIDDEN_OF_ENCODINGS = "draw_keys|steps_between|moved|Coding|spike_lists|CODINGS|on_tensors|going_on|silence"
 
 
 def directive(target: str, hidden: str, *options: str) -> str:

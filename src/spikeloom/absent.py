@@ -46,6 +46,8 @@ ABSENT: Mapping[str, Mapping[str, Absent]] = {
         "backend": Absent("an engine is any class with the methods of spikeloom.network.Engine; use TorchBackend"),
         "ratemodulate": Absent("it called what SPAIC has removed; use Learner(algorithm='STCA')"),
         "stca": Absent("an algorithm is named: Learner(trainable=net, algorithm='STCA', alpha=0.5)"),
+        "adam": Absent("an optimizer is named: learner.set_optimizer('Adam', lr)"),
+        "synapsemodel": Absent("a synapse is a frozen dataclass; spikeloom.network.SYNAPSES.add gives it its name"),
         "surrogatebp": Absent("an algorithm is named: Learner(trainable=net, algorithm='sbp')"),
         "customdataset": Absent("it is ArrayDataset(data, labels)"),
         "fashionmnist": Absent(_DATA, later=True),
@@ -103,6 +105,16 @@ ABSENT: Mapping[str, Mapping[str, Absent]] = {
         "nodetype": Absent("the class says what a node is; omit it"),
         "dt": Absent("a network has one step: net.set_backend_dt(dt)"),
         "dectarget": Absent("an encoder is joined by connections; a Generator takes dec_target="),
+    },
+    "network option": {
+        "partition": Absent("one network runs on one device; omit it"),
+        "strategy": Absent("only a connection in a loop carries a step, whatever the order of creation; omit it"),
+        "hdf5": Absent("weights are written as safetensors, which other programs read too; omit it"),
+        "device": Absent("weights go to where the network is built; choose it in set_backend('torch', device)"),
+        "fullenablegrad": Absent("gradients reach all that a Learner trains: Learner(trainable=[...])"),
+    },
+    "connect policy option": {
+        "level": Absent("labels are looked for at every level; IndexConnectPolicy takes pairs (level, number)"),
     },
     "decoding": {
         "timesoftmax": Absent(_SPIKEPROP),

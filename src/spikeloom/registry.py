@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import wraps
 from importlib import import_module
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from .absent import absent
 from .errors import ParameterError, UnknownNameError
 from .synonyms import SYNONYMS, folded
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -36,10 +39,13 @@ def canonical(kind: str, name: str, known: Iterable[str]) -> str | None:
     return by_fold.get(synonyms.get(key, ""))
 
 
-def resolve_keywords(owner: str, kind: str, given: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
+def resolve_keywords(
+    owner: str, kind: str, given: Mapping[str, Any], known: Iterable[str], beside: Iterable[str] = ()
+) -> dict[str, Any]:
     """The given keywords under their canonical names.
 
-    `owner` opens the message (`NeuronGroup 'layer1', model 'lif'`), `kind` names the synonyms' table.
+    `owner` opens the message (`NeuronGroup 'layer1', model 'lif'`), `kind` names the synonyms' table; `beside` are
+    names that are taken elsewhere, which a message may suggest.
     Raises ParameterError for a name that is not known, or for one that was given twice.
     """
     known = list(known)
@@ -49,8 +55,9 @@ def resolve_keywords(owner: str, kind: str, given: Mapping[str, Any], known: Ite
         if found is None and (why := absent(kind, name)) is not None:
             raise ParameterError(why)
         if found is None:
-            has = ", ".join(known) or "none"
-            raise ParameterError(f"{owner}: unknown parameter {name!r}{did_you_mean(name, known)} It has: {has}")
+            names = [*known, *beside]
+            has = ", ".join(names) or "none"
+            raise ParameterError(f"{owner}: unknown parameter {name!r}{did_you_mean(name, names)} It has: {has}")
         if found in resolved:
             raise ParameterError(f"{owner}: parameter {found!r} was given twice, once as {name!r}; give it once")
         resolved[found] = value
@@ -74,6 +81,36 @@ def fill_keywords(
         else:
             filled[found] = value
     return filled, rest
+
+
+def takes_only_its_own(kind: str, *after: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Makes a function raise ParameterError, with a suggestion, for arguments that it does not have.
+
+    `kind` names the table of absent names, `after` what SPAIC takes by position behind the function's own arguments.
+    """
+
+    def wrap(function: Callable[P, T]) -> Callable[P, T]:
+        parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
+        known, method = [p.name for p in parameters], "self" in inspect.signature(function).parameters
+        places = method + sum(p.kind is not inspect.Parameter.KEYWORD_ONLY for p in parameters)
+
+        @wraps(function)
+        def call(*given: P.args, **named: P.kwargs) -> T:
+            owner = type(given[0]).__name__ if function.__name__ == "__init__" else function.__qualname__
+            beyond = after[:1] if len(given) > places else ()
+            if len(given) > places and not after:
+                by_name = ", ".join(f"{name}=" for name in known[places - method :])
+                raise ParameterError(f"{owner}: got {given[places]!r:.80} without a name; it has: {by_name}")
+            for name in [*beyond, *(n for n in named if n not in known)]:
+                if (why := absent(kind, name)) is not None:
+                    raise ParameterError(why)
+                has = ", ".join(known)
+                raise ParameterError(f"{owner}: unknown parameter {name!r}{did_you_mean(name, known)} It has: {has}")
+            return function(*given, **named)
+
+        return call
+
+    return wrap
 
 
 class Registry(Generic[T]):

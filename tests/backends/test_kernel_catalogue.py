@@ -84,19 +84,6 @@ def test_an_elementwise_model_has_no_matrix():
         Izhikevich().matrix("w", (3,))
 
 
-@pytest.mark.parametrize("name", list(NEURONS))
-def test_an_empty_batch_gives_an_empty_answer(name):
-    net = sl.Network()
-    net.x = sl.Encoder(3, coding_method="null")
-    net.a = sl.NeuronGroup(3, name)
-    net.c = sl.Connection(net.x, net.a, link_type="one_to_one", weight=torch.ones(3))
-    net.out = sl.Decoder(dec_target=net.a, coding_method="spike_rate")
-    net.set_backend(sl.TorchBackend(dt=1.0, path="torch"))
-    net.x(torch.zeros(0, 4, 3))
-    net.run(4.0)
-    assert net.out.predict.shape == (0, 3)
-
-
 def test_in_float_nothing_of_a_spike_overflows():
     for model in ("adex", "exponential_if", "izhikevich", "hodgkin_huxley"):
         for path in ("auto", "torch"):

@@ -45,7 +45,7 @@ def cases(draw):
     joined = draw(wires(layers))
     step = draw(st.booleans()) and all(w.link == "full" for w in joined)
     return Case(
-        draw(SIZES), layers, joined, steps=draw(st.integers(1, 12)), samples=draw(st.integers(0, 20)),
+        draw(SIZES), layers, joined, steps=draw(st.integers(1, 12)), samples=draw(st.integers(1, 20)),
         later=draw(st.sampled_from([0, 0, 1, 5])), signal=draw(SIGNALS), density=draw(DENSITIES),
         input_grad=draw(st.booleans()), reads=tuple(k for k in range(len(layers)) if draw(st.booleans())),
         schedule="step" if step else "auto", seed=draw(st.integers(0, 99)),
@@ -70,7 +70,7 @@ def test_any_network_gives_equal_spikes_traces_and_gradients(case, sparing):
 
 @given(
     kind=st.sampled_from(["lif", "two filters"]), n=SIZES, n_in=SIZES, steps=st.integers(1, 12),
-    samples=st.integers(0, 20), density=DENSITIES, signal=SIGNALS, seed=st.integers(0, 99),
+    samples=st.integers(1, 20), density=DENSITIES, signal=SIGNALS, seed=st.integers(0, 99),
 )  # fmt: skip
 @settings(QUICK, max_examples=40)
 def test_in_float_a_spike_differs_at_the_threshold_only(kind, n, n_in, steps, samples, density, signal, seed):

@@ -80,6 +80,7 @@ def test_a_run_cannot_be_continued_after_an_edit():
     with pytest.raises(sl.StateError, match="edited since the last run"):
         net.run_continue(6.0)
     net.run(6.0)
+    net.x(net.x._given())
     net.run_continue(6.0)
     assert net.mon.values.shape == (2, 5, 12)
 
@@ -137,6 +138,7 @@ def test_a_network_built_under_inference_mode_can_be_trained():
     net = network()
     with torch.inference_mode():
         net.run(6.0)
+    net.x(net.x._given())
     net.run_continue(6.0)
     net.run(6.0)
     net.out.predict.sum().backward()
@@ -146,12 +148,14 @@ def test_a_network_built_under_inference_mode_can_be_trained():
 def test_gradients_end_where_a_run_ends():
     net = network()
     net.run(6.0)
+    net.x(net.x._given())
     net.run_continue(6.0)
     net.out.predict.sum().backward()
     one = net.c.weight.value.grad.clone()
     net.c.weight.value.grad = None
     with torch.no_grad():
         net.run(6.0)
+    net.x(net.x._given())
     net.run_continue(6.0)
     net.out.predict.sum().backward()
     torch.testing.assert_close(net.c.weight.value.grad, one, rtol=0, atol=1e-12)

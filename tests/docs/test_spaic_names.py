@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from torch import nn
 
 import spikeloom as sl
 from spikeloom.absent import ABSENT, absent
@@ -70,7 +71,25 @@ def learner(**options) -> sl.Learner:
     return sl.Learner(**({"trainable": group()} | options))
 
 
+def network() -> sl.Network:
+    net = sl.Network()
+    net.layer = group()
+    return net
+
+
+PROJECTION = {"pre": group(), "post": group(), "policies": [sl.IncludedTypePolicy()], "link_type": "full"}
+MODULE = {"module": nn.Linear(4, 4), "input_targets": group(), "output_targets": group()}
+FUNCTION = {"input_vars": ["V"], "output_vars": ["V"], "new_vars_dict": {"V": 0.0, "Vth": 1.0}}
 MAKERS = {
+    "Arguments of Network.set_backend": lambda **options: network().set_backend(**({"backend": "torch"} | options)),
+    "Arguments of Network.build": lambda **options: network().build(**({"backend": "torch"} | options)),
+    "Arguments of Network.save_state": lambda **options: network().save_state(**options),
+    "Arguments of Network.state_from_dict": lambda **options: network().state_from_dict({}, **options),
+    "Arguments of IncludedTypePolicy": sl.IncludedTypePolicy,
+    "Arguments of StateMonitor": lambda **options: sl.StateMonitor(**({"target": group(), "var_name": "V"} | options)),
+    "Arguments of Projection": lambda **options: sl.Projection(**(PROJECTION | options)),
+    "Arguments of Module": lambda **options: sl.Module(**(MODULE | options)),
+    "Arguments of custom_model": lambda **options: sl.NeuronGroup.custom_model(**(FUNCTION | options))(lambda V: V),
     "Arguments of NeuronGroup": group, "Arguments of Connection": connection, "Arguments of Encoder": encoder,
     "Arguments of Decoder": decoder, "Arguments of Learner": learner,
 }  # fmt: skip
@@ -79,15 +98,25 @@ VALUES = {
     "name": "a", "parameter_variables": [], "link_type": "full", "syn_type": ["basic"], "weight": [[0.5] * 4] * 4,
     "bias": True, "w_min": -1.0, "w_max": 1.0, "is_parameter": True, "coding_method": None, "encoding": "poisson",
     "decoding": "spike_counts", "coding_var_name": "O", "algorithm": "STCA", "param": {"tau_m": 5.0}, "lr": 0.1,
+    "backend": "torch", "device": "cpu", "pre_types": "excitatory", "post_types": ["inhibitory"],
+    "var_name": "V", "index": [[1, 3]], "get_grad": True, "nbatch": True,
+    "policies": [sl.IncludedTypePolicy()], "ConnectionParameters": {"w_mean": 0.1}, "module": nn.Linear(4, 4),
+    "input_var_names": "O[updated]", "output_var_names": "Isyn", "input_vars": ["V"], "output_vars": ["V"],
+    "new_vars_dict": {"V": 0.0, "Vth": 1.0}, "equation_type": "iterative", "custom_function_name": "custom",
+    "base_model": None, "add_threshold": True,
     "time": 10.0, "coding_time": 10.0, "dt": 0.1, "w_mean": 0.1, "w_std": 0.1,
 }  # fmt: skip
 """A value for each argument that is not simply 4."""
 
 
+TARGETS = ("trainable", "pathway", "dec_target", "target", "input_targets", "output_targets", "pre", "post")
+"""The arguments that are populations."""
+
+
 def value_of(name: str) -> dict[str, object]:
     if name == "syn_kwargs":
         return {"syn_type": ["basic", "dropout"], name: {"p": 0.5}}
-    return {name: group() if name in ("trainable", "pathway", "dec_target", "target") else VALUES.get(name, 4)}
+    return {name: group() if name in TARGETS else VALUES.get(name, 4)}
 
 
 def monitored(kind) -> object:
@@ -95,6 +124,7 @@ def monitored(kind) -> object:
 
 
 OWNERS = {
+    "Attributes of Library": lambda: sl.Library, "Attributes of Dataloader": lambda: sl.Dataloader,
     "Attributes of Network": sl.Network, "Attributes of Assembly": sl.Assembly, "Attributes of Learner": learner,
     "Attributes of NeuronGroup": group, "Attributes of Connection": connection, "Attributes of Decoder": decoder,
     "Attributes of StateMonitor": lambda: monitored(sl.StateMonitor),

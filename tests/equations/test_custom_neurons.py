@@ -427,7 +427,11 @@ def test_a_wrong_model_is_told(options, message):
         ("dv/dt = -v/ms : 1\nx = 3 : 1 (unless refractory)", "stands behind a differential equation"),
         ("dv/dt = -v/ms : 1 (unless refractory)", "needs refractory="),
         ("dspikes/dt = -spikes/ms : 1", "'spikes' is"),
-        ("di_syn/dt = -i_syn/ms : 1", "'i_syn' is as good as"),
+        ("di_syn/dt = -i_syn/ms : 1", "'i_syn' is what monitors call the spikes or the input of every group"),
+        (
+            "dv/dt = (i + i_syn - v)/ms : 1\ni : 1 (input)\ni_syn : 1 (input)",
+            "i and i_syn both stand for the synaptic current; choose another name",
+        ),
         ("dv/dt = -v/ms : 1\ndV/dt = -V/ms : 1", "'V' is as good as 'v'"),
         ("ddt/dt = -dt/ms : 1", "'dt' is a word of the equations"),
         ("dexp/dt = -exp/ms : 1", "'exp' is a word of the equations"),
@@ -514,6 +518,20 @@ def test_a_parameter_may_be_a_tensor():
     after = neuron.update(state, torch.zeros(2, dtype=torch.float64), 0.5, TorchOps())
     (slope,) = torch.autograd.grad(after.v.sum(), tau)
     assert slope.item() == pytest.approx(2 * np.exp(-0.5 / 3) * 0.5 / 9)
+
+
+@pytest.mark.parametrize("name", ["i", "I", "i_syn", "Isyn"])
+def test_a_port_is_called_as_the_model_calls_it(name):
+    source = sl.Encoder(2, coding_method="null")
+    one = sl.NeuronGroup(3, sl.custom_model(f"dv/dt = ({name} - v)/(3*ms) : 1"))
+    two = sl.NeuronGroup(3, sl.custom_model(f"dv/dt = ({name} + k - v)/(3*ms) : 1\n{name} : 1 (input)\nk : 1 (input)"))
+    with pytest.raises(ParameterError, match=rf"port must be one of {name}, got 'x'$"):
+        sl.Connection(source, one, link_type="full", port="x")
+    with pytest.raises(ParameterError, match=rf"port must be one of {name}, k, got 'x'$"):
+        sl.Connection(source, two, link_type="full", port="x")
+    with pytest.raises(ParameterError, match=rf"give port= .*one of: {name}, k$"):
+        sl.Connection(source, two, link_type="full")
+    assert sl.Connection(source, two, link_type="full", port=name).port == "i_syn"
 
 
 def test_each_input_comes_in_by_its_own_port():

@@ -75,6 +75,7 @@ def test_between_takes_the_first_bound_and_leaves_the_last():
     assert FIVE.between(0.0201).t.tolist() == [35, 1000]
     assert FIVE.between(end=1.0).t.tolist() == [10, 20, 20, 35]
     assert FIVE.between(end=1.001).equals(FIVE)
+    assert len(Events.from_arrays([-5, 0], [0, 0], [0, 0], [0, 0]).between(end=0)) == 1
     with pytest.raises(ParameterError, match="start must be a time in ms"):
         FIVE.between(np.nan)
 

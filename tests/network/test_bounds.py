@@ -276,3 +276,53 @@ def test_bounds_of_a_kernel_network_hold_on_the_kernel_path():
         net.learner.optim_step()
     assert net.plan.blocks[0].path == "kernel path"
     assert torch.all(net.c.weight.value * signs(net) >= 0)
+
+
+@pytest.mark.parametrize("sign", [True, np.True_, np.ones(PRE, bool), [1] * 7 + [True], torch.ones(PRE) > 0])
+def test_a_boolean_is_no_sign(sign):
+    with pytest.raises(ParameterError, match=r"sign must be 1, -1 or an array .*, got booleans: .*; give numbers"):
+        network(sign=sign)
+
+
+@pytest.mark.parametrize("shape", [(1, PRE), (PRE, 1), (2, 4), (POST, PRE)])
+def test_a_sign_of_another_shape_than_the_pre_neurons_is_refused(shape):
+    given = str(shape).replace("(", r"\(").replace(")", r"\)")
+    with pytest.raises(
+        ShapeError, match=rf"sign must have one sign for each of 8 pre neurons, got {given}; give shape"
+    ):
+        network(sign=np.ones(shape))
+
+
+def test_signs_in_the_shape_of_the_population_are_those_of_its_neurons():
+    flat, shaped = network(sign=DALE, pre=(2, 4)), network(sign=DALE.reshape(2, 4), pre=(2, 4))
+    assert np.array_equal(flat.c.weight.value, shaped.c.weight.value)
+    assert np.all(np.sign(shaped.c.weight.value) == DALE)
+    with pytest.raises(ShapeError, match=r"give shape \(8,\), or that of the population, \(2, 4\)"):
+        network(sign=DALE.reshape(4, 2), pre=(2, 4))
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.float16, np.int64, np.int8])
+def test_bounds_are_numbers_of_any_kind(kind):
+    net = network(w_min=kind(-1), w_max=kind(2), weight=Normal(0.0, 5.0))
+    net.build()
+    weight = net.c.weight.value
+    assert (weight.min(), weight.max()) == (-1.0, 2.0)
+    assert type(net.c.w_min) in (int, float)
+    again = network_from(describe(net))
+    assert (again.c.w_min, again.c.w_max) == (-1, 2)
+
+
+@pytest.mark.parametrize("wrong", [np.float32("nan"), np.float64("inf"), np.True_, True, np.complex64(1)])
+def test_what_is_no_finite_number_is_no_bound(wrong):
+    with pytest.raises(ParameterError, match=r"w_max must be a finite number, got"):
+        network(w_max=wrong)
+
+
+def test_settings_of_links_initializers_and_synapses_are_numbers_of_any_kind():
+    for kind in (np.float64, np.float32):
+        net = network("random", probability=kind(0.5), w_mean=kind(0.25), w_std=kind(0.0))
+        assert np.all(np.asarray(net.c.weight.value) == 0.25)
+        net = network(weight=Constant(kind(0.5)), syn_type=["basic", "dropout"], syn_kwargs={"p": kind(0.25)})
+        assert np.all(np.asarray(net.c.weight.value) == 0.5)
+        assert net.c.synapses.after[0].p == 0.25
+        assert describe(network_from(describe(net))) == describe(net)

@@ -4,7 +4,8 @@ import pytest
 
 import spikeloom as sl
 from spikeloom.errors import ParameterError, StateError, UnknownNameError
-from spikeloom.neurons import Subtract, ToValue
+from spikeloom.neurons import LIF, Subtract, ToValue
+from spikeloom.neurons.lif import LIFState
 
 
 def group(**keywords):
@@ -267,3 +268,53 @@ def test_a_value_to_reset_to_that_nothing_reads_is_refused(model):
     to_value = sl.Emission(reset=ToValue("v_reset"))
     assert sl.NeuronGroup(3, model=model, v_reset=-2.0, emission=to_value).neuron.v_reset == -2.0
     assert sl.NeuronGroup(3, model="plif", v_reset=-2.0, emission=sl.Emission(reset=Subtract())).neuron.v_reset == -2.0
+
+
+def test_a_model_says_which_values_to_reset_to_it_reads_itself():
+    class Sinking(LIF):
+        def update(self, state, inputs, dt, xp):
+            return LIFState(v=state.v + inputs + 0.1 * self.v_reset)
+
+    class Telling(Sinking):
+        reads = ("v_reset",)
+
+    subtract = sl.Emission(reset=Subtract())
+    with pytest.raises(ParameterError, match=r"v_reset has no effect.* says so: reads = \('v_reset',\)"):
+        sl.NeuronGroup(3, model=Sinking(v_reset=-2.0, emission=subtract))
+    assert sl.NeuronGroup(3, model=Telling(v_reset=-2.0, emission=subtract)).neuron.v_reset == -2.0
+    assert sl.NeuronGroup(3, model=Sinking(emission=subtract)).neuron.v_reset == 0.0
+
+
+def test_a_value_to_reset_to_is_told_by_the_name_that_the_model_gives_it():
+    with pytest.raises(ParameterError, match=r"c has no effect, since Subtract does not read it; give emission=.*'c'"):
+        sl.NeuronGroup(3, model="izhikevich", c=-60.0, emission=sl.Emission(reset=Subtract(), threshold=30.0))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda net: net.set_backend("torch", "cpu", True), "^network option 'partition' is dropped: one network runs"),
+        (lambda net: net.set_backend("torch", partition=False), "^network option 'partition' is dropped"),
+        (lambda net: net.set_backend_dt(0.1, True), "^network option 'partition' is dropped"),
+        (lambda net: net.build(strategy=1), "^network option 'strategy' is dropped: only a connection in a loop"),
+        (lambda net: net.build("torch", 1), "^network option 'strategy' is dropped"),
+        (lambda net: net.build("torch", "cpu", True), "^network option 'full_enable_grad' is dropped"),
+        (lambda net: net.build(devise="cpu"), r"^Network.build: unknown parameter 'devise'; did you mean 'device'\?"),
+    ],
+)
+def test_what_spaic_gives_to_a_backend_is_told(call, message):
+    net = sl.Network()
+    net.layer1 = group()
+    with pytest.raises(ParameterError, match=message):
+        call(net)
+    net.build("torch", device="cpu")
+
+
+def test_a_misspelt_argument_of_a_connection_is_told_of_those_that_are_no_link_parameters():
+    with pytest.raises(ParameterError, match=r"unknown parameter 'signs'; did you mean 'sign'\? It has: weight.*delay"):
+        sl.Connection(sl.Encoder(2), sl.NeuronGroup(2, "lif"), link_type="full", signs=1)
+
+
+def test_an_initializer_named_by_a_text_is_told_as_an_object():
+    with pytest.raises(ParameterError, match=r"an initializer: spikeloom.xavier_normal\(\), got the text"):
+        sl.Connection(sl.Encoder(2), sl.NeuronGroup(2, "lif"), link_type="full", weight="xavier_normal")

@@ -15,7 +15,8 @@ import torch
 import spikeloom as sl
 from spikeloom.errors import DataError, ParameterError, ShapeError, SpikeloomError
 from spikeloom.network import Normal, describe, network_from
-from spikeloom.network.links import Distance, Ends, Local, Random, SpikeRows, Wanted, sparse
+from spikeloom.network.links import Distance, Ends, Local, Random, SpikeRows, Wanted, distance, sparse
+from spikeloom.network.links.positions import Space
 
 ENDS = Ends((40,), (30,))
 SQUARE = Ends((25,), (25,))
@@ -182,6 +183,48 @@ def test_pairs_are_joined_with_the_probability_of_their_distance(profile, period
         seen[synapses(link, ends, (key,))] += 1
     error = np.sqrt(expected * (1 - expected) / n)
     assert np.all(np.abs(seen / n - expected) <= 4.8 * error + 1e-12 + (expected < 1e-3) * 0.01)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+@pytest.mark.parametrize("extent", [None, (7.0, 4.5, 30.0)])
+@pytest.mark.parametrize("radius", [1e-3, 1.0, 3.0, 25.0])
+def test_near_pairs_are_those_of_all_distances_in_order(share, extent, radius, monkeypatch):
+    rng = np.random.default_rng(5)
+    pre, post = rng.integers(-9, 9, size=(300, 3)) / 1.0, rng.integers(-9, 9, size=(200, 3)) / 1.0
+    pre[:40], post[:40] = rng.normal(size=(40, 3)) * 1e3, -1e-17 * rng.random((40, 3))
+    apart = np.abs(post[:, None] - pre[None])
+    if extent is not None:
+        apart = np.mod(apart, extent)
+        apart = np.minimum(apart, np.array(extent) - apart)
+    distances = np.linalg.norm(apart, axis=2)
+    expected = np.nonzero(distances <= radius)
+    monkeypatch.setattr("spikeloom.network.links.positions._SPARSE", share)
+    monkeypatch.setattr("spikeloom.network.links.positions.ENTRIES", 500)
+    space = Space(pre, post, None if extent is None else np.array(extent))
+    parts = list(space.near(radius))
+    assert len(parts) >= len(expected[0]) / 500
+    found = [np.concatenate(each) for each in zip(*parts, strict=True)]
+    assert np.array_equal(found[:2], expected)
+    np.testing.assert_allclose(found[2], distances[expected], rtol=1e-12)
+
+
+@pytest.mark.parametrize("profile", ["gaussian", "exponential"])
+def test_pairs_too_far_to_be_looked_at_one_by_one_are_joined_with_their_probability_too(profile, monkeypatch):
+    monkeypatch.setitem(distance._FAR, profile, 0.5)  # so that chance shows what is beyond
+    test_pairs_are_joined_with_the_probability_of_their_distance(profile, False)
+    test_pairs_are_joined_with_the_probability_of_their_distance(profile, True)
+
+
+@pytest.mark.parametrize("link", [Distance(profile="box"), Distance(scale=0.3), Local(cutoff=1.0, normalise=True)])
+def test_near_synapses_of_many_neurons_are_found_without_a_look_at_all_pairs(link, monkeypatch):
+    monkeypatch.setattr(Space, "blocks", None)
+    n, ends = 300, Ends((300, 300), (300, 300))
+    post, pre = link.synapses(ends, (7,)) if isinstance(link, Distance) else link._kernel(ends)[0]
+    steps = np.abs(post // n - pre // n) + np.abs(post % n - pre % n)
+    assert np.sum(steps == 0) == n * n
+    if link.profile == "box" or isinstance(link, Local):
+        assert np.sum(steps == 1) == 4 * n * (n - 1)
+        assert steps.max() == 1
 
 
 def test_given_positions_are_used_and_blocks_of_targets_do_not_matter(monkeypatch):

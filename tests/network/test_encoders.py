@@ -6,7 +6,7 @@ import torch
 
 import spikeloom as sl
 from spikeloom.datasets import ArrayDataset, Dataloader
-from spikeloom.errors import DataError, ParameterError, ShapeError
+from spikeloom.errors import DataError, ParameterError, ShapeError, StateError
 from spikeloom.network import CODINGS
 
 RANDOM = np.random.default_rng
@@ -142,7 +142,9 @@ def test_a_data_set_or_loader_says_how_many_inputs_there_are(source):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num": "12"}, "num and shape must be positive whole numbers, got"),
+        ({"num": "784"}, r"num must be how many inputs there are, such as 784, a shape, .* got the text '784'"),
+        ({"num": b"12"}, r"num must be how many inputs there are, .* got the text b'12'"),
+        ({"num": "784", "name": "e"}, "Encoder 'e': num must be"),
         ({"num": 3, "coding_method": "mstb", "collisions": 1}, "collisions must be a str, got 1"),
         ({"num": 3, "coding_method": "latency", "cut_off": 1}, "cut_off must be a bool, got 1"),
         ({"num": 3, "coding_method": "poisson", "end_time": "1"}, "end_time must be a finite number, got '1'"),
@@ -158,3 +160,121 @@ def test_the_codings_of_spaic_are_known_by_their_names():
     names = ["poisson", "bernoulli", "latency", "relative_latency", "constant_current", "float", "uniform", "sstb"]
     for name in [*names, "mstb", "null"]:
         assert sl.Encoder(2, name, coding_var_name="O").coding_method in CODINGS
+
+
+@pytest.mark.parametrize(
+    ("encoder", "data", "message"),
+    [
+        (sl.Encoder(784, name="e"), np.zeros((0, 784)), r"\(B, 784\) with at least one sample, got \(0, 784\)"),
+        (sl.Encoder((2, 3), name="e"), torch.zeros(0, 6), r"\(B, 2, 3\) with at least one sample, got \(0, 6\)"),
+        (
+            sl.Encoder(3, "null", name="e"),
+            np.zeros((0, 5, 3)),
+            r"\(B, T, 3\) with at least one sample, got \(0, 5, 3\)",
+        ),
+        (
+            sl.Encoder(3, name="e"),
+            sl.Spikes.from_raster(np.zeros((5, 0, 3)), 0.1),
+            "at least one sample, got a batch of 0",
+        ),
+    ],
+)
+def test_an_empty_batch_is_refused_with_the_shape_and_the_last_batch_is_kept(encoder, data, message):
+    with pytest.raises(ShapeError, match=rf"encoder 'e' takes .*{message}"):
+        encoder(data)
+    with pytest.raises(StateError, match="has no input yet"):
+        _ = encoder.batch_size
+
+
+def windows(lengths, again=None, dt=1.0, **options):
+    """What an encoder of one input gives in a run and the runs that continue it; again: a batch for the second one."""
+    data = options.pop("data", np.array([[1.0]]))
+    net = sl.Network()
+    net.set_random_seed(0)
+    net.x = sl.Encoder(1, **options)
+    net.a = sl.NeuronGroup(1, model="null")
+    net.c = sl.Connection(net.x, net.a, link_type="full", weight=[[1.0]])
+    net.seen = sl.StateMonitor(net.a, "i_syn")
+    net.set_backend_dt(dt)
+    net.x(data)
+    for k, length in enumerate(lengths):
+        if k == 1 and again is not None:
+            net.x(again)
+        (net.run_continue if k else net.run)(length)
+    return net.seen.values.ravel().tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"coding_method": "poisson"}, [1] * 8),
+        ({"coding_method": "poisson", "start_time": 2.0, "end_time": 6.0}, [0, 0, 1, 1, 1, 1, 0, 0]),
+        ({"coding_method": "poisson", "start_time": 5.0}, [0, 0, 0, 0, 0, 1, 1, 1]),
+        ({"coding_method": "poisson", "end_time": 2.0}, [1, 1, 0, 0, 0, 0, 0, 0]),
+        ({"coding_method": "poisson", "time": 2.0}, [1, 1, 0, 0, 0, 0, 0, 0]),
+        ({"coding_method": "bernoulli"}, [1] * 8),
+        ({"coding_method": "constant_current"}, [1] * 8),
+        ({"coding_method": "noisy_current", "sigma": 0.0}, [1] * 8),
+        ({"coding_method": "constant_current", "time": 3.0}, [1, 1, 1, 0, 0, 0, 0, 0]),
+        ({"coding_method": "constant_current", "time": 3.0, "data": torch.ones(1, 1)}, [1, 1, 1, 0, 0, 0, 0, 0]),
+        ({"coding_method": "sstb"}, [0, 1, 0, 0, 0, 0, 0, 0]),
+        ({"coding_method": "mstb", "data": [[[1.0, 2.0], [0, 0]]]}, [0, 1, 1, 0, 0, 0, 0, 0]),
+        ({"data": sl.Spikes.from_times([0.0, 2.0], [0, 0], 1, 3.0)}, [1, 0, 1, 0, 0, 0, 0, 0]),
+        ({"coding_method": "null", "time": 3.0, "data": np.ones((1, 3, 1))}, [1, 1, 1, 0, 0, 0, 0, 0]),
+    ],
+)
+@pytest.mark.parametrize("lengths", [(8.0,), (3.0, 5.0), (4.0, 1.0, 3.0)])
+def test_a_run_that_is_continued_goes_on_with_the_batch(options, expected, lengths):
+    assert windows(lengths, **options) == expected
+
+
+@pytest.mark.parametrize("coding", ["latency", "relative_latency", "uniform"])
+def test_what_an_encoding_says_of_a_batch_it_says_in_the_first_run_of_it(coding):
+    first = windows((4.0,), coding_method=coding, data=np.array([[0.7]]))
+    assert windows((4.0, 3.0, 5.0), coding_method=coding, data=np.array([[0.7]])) == first + [0.0] * 8
+
+
+def test_a_new_batch_begins_its_own_times_and_a_new_run_all_of_them():
+    options = {"coding_method": "poisson", "start_time": 1.0, "end_time": 3.0}
+    assert windows((4.0, 2.0, 2.0), again=np.array([[1.0]]), **options) == [0, 1, 1, 0, 0, 1, 1, 0]
+    assert windows((3.0, 3.0), again=np.array([[2.0]]), coding_method="sstb") == [0, 1, 0, 0, 0, 1]
+    net = sl.Network()
+    net.x, net.a = sl.Encoder(1, end_time=2.0), sl.NeuronGroup(1, model="null")
+    net.c = sl.Connection(net.x, net.a, link_type="full", weight=[[1.0]])
+    net.seen = sl.StateMonitor(net.a, "i_syn")
+    net.set_backend_dt(1.0)
+    net.x(np.array([[1.0]]))
+    net.run(3.0)
+    net.x(np.array([[1.0]]))
+    for run in (net.run_continue, net.run):
+        run(3.0)
+    assert net.seen.values.ravel().tolist() == [1, 1, 0]
+
+
+def test_a_run_that_fails_leaves_the_times_of_a_batch_as_they_were():
+    net = sl.Network()
+    net.x, net.a = sl.Encoder(1, start_time=2.0), sl.NeuronGroup(1, model="null")
+    net.y = sl.Encoder(1, "null")
+    net.c, net.d = (sl.Connection(x, net.a, link_type="full", weight=[[1.0]]) for x in (net.x, net.y))
+    net.seen = sl.StateMonitor(net.a, "i_syn")
+    net.set_backend_dt(1.0)
+    net.x(np.array([[1.0]]))
+    net.y(np.zeros((1, 1, 1)))
+    net.run(1.0)
+    for part in (net.x, net.y):
+        part(part._given())
+    net.run_continue(1.0)
+    for run in (net.run_continue, net.run):
+        net.y(np.zeros((1, 9, 1)))
+        with pytest.raises(ShapeError, match="T = 3"):
+            run(3.0)
+    net.y(np.zeros((1, 3, 1)))
+    net.run_continue(3.0)
+    assert net.seen.values.ravel().tolist() == [0, 0, 0, 1, 1]
+
+
+def test_an_array_of_steps_that_was_run_to_its_end_asks_for_the_next_one():
+    with pytest.raises(StateError, match=r"encoder 'x': all 2 steps of its batch have been run; .*net\.x\(data\)"):
+        windows((2.0, 2.0), coding_method="null", data=np.ones((1, 2, 1)))
+    steps = [np.arange(k, k + 2.0).reshape(1, 2, 1) for k in (1, 3)]
+    assert windows((2.0, 2.0), again=steps[1], coding_method="null", data=steps[0]) == [1, 2, 3, 4]

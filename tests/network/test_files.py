@@ -395,3 +395,12 @@ def test_a_state_is_given_once_and_as_a_mapping(given):
 def test_a_missing_file_of_a_state_is_named():
     with pytest.raises(DataError, match=r"nowhere\.safetensors"):
         made(dense).state_from_dict(filename="nowhere")
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_a_loaded_network_is_in_training_as_a_new_one_is(mode):
+    net = made(dense).train(mode)
+    again = network_load(network_save(net, "a"))
+    assert again.training
+    assert network_save(net, "b", save=False) == describe(made(dense).train(not mode))
+    assert not again.eval().training

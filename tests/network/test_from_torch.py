@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import spikeloom as sl
-from spikeloom.errors import DataError, ParameterError, UnsupportedError
+from spikeloom.errors import ParameterError, ShapeError, UnsupportedError
 
 T, B = 40, 3
 
@@ -212,15 +212,41 @@ def test_an_unknown_module_is_an_error_with_its_place(part, message):
         sl.Network.from_torch(named(part), 6)
 
 
-def test_what_is_no_sequential_and_shapes_that_do_not_fit_are_errors():
+def test_what_is_no_sequential_or_runs_in_no_time_is_an_error():
     with pytest.raises(ParameterError, match=r"takes an nn\.Sequential, got Linear"):
         sl.Network.from_torch(nn.Linear(2, 2), 2)
-    with pytest.raises(DataError, match=r"node '0': the weight must have shape \(post, 7\)"):
-        sl.Network.from_torch(nn.Sequential(nn.Linear(6, 4), Leaky()), 7)
-    with pytest.raises(DataError, match=r"node '0': the input must have shape \(1, height, width\)"):
-        sl.Network.from_torch(nn.Sequential(nn.Conv2d(1, 2, 3), Leaky()), 16)
     with pytest.raises(ParameterError, match="dt"):
         sl.Network.from_torch(nn.Sequential(nn.Linear(6, 4), Leaky()), 6, dt=0.0)
+
+
+@pytest.mark.parametrize("module", [nn.Sequential(), nn.Sequential(nn.Flatten(), nn.Dropout())])
+def test_a_sequential_without_weights_and_neurons_is_an_error_that_speaks_of_its_modules(module):
+    with pytest.raises(ParameterError, match=r"the nn\.Sequential has no module with weights or neurons"):
+        sl.Network.from_torch(module, 4)
+
+
+@pytest.mark.parametrize(
+    ("parts", "shape", "message"),
+    [
+        ([nn.Linear(6, 4), Leaky()], 7, r"module '0' \(Linear\) does not fit the data, shape=\(7,\)"),
+        (
+            [nn.Conv2d(1, 2, 3)],
+            16,
+            r"module '0' \(Conv2d\) does not fit the data, shape=\(16,\): .*\(1, height, width\)",
+        ),
+        ([nn.Conv2d(1, 2, 7)], (1, 5, 5), r"module '0' \(Conv2d\) does not fit .*: shape \(2, -1, -1\) must be of 1"),
+        (
+            [nn.Linear(6, 3), nn.ReLU(), nn.Linear(4, 2)],
+            6,
+            r"'2' \(Linear\) does not fit the result of '1', of shape \(3,\)",
+        ),
+        ([nn.Linear(6, 3), Leaky(beta=torch.full((4,), 0.5).cumsum(0) / 4, delayed=False)], 6, None),
+    ],
+)
+def test_a_module_that_does_not_fit_what_flows_into_it_is_named_with_both(parts, shape, message):
+    message = message or r"module '1' \(Leaky\) has parameters for 4 neurons, which do not fit the result of '0'"
+    with pytest.raises(ShapeError, match=message):
+        sl.Network.from_torch(nn.Sequential(*parts), shape)
 
 
 def test_modules_of_snntorch_fire_the_same_spikes():

@@ -265,3 +265,22 @@ def test_a_run_that_is_continued_goes_on_where_the_generator_was(method, source,
     assert found[0].any()
     for cut in found[1:]:
         np.testing.assert_allclose(cut, found[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (0, 1, 3)])
+def test_a_source_without_samples_is_refused(shape):
+    with pytest.raises(ShapeError, match=r"source must be a number, or have shape .* got \(0, "):
+        sl.Generator(shape=(1, 3), coding_method="cc", source=np.zeros(shape))
+
+
+def test_another_source_goes_on_at_the_time_of_the_network():
+    net = sl.Network()
+    net.g = sl.Generator(1, "ramp_generator", source=1.0, amp=1.0, end_time=5.0)
+    net.a = sl.NeuronGroup(1, model="null")
+    net.c = sl.Connection(net.g, net.a, link_type="full", weight=[[1.0]])
+    net.seen = sl.StateMonitor(net.a, "i_syn")
+    net.set_backend_dt(1.0)
+    net.run(3.0)
+    net.g(10.0)
+    net.run_continue(3.0)
+    assert net.seen.values.ravel().tolist() == [0, 1, 2, 30, 40, 0]

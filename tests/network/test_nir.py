@@ -201,6 +201,58 @@ def test_one_parameter_stands_for_all_neurons_and_takes_their_number_from_the_we
     assert net.n.neuron.scale_input
 
 
+def wired(nodes: dict, pairs: list[tuple[str, str]]) -> dict:
+    """A graph of the given nodes between an input and an output of two neurons, with the given edges."""
+    ends = {"input": {"type": "Input", "shape": np.array([2])}, "output": {"type": "Output", "shape": np.array([2])}}
+    return {"type": "NIRGraph", "nodes": ends | nodes, "edges": np.array(pairs, dtype=object)}
+
+
+def counter(r: float) -> dict:
+    """Neurons that fire in each step of 1 ms with an input of 1 / r or more."""
+    return {"type": "IF"} | two(r=1000.0 * r, v_threshold=1.0, v_reset=0.0)
+
+
+def test_several_nodes_into_one_output_are_added_and_their_spikes_counted(tmp_path):
+    pairs = [("input", "a"), ("input", "b"), ("a", "output"), ("b", "output")]
+    net = read(tmp_path, wired({"a": counter(1.0), "b": counter(0.5)}, pairs), dt=1.0)
+    steps = np.ones((6, 1, 2), np.float32)
+    assert answer(net, steps)[:, 0, 0].tolist() == [1, 2, 1, 2, 1, 2]  # a fires in each step, b in each second one
+    assert net.output.predict.tolist() == [[9.0, 9.0]]
+    again = sl.Network.from_nir(net.to_nir(tmp_path / "again.nir"))
+    assert np.array_equal(answer(again, steps), answer(net, steps))
+
+
+def test_spikes_and_a_current_into_one_output_are_added_step_by_step(tmp_path):
+    nodes = {"a": counter(1.0), "w": {"type": "Linear", "weight": np.array([[0.5, 0.0], [0.0, 0.25]])}}
+    pairs = [("input", "a"), ("input", "w"), ("a", "output"), ("w", "output")]
+    net = read(tmp_path, wired(nodes, pairs), dt=1.0)
+    answer(net, np.ones((3, 1, 2), np.float32))
+    assert net.output.predict[:, 0].tolist() == [[1.5, 1.25]] * 3
+
+
+def test_a_delay_before_an_output_is_waited_for(tmp_path):
+    nodes = {"a": counter(1.0), "wait": {"type": "Delay", "delay": np.full(2, 0.002)}}
+    net = read(tmp_path, wired(nodes, [("input", "a"), ("a", "wait"), ("wait", "output")]), dt=1.0)
+    pulse = np.zeros((5, 1, 2), np.float32)
+    pulse[1] = 1
+    assert answer(net, pulse)[:, 0, 0].tolist() == [0, 0, 0, 1, 0]
+    assert net.output.predict.tolist() == [[1.0, 1.0]]
+
+
+def test_an_input_into_an_output_comes_out_as_it_is(tmp_path):
+    given = spikes(2)
+    net = read(tmp_path, wired({}, [("input", "output")]), dt=1.0)
+    assert np.array_equal(answer(net, given), given)
+    assert np.array_equal(net.output.predict, given)
+
+
+def test_nodes_of_several_sizes_into_one_output_are_an_error_that_says_they_are_added(tmp_path):
+    nodes = {"a": counter(1.0), "w": {"type": "Linear", "weight": np.ones((3, 2))}}
+    pairs = [("input", "a"), ("input", "w"), ("a", "output"), ("w", "output")]
+    with pytest.raises(DataError, match=r"node 'output': it adds what flows in, .* got \[\(2,\), \(3,\)\]"):
+        read(tmp_path, wired(nodes, pairs))
+
+
 def test_graphs_within_graphs_become_assemblies(tmp_path):
     inner = written(n={"type": "IF"} | two(r=1e4, v_threshold=1.0))
     net = read(tmp_path, written(block=inner | {"edges": inner["edges"]}))

@@ -107,6 +107,16 @@ def test_populations_of_one_name_in_two_places_get_numbers():
     assert [*net.prj.members] == ["exc_to_exc", "inh_to_exc", "mixed_to_exc", "exc_to_exc_1"]
 
 
+def test_populations_that_have_no_name_yet_are_joined_inside_a_block():
+    net = sl.Network()
+    with net:
+        a = sl.NeuronGroup(3, model="lif", neuron_type="exc")
+        b = sl.NeuronGroup(2, model="lif", neuron_type="inh")
+        p = sl.Projection(a, b, policies=[sl.IncludedTypePolicy("exc", "inh")], link_type="full")
+    assert [(c.path, c.pre.path, c.post.path) for c in net.connections] == [("p.pre_to_post", "a", "b")]
+    assert net.p is p
+
+
 def test_no_pair_is_an_error_that_names_what_was_looked_at():
     net = areas()
     net.plain = NeuronGroup(2, "lif")
@@ -251,3 +261,27 @@ class TestFiles:
         described["components"]["prj"]["policy"] = policy
         with pytest.raises(DataError, match=r"components\.prj"):
             sl.network_from(described)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: IncludedTypePolicy("exc", "inh", level=1),
+        lambda: ExcludedTypePolicy("exc", "inh", -1),
+        lambda: IndexConnectPolicy([0], [1], level=0),
+    ],
+)
+def test_the_level_of_a_policy_of_spaic_is_told(make):
+    with pytest.raises(
+        ParameterError, match="connect policy option 'level' is dropped: labels are looked for at every"
+    ):
+        make()
+
+
+def test_a_misspelt_argument_of_a_policy_is_an_error_with_its_name():
+    with pytest.raises(
+        ParameterError, match=r"^IncludedTypePolicy: unknown parameter 'pretypes'; did you mean 'pre_typ"
+    ):
+        IncludedTypePolicy(pretypes="exc")
+    with pytest.raises(ParameterError, match=r"^IndexConnectPolicy: unknown .* It has: pre_indexs, post_indexs"):
+        IndexConnectPolicy([0], [1], wrong=2)

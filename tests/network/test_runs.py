@@ -276,15 +276,6 @@ def test_a_population_that_nothing_reaches_rests():
     assert not net.i.values.any()
 
 
-def test_a_batch_without_samples_runs():
-    net = repeater()
-    net.spk, net.out = sl.SpikeMonitor(net.layer), sl.Decoder(3, net.layer)
-    played(net, TRAINS[:0])
-    assert net.out.predict.shape == (0, 3)
-    assert net.spk.spk_count.shape == (0, 3)
-    assert net.spk.spk_index == []
-
-
 @pytest.mark.parametrize("time", [0, -1.0, float("nan"), "50", None])
 def test_a_time_that_is_no_positive_time_is_refused(time):
     with pytest.raises(ParameterError, match=r"Network\.run: time must be a positive time in ms, got"):

@@ -281,6 +281,9 @@ def test_many_delays_take_memory_of_the_synapses_not_of_synapses_times_delays(sc
         ({"delay": "1"}, ParameterError, "delay must be a time in ms, zero or more, got '1'"),
         ({"delay": -1.0}, ParameterError, "delay must be a time in ms, zero or more"),
         ({"delay": True}, ParameterError, "delay must be a time in ms"),
+        ({"delay": STEPS > 3}, ParameterError, r"delay must be one time in ms for each synapse, got booleans: "),
+        ({"delay": torch.ones(POST, PRE, dtype=torch.bool)}, ParameterError, "got booleans"),
+        ({"delay": [[1.0] * 5 + [True]] * POST}, ParameterError, "got booleans"),
         ({"link": "random", "delay": np.zeros(5)}, ParameterError, "a time or an initializer: the synapses are yet"),
         (
             {"link": "null", "post": PRE, "delay": np.zeros(6)},
@@ -297,8 +300,64 @@ def test_delays_without_a_meaning_are_refused(options, error, message):
 def test_delays_between_two_steps_are_refused():
     net = forward(weight=WEIGHT, delay=np.where(STEPS == 3, 1.2, 0.0))
     net.input(SPIKES)
-    with pytest.raises(ParameterError, match=r"delay 1\.2 ms is not a whole number of steps of 0\.5 ms"):
+    nearest = r"delay 1\.2 ms is not a whole number of steps of 0\.5 ms; the nearest are 1 and 1\.5 ms"
+    with pytest.raises(ParameterError, match=nearest):
         net.run(5.0)
+    with pytest.raises(ParameterError, match=nearest):
+        forward(weight=WEIGHT, delay=1.2).run(5.0)
+    with pytest.raises(ParameterError, match=nearest):
+        forward(weight=WEIGHT, delay=Constant(1.2)).run(5.0)
+
+
+def later_delays(net, delays, way):
+    """Puts other delays in place of those of the connection."""
+    if way == "set":
+        net.c.set_value("delay", delays)
+    else:
+        net.state_from_dict({"c.weight": WEIGHT, "c.delay": np.asarray(delays)})
+
+
+@pytest.mark.parametrize("way", ["set", "state"])
+@pytest.mark.parametrize("built", [False, True])
+def test_delays_that_come_later_are_held_to_whole_steps_too(built, way):
+    net = forward(weight=WEIGHT, delay=STEPS * DT)
+    if built:
+        net.build()
+    others = np.roll(STEPS, 1, 0)
+    later_delays(net, others * DT, way)
+    np.testing.assert_allclose(current(net), by_hand(SPIKES, WEIGHT, others), atol=1e-12)
+    if not built:
+        net = forward(weight=WEIGHT, delay=STEPS * DT)
+        later_delays(net, np.where(others == 3, 1.2, 0.0), way)
+    with pytest.raises((ParameterError, DataError), match=r"delay 1\.2 ms is not .* nearest are 1 and 1\.5 ms"):
+        net.build() if not built else later_delays(net, np.where(others == 3, 1.2, 0.0), way)
+    if built:
+        np.testing.assert_allclose(current(net), by_hand(SPIKES, WEIGHT, others), atol=1e-12)
+    for wrong, message in ((np.ones((POST, PRE), bool), "got booleans"), (-np.ones((POST, PRE)), "got -1")):
+        with pytest.raises((ParameterError, DataError), match=f"delays must be times in ms, zero or more, {message}"):
+            later_delays(net, wrong, way)
+
+
+def test_given_delays_of_a_loaded_network_are_held_to_whole_steps(tmp_path):
+    forward(weight=WEIGHT, delay=STEPS * DT).save("net", tmp_path)
+    net = sl.network_load("net", tmp_path)
+    net.set_backend(sl.TorchBackend(dt=0.3))
+    net.input(SPIKES)
+    with pytest.raises(ParameterError, match=r"delay 0\.5 ms is not a whole number of steps of 0\.3 ms"):
+        net.run(3.0)
+
+
+def test_a_network_in_single_precision_is_built_again_with_its_delays():
+    delay = np.arange(POST * PRE).reshape(POST, PRE) * 33.7
+    net = forward(weight=WEIGHT, delay=delay)
+    net.set_backend(sl.TorchBackend(dtype=torch.float32, dt=0.1))
+    net.build()
+    assert net.store["c.delay"].dtype == torch.float32
+    net.set_backend(sl.TorchBackend(dtype=torch.float64, dt=0.1))
+    net.build()
+    net.c.set_value("delay", delay.astype(np.float32))
+    with pytest.raises(ParameterError, match=r"delay 33\.71 ms .* nearest are 33\.7 and 33\.8 ms"):
+        net.c.set_value("delay", np.where(delay == 33.7, 33.71, delay))
 
 
 def test_an_initializer_that_draws_negative_delays_is_refused():

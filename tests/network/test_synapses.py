@@ -201,6 +201,28 @@ def test_the_running_figures_are_saved(tmp_path):
     np.testing.assert_allclose(current(again, spikes(IMAGE, seed=1)), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("built", [False, True])
+def test_a_running_variance_below_zero_is_refused_and_changes_nothing(built):
+    net = normalised()
+    if built:
+        net.build()
+    message = r"c\.running_var must hold variances, zero or more, got -0\.5"
+    wrong = np.array([1.0, -0.5, 2.0])
+    with pytest.raises(ParameterError, match=message):
+        net.c.set_value("running_var", wrong)
+    before = {name: np.array(value) for name, value in net.save_state(save=False).items()}
+    with pytest.raises(DataError, match=message):
+        net.state_from_dict(before | {"c.running_var": wrong})
+    if built:
+        with pytest.raises(DataError, match=message):
+            net.load_state_dict(net.state_dict() | {"c.running_var": torch.as_tensor(wrong)})
+    after = net.save_state(save=False)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    net.c.set_value("running_var", np.array([1.0, 0.0, 2.0]))
+    net.eval()
+    assert np.all(np.isfinite(current(net, spikes(IMAGE))))
+
+
 def weights(net):
     return net.c.weight.value.detach()
 

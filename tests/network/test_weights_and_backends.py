@@ -5,7 +5,8 @@ import pytest
 import torch
 
 import spikeloom as sl
-from spikeloom.errors import DeviceError, ParameterError, ShapeError, StateError
+from spikeloom.errors import DataError, DeviceError, ParameterError, ShapeError, StateError
+from spikeloom.network import Constant
 
 
 def random_net(seed=7, extra=False):
@@ -201,14 +202,9 @@ def test_what_is_no_device_is_refused(device):
         net.build()
 
 
-def test_a_network_without_populations_or_connections_says_what_to_add():
+def test_a_network_without_populations_says_what_to_add():
     net = sl.Network()
     with pytest.raises(StateError, match=r"no neuron group; add one: net\.layer1 = NeuronGroup\(10, model='lif'\)"):
-        net.run(1.0)
-    net.input = sl.Encoder(4)
-    net.layer1 = sl.NeuronGroup(3, "lif")
-    net.input(np.ones((1, 4)))
-    with pytest.raises(StateError, match=r"no connection; add one: net\.c = Connection\(net\.input, net\.layer1"):
         net.run(1.0)
 
 
@@ -232,3 +228,131 @@ def test_what_was_watched_keeps_no_graph():
     net.input(DATA)
     net.run(1.0)
     assert not net.mon.tensor_values.requires_grad
+
+
+HUGE = 1e39
+TOO_LARGE = (
+    r"c1\.weight'?\[2, 1\] is -1e\+39, the network's torch\.float32 ends at 3\.40\d+e\+38; .*dtype=torch\.float64"
+)
+
+
+def with_one_huge(array):
+    array = np.asarray(array).astype(np.float64)
+    array[2, 1] = -HUGE
+    return array
+
+
+@pytest.mark.parametrize("weight", [with_one_huge(np.ones((6, 8))), with_one_huge(np.ones((6, 8))).tolist()])
+def test_a_given_weight_beyond_the_precision_of_the_network_stops_the_build(weight):
+    net = sl.Network()
+    net.input = sl.Encoder(8, coding_method="null")
+    net.a = sl.NeuronGroup(6, model="lif")
+    net.c1 = sl.Connection(net.input, net.a, link_type="full", weight=weight)
+    with pytest.raises(ParameterError, match=TOO_LARGE):
+        net.build()
+    net.set_backend(sl.TorchBackend(dtype=torch.float64))
+    net.build()
+    assert net.c1.weight.value[2, 1] == -HUGE
+    parameter = net.c1.weight.value
+    net.set_backend(sl.TorchBackend(dtype=torch.float32))
+    with pytest.raises(ParameterError, match=TOO_LARGE):
+        net.build()
+    assert net.c1.weight.value is parameter
+    assert parameter[2, 1] == -HUGE
+
+
+@pytest.mark.parametrize("built", [False, True])
+@pytest.mark.parametrize("way", ["assigned", "set", "state", "file"])
+def test_a_weight_that_comes_later_is_held_to_the_precision_too(built, way, tmp_path):
+    net = random_net()
+    if built:
+        net.build()
+    before = net.store.arrays() if built else {}
+    wrong = with_one_huge(net.c1.weight.value.detach() if built else net.c1.weight.value)
+    wide = random_net(9)
+    wide.set_backend(sl.TorchBackend(dtype=torch.float64))
+    wide.build()
+    wide.c1.weight.value = wrong
+
+    def put():
+        if way == "assigned":
+            net.c1.weight.value = wrong
+        elif way == "set":
+            net.c1.set_value("weight", wrong)
+        elif way == "state":
+            net.state_from_dict(dict(reversed(wide.state_dict().items())))
+        else:
+            wide.save_state("wide", tmp_path)
+            net.state_from_dict(filename="wide", direct=tmp_path)
+        net.build()
+
+    with pytest.raises((ParameterError, DataError), match=TOO_LARGE):
+        put()
+    if built:
+        assert all(np.array_equal(before[name], value) for name, value in net.store.arrays().items())
+
+
+def test_an_initializer_beyond_the_precision_stops_the_build():
+    net = sl.Network()
+    net.input = sl.Encoder(8, coding_method="null")
+    net.a = sl.NeuronGroup(6, model="lif")
+    net.c = sl.Connection(net.input, net.a, link_type="full", weight=Constant(HUGE), bias=np.array([HUGE] + [0.0] * 5))
+    with pytest.raises(ParameterError, match=r"c\.weight\[0, 0\] is 1e\+39"):
+        net.build()
+    net.c.weight.value = np.ones((6, 8))
+    with pytest.raises(ParameterError, match=r"c\.bias\[0\] is 1e\+39"):
+        net.build()
+
+
+def test_the_largest_number_of_the_precision_is_a_weight():
+    net = random_net()
+    net.build()
+    largest = float(torch.finfo(torch.float32).max)
+    net.c1.weight.value = np.full((6, 8), largest)
+    assert torch.all(net.c1.weight.value == largest)
+
+
+def spontaneous(path="auto", schedule="auto"):
+    """Two groups behind each other that fire without input: from 0 to 2 with tau 8, the threshold 1.5 is reached after
+    8 ln 4 ms, in the 12th step."""
+    net = sl.Network()
+    net.input = sl.Encoder(4, coding_method="null")
+    for name in ("a", "b"):
+        net.add(name, sl.NeuronGroup(3, "lif", tau_m=8.0, v_rest=2.0, v_th=1.5, v_reset=0.0))
+    net.c = sl.Connection(net.input, net.a, link_type="full", weight=np.ones((3, 4)))
+    net.d = sl.Connection(net.a, net.b, link_type="full", weight=np.ones((3, 3)))
+    net.spikes = sl.StateMonitor(net.b, "O")
+    net.o = sl.Decoder(dec_target=net.b, coding_method="spike_counts")
+    net.set_backend(sl.TorchBackend(dt=1.0, path=path, schedule=schedule, dtype=torch.float64))
+    net.input(np.ones((1, 26, 4)))
+    return net
+
+
+def firing(net):
+    net.run(26.0)
+    assert net.o.predict.tolist() == [[3.0] * 3]
+    return np.nonzero(net.spikes.values[0, 0])[0].tolist()
+
+
+@pytest.mark.parametrize("path", ["auto", "torch"])
+@pytest.mark.parametrize("schedule", ["auto", "step"])
+@pytest.mark.parametrize("deleted", ["d", "cd", "dc"])
+@pytest.mark.parametrize("ran", [False, True])
+def test_groups_whose_connections_are_deleted_run_without_input(path, schedule, deleted, ran, tmp_path):
+    net = spontaneous(path, schedule)
+    if ran:
+        net.run(26.0)
+    for name in deleted:
+        net.del_connection(getattr(net, name))
+    net.build()
+    assert firing(net) == [0, 12, 24]
+    net.input(np.ones((1, 26, 4)))
+    net.run_continue(26.0)
+    assert np.nonzero(net.spikes.values[0, 0])[0].tolist() == [0, 12, 24, 36, 48]
+    assert f"{2 - len(deleted)} connection" in repr(net)
+    assert set(net.state_dict()) == {"c.weight", "d.weight"} - {f"{name}.weight" for name in deleted}
+    net.save("net", tmp_path)
+    again = sl.network_load("net", tmp_path)
+    again.set_backend(sl.TorchBackend(dt=1.0, path=path, schedule=schedule, dtype=torch.float64))
+    again.input(np.ones((1, 26, 4)))
+    assert firing(again) == [0, 12, 24]

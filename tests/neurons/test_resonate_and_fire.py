@@ -31,6 +31,14 @@ def test_the_answer_to_a_pulse_is_a_damped_oscillation_whatever_the_step(b, omeg
     assert states.u[-1] == pytest.approx(z.real, abs=1e-11)
 
 
+def test_by_default_a_turn_of_two_pi_ms_keeps_as_much_as_a_damping_of_a_tenth_of_the_frequency():
+    """-1 + 10 i, the values of BrainPy's documentation, turn once in 2 pi / 10 and keep exp(-2 pi / 10) of it."""
+    neuron = ResonateAndFire()
+    _, states = run(neuron, np.eye(1, 64)[0] * 0.9, 2 * math.pi / 63)
+    assert neuron.trains == ()
+    assert (states.u[63], states.v[63]) == pytest.approx((0.9 * math.exp(-2 * math.pi / 10), 0.0), abs=1e-12)
+
+
 def test_two_pulses_fire_it_at_its_own_period_and_not_at_half_of_it():
     neuron, dt = ResonateAndFire(b=-0.05, omega=2 * math.pi / 10), 0.1
     inputs = np.zeros((200, 3))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from stepping import SILENT, run
 
+import spikeloom as sl
 from spikeloom.errors import ParameterError
 from spikeloom.neurons import NEURONS, ALIFSTDPEx, LIFSTDPEx, LIFSTDPIh
 
@@ -61,3 +62,22 @@ def test_a_decay_that_is_a_time_is_refused(value):
 def test_the_names_of_spaic_lead_to_the_models():
     names = ("lifstdp_ex", "alifstdp_ex", "lifstdp_ih")
     assert [NEURONS[name] for name in names] == [LIFSTDPEx, ALIFSTDPEx, LIFSTDPIh]
+
+
+@pytest.mark.parametrize(("model", "state"), [("lifstdp_ex", "theta"), ("alifstdp_ex", "theta"), ("aclif", "a")])
+def test_a_run_forgets_what_spikes_have_added_and_a_continued_one_keeps_it(model, state):
+    net = sl.Network()
+    net.input = sl.Encoder(1, coding_method="null")
+    net.layer = sl.NeuronGroup(1, model=model)
+    net.connection = sl.Connection(net.input, net.layer, link_type="one_to_one", weight=[40.0])
+    net.seen = sl.StateMonitor(net.layer, state)
+    net.set_backend_dt(1.0)
+    net.input(np.ones((1, 20, 1)))
+    net.run(20.0)
+    learnt = net.seen.values[0, 0, -1]
+    net.input(np.zeros((1, 20, 1)))
+    net.run_continue(20.0)  # the pause between two samples
+    assert net.seen.values[0, 0, -1] > 0.9 * learnt
+    assert learnt > 0
+    net.run(20.0)
+    assert (net.seen.values == 0).all()

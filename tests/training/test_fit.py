@@ -206,8 +206,19 @@ class TestTheDoor:
         assert changed(before, net.state_dict()) == set()
 
     def test_a_misspelt_argument_is_an_error(self):
-        with pytest.raises(TypeError, match="epoch"):
-            fit(patterns_net(), two_patterns(), epoch=1, **QUIET)
+        net, data = patterns_net(), two_patterns()
+        with pytest.raises(
+            ParameterError, match=r"fit: unknown parameter 'epoch'; did you mean 'epochs'\? It has: net"
+        ):
+            fit(net, data, epoch=1, **QUIET)
+        with pytest.raises(ParameterError, match=r"fit: unknown parameter 'validaton'; did you mean 'validation'\?"):
+            fit(net, data, epochs=1, validaton=data, **QUIET)
+        with pytest.raises(ParameterError, match=r"fit: got 3 without a name; it has: epochs=, time=, loss="):
+            fit(net, data, 3, **QUIET)
+        with pytest.raises(ParameterError, match=r"evaluate: unknown parameter 'tme'; did you mean 'time'\?"):
+            evaluate(net, data, tme=1)
+        with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'epochs'"):
+            fit(net, data, **QUIET)
 
     def test_data_must_be_a_loader_with_batches(self):
         with pytest.raises(

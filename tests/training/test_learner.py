@@ -259,8 +259,8 @@ class TestSchedules:
             learner.set_schedule("StepLR", 1, 2, 3, 4)
         with pytest.raises(ParameterError, match="step_size was given twice"):
             learner.set_schedule("StepLR", 10, step_size=10)
-        learner.set_schedule("StepLR")
-        with pytest.raises(ParameterError, match=r"schedule 'StepLR': .*step_size"):
+        learner.set_schedule("MultiStepLR", milestones=5)
+        with pytest.raises(ParameterError, match=r"schedule 'MultiStepLR': .*int"):
             learner.schedule
 
     def test_moving_a_schedule_that_is_not_there_is_an_error(self):
@@ -521,3 +521,9 @@ def test_an_optimizer_goes_on_in_another_precision():
         (state,) = net.learner.optim.state.values()
         assert state["exp_avg"].dtype == net.xa.weight.value.dtype == dtype
     assert int(state["step"]) == 3
+
+
+def test_a_schedule_that_lacks_an_option_is_refused_when_it_is_chosen():
+    learner = sl.Learner(trainable=sl.Network(), algorithm="STCA")
+    with pytest.raises(ParameterError, match="schedule 'StepLR' needs step_size"):
+        learner.set_schedule("StepLR")

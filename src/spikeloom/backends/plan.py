@@ -227,10 +227,6 @@ def _check_members(network: Network) -> None:
             raise StateError(
                 f"{watcher.kind} {watcher.path!r}: its target {watcher.target.name!r} is not in the network"
             )
-    if network.encoders and not network.of_kind(Connection):
-        raise StateError(
-            "the network has no connection; add one: net.c = Connection(net.input, net.layer1, link_type='full')"
-        )
 
 
 def _components(groups: Sequence[NeuronGroup], connections: Sequence[Connection]) -> dict[str, int]:

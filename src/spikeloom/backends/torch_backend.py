@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import DeviceError, ParameterError, ShapeError
 from ..network import Component, Module, Network, Sink
-from ..network.parameters import as_array
+from ..network.parameters import as_array, check_range
 from ..registry import did_you_mean
 from ..spikes import Spikes
 from ..units import check_dt
@@ -147,6 +147,7 @@ class TorchBuild:
             self.module = self._module()
         self.state: State = {}
         self._done = 0
+        self._begun: dict[str, tuple[int, int]] = {}
         self._emitted: dict[str, Tensor] = {}
         tensors = dict(self.module.named_parameters()) | dict(self.module.named_buffers())
         self.weights = {c.path: _below(tensors, c.path) for c in network.connections}
@@ -167,8 +168,9 @@ class TorchBuild:
         self._emitted = {}
         forget(self.network)
         network, watching = self.network, probes(self.network, self.dt, continued=keep_state)
-        self._done = self._done if keep_state else 0
-        raw = self._encoded(n_steps)
+        first = self._done if keep_state else 0
+        begun = self._begins(first)
+        raw = self._encoded(n_steps, first, begun)
         batch, state = self._batch_size(raw), self.state if keep_state else {}
         _check_continued(state, batch)
         signals = {path: to_signal(value, n_steps, self.like) for path, value in raw.items()}
@@ -177,7 +179,7 @@ class TorchBuild:
             watching, network.training, self._drawn_seed(),
         )  # fmt: skip
         runner.run(self._plan.blocks, self.paths)
-        self.state, self._done = runner.last_state(), self._done + n_steps
+        self.state, self._done, self._begun = runner.last_state(), first + n_steps, begun
         self._emitted = {g.path: runner.emitted(g.path) for g in network.groups}
         show(network, runner, self.weights, continued=keep_state)
         if sink is not None:
@@ -208,16 +210,21 @@ class TorchBuild:
         per_second = 1000 / self.dt
         return {g.path: mean_output(self._emitted[g.path], g.num) * per_second for g in self.network.spiking}
 
-    def _encoded(self, n_steps: int) -> dict[str, Any]:
+    def _begins(self, first: int) -> dict[str, tuple[int, int]]:
+        """Of each encoder the number of its batch, and the step at which that was first run."""
+        given = {e.path: e.n_batches for e in self.network.encoders}
+        now = {path: (number, first) for path, number in given.items()}
+        return now | {p: b for p, b in self._begun.items() if first and given.get(p) == b[0]}
+
+    def _encoded(self, n_steps: int, first: int, begun: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+        """The signals of the inputs; first: the step of the network that the run begins with."""
         encoders = {e.path: e for e in self.network.encoders}
         makers = {g.path: g for g in self.network.generators}
         used = self._feeds | watched_inputs(self.network)
         random = self.network.generator
-        raw = {path: e.encode(n_steps, self.dt, random) for path, e in encoders.items() if path in used}
+        raw = {p: e.encode(n_steps, self.dt, random, first - begun[p][1]) for p, e in encoders.items() if p in used}
         batch = self._batch_size(raw)
-        return raw | {
-            p: g.generate(n_steps, self.dt, random, batch, self._done) for p, g in makers.items() if p in used
-        }
+        return raw | {p: g.generate(n_steps, self.dt, random, batch, first) for p, g in makers.items() if p in used}
 
     def _batch_size(self, raw: Mapping[str, Any]) -> int:
         sizes = {path: len(v) if isinstance(v, Spikes) else v.shape[1] for path, v in raw.items()}
@@ -280,6 +287,7 @@ class TorchBuild:
             holder = _holder(root, owner.path) if specs else root
             for spec in specs:
                 name = spec.name.rpartition(".")[2]
+                check_range(spec.name, store[spec.name], self.like.dtype)
                 tensor = self._kept(store[spec.name])
                 if spec.trainable:
                     tensor = tensor if isinstance(tensor, nn.Parameter) else nn.Parameter(tensor)

@@ -120,13 +120,27 @@ class Program:
             if name in UNITS or name in RESERVED:
                 what = "a unit" if name in UNITS else "a word of the equations"
                 raise ParameterError(f"{self.owner}: {name!r} is {what}; choose another name")
-        for names, others in ((self.states, ("spikes", "i_syn")), (self.parameters, ()), (self.ports, ())):
-            _check_distinct(self.owner, names, others)
+        self._check_outside()
         known = {*lines, *self.parameters, *self.inputs}
         for owner, node in self._nodes():
             for name in sorted(names_in(node) - known - {"dt", *UNITS}):
                 why = _ABSENT.get(name) or f"give parameters={{{name!r}: ...}}{did_you_mean(name, known)}"
                 raise ParameterError(f"{owner}: {shown(name)!r} is no variable, parameter or unit; {why}")
+
+    def _check_outside(self) -> None:
+        """Raises ParameterError for names that monitors, connections and groups could not tell apart."""
+        if len(synaptic := [name for name in self.inputs if name in SYNAPTIC]) > 1:
+            raise ParameterError(
+                f"{self.owner}: {' and '.join(synaptic)} both stand for the synaptic current; choose another name"
+            )
+        for name in self.states:
+            if folded(name) in (folded("spikes"), folded("i_syn")):
+                raise ParameterError(
+                    f"{self.owner}: {name!r} is what monitors call the spikes or the input of every group; choose "
+                    "another name for the state"
+                )
+        for names in (self.states, self.parameters, self.inputs):
+            _check_distinct(self.owner, names)
 
     def _check_used(self) -> None:
         """Raises ParameterError for a parameter that no line declares and no expression reads."""
@@ -301,9 +315,9 @@ class Program:
         return unit_of(node, f"{self.owner}.threshold")[0]
 
 
-def _check_distinct(owner: str, names: Iterable[str], others: Iterable[str]) -> None:
+def _check_distinct(owner: str, names: Iterable[str]) -> None:
     """Raises ParameterError for names that are the same where case and underscores are not looked at."""
-    seen = {folded(other): other for other in others}
+    seen: dict[str, str] = {}
     for name in names:
         if folded(name) in seen:
             raise ParameterError(f"{owner}: {name!r} is as good as {seen[folded(name)]!r}; choose another name")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import ParameterError, ShapeError, UnsupportedError
 from ..neurons.surrogates import is_number
 from .links import Ends, Full, Link, Local, Null, OneToOne, Pool, SynapseList
-from .parameters import numbers
+from .parameters import real_numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ def _signs(owner: str, link: Link, ends: Ends, sign: Any) -> NDArray[Any]:
     """-1, 0 (either) or 1, as one number or for each pre neuron."""
     if sign is None:
         return np.array(0.0)
-    signs = numbers(f"{owner}.sign", sign, "1, -1 or an array with one of them for each pre neuron").astype(np.float64)
+    signs = real_numbers(f"{owner}.sign", sign, "1, -1 or an array with one of them for each pre neuron")
     if not np.all(np.abs(signs) == 1):
         raise ParameterError(f"{owner}.sign must be 1 (excitatory) or -1 (inhibitory), got {sign!r:.80}")
     if signs.ndim == 0:
@@ -77,9 +77,11 @@ def _signs(owner: str, link: Link, ends: Ends, sign: Any) -> NDArray[Any]:
         raise UnsupportedError(
             f"{owner}.sign: link type {link.name!r} shares its weights between neurons; give one sign"
         )
-    if signs.size != math.prod(ends.pre):
+    n = math.prod(ends.pre)
+    if signs.shape not in ((n,), ends.pre):
         raise ShapeError(
-            f"{owner}.sign must have one sign for each of {math.prod(ends.pre)} pre neurons, got {signs.shape}"
+            f"{owner}.sign must have one sign for each of {n} pre neurons, got {signs.shape}; give shape ({n},), or "
+            f"that of the population, {ends.pre}"
         )
     return signs.ravel()
 

@@ -2,7 +2,9 @@
 
 A coding is a function (x, n_steps, dt, generator, *, options) of a batch x (B, *shape). It returns Spikes on the grid
 of dt, or values (T, B, *shape), or (1, B, *shape) where they are constant in time. One that passes values on is marked
-`on_tensors`: it gets a tensor where a tensor was given, so that gradients reach it; all others get arrays.
+`on_tensors`: it gets a tensor where a tensor was given, so that gradients reach it; all others get arrays. One that
+goes on for as long as a run is continued is marked `going_on`: behind the generator it takes the step that its window
+begins with, counted from the first run of its batch. All others say all of a batch in its first run, and then nothing.
 """
 
 from __future__ import annotations
@@ -26,10 +28,18 @@ def on_tensors(coding: Coding) -> Coding:
     return coding
 
 
+def going_on(coding: Coding) -> Coding:
+    """Marks a coding whose signal goes on in the runs that continue the first one of a batch."""
+    coding.going_on = True  # type: ignore[attr-defined]
+    return coding
+
+
+@going_on
 @on_tensors
 def constant_current(
-    x: Any, n_steps: int, dt: float, generator: np.random.Generator, *, amp: float = 1.0, input_norm: bool = False
-) -> Any:
+    x: Any, n_steps: int, dt: float, generator: np.random.Generator, first: int = 0, *, amp: float = 1.0,
+    input_norm: bool = False,
+) -> Any:  # fmt: skip
     """The values themselves in every step, times amp: (1, B, *shape).
 
     input_norm: each sample is first scaled to a mean absolute value of 1; a sample of zeros stays.
@@ -101,6 +111,13 @@ def spike_lists(owner: str, data: Any, shape: tuple[int, ...]) -> Spikes:
         raise DataError(f"{owner}: {error}") from error
 
 
+@going_on
+def _bernoulli(
+    x: Any, n_steps: int, dt: float, generator: np.random.Generator, first: int = 0, *, max_prob: float = 1.0
+) -> Spikes:
+    return bernoulli(x, n_steps, dt, generator, max_prob=max_prob)
+
+
 def _latency(
     x: Any, n_steps: int, dt: float, generator: np.random.Generator, *, max_scale: float = 1.0, cut_off: bool = False
 ) -> Spikes:
@@ -126,8 +143,8 @@ def _single_spikes(x: Any, n_steps: int, dt: float, generator: np.random.Generat
 
 
 CODINGS: Registry[Coding] = Registry("encoding")
-CODINGS.add("poisson", poisson)
-CODINGS.add("bernoulli", bernoulli)
+CODINGS.add("poisson", going_on(poisson))
+CODINGS.add("bernoulli", _bernoulli)
 CODINGS.add("latency", _latency)
 CODINGS.add("relative_latency", _relative_latency)
 CODINGS.add("constant_current", constant_current)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import zlib
 from collections.abc import Mapping
@@ -13,19 +14,20 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, ParameterError, UnsupportedError
 from ..filters import Filter
+from ..neurons import Neuron
 from ..neurons.custom import Custom
 from ..ops import NumpyOps
 from ..registry import canonical, fill_keywords, resolve_keywords
 from .bounds import Bounds, bounds_of, put_back
 from .component import Component
-from .delays import delay_spec, given_delay, whole_steps
+from .delays import are_drawn, check_delays, delay_spec, given_delay, whole_steps
 from .ends import entrance_of, exit_of
 from .group import NeuronGroup
-from .initializers import Initializer
 from .links import LINKS, Drawn, Ends, Link, SynapseList
 from .links.link import bias_spec
-from .parameters import ParameterHandle, ParameterSpec, as_array, numbers
+from .parameters import ParameterHandle, ParameterSpec, as_array, numbers, plain_number
 from .synapses import check_synapses, link_ends, pipeline, pooled_link, settings_of_synapses, stage_specs
+from .values import at
 
 
 @runtime_checkable
@@ -40,7 +42,8 @@ class Connection(Component):
 
     link_type: a name in LINKS ('full', 'sparse', 'random', 'conv', ...) or a Link; its parameters (weight, bias,
     w_mean, kernel_size, ...) are given beside it. delay: a fixed transmission delay in ms, or one for each synapse: an
-    array in the shape of the weight, or an initializer, whose draws are rounded to whole steps (a bias has none).
+    array in the shape of the weight, or an initializer (a bias has none). Delays are whole numbers of steps of dt;
+    those that an initializer draws at random are rounded to them.
     filter: the synaptic current, a linear filter between the product and the neuron's port (`LowPass(tau=5.0)`);
     without one the current of a spike arrives at once. syn_type, syn_kwargs: what else stands in it, in order
     (`['basic', 'dropout']`, `{'p': 0.3}`; SYNAPSES has the names). port: which input of the neuron it feeds;
@@ -82,7 +85,7 @@ class Connection(Component):
         link = _link(label, own["link_type"], keywords)
         self.link, self.synapses = pooled_link(link, self.synapses)
         self.delay, self.filter = given_delay(label, delay, self.link), self.synapses.filter
-        self.sign, self.w_min, self.w_max = sign, w_min, w_max
+        self.sign, self.w_min, self.w_max = sign, plain_number(w_min), plain_number(w_max)
         self.is_parameter = is_parameter
         self._drawn_from: tuple[int, ...] | None = None
         self._bounds: Bounds | None = None
@@ -128,12 +131,13 @@ class Connection(Component):
         return "a delay for each synapse" if self.has_synapse_delays else ""
 
     def delay_steps(self, dt: float) -> int:
-        """The delay of all synapses in steps of dt ms, zero where each has its own; ParameterError unless delays are
-        whole numbers of them."""
-        if isinstance(self.delay, Initializer):
-            return 0
-        counts = whole_steps(f"connection {self.name!r}", self.delay, dt)
-        return 0 if self.has_synapse_delays else int(counts[0])
+        """The delay of all synapses in steps of dt ms, zero where each has its own; ParameterError unless delays that
+        are not drawn at random are whole numbers of them."""
+        if isinstance(self.delay, float):
+            return int(whole_steps(f"connection {self.name!r}", self.delay, dt)[0])
+        if not are_drawn(self.delay):
+            whole_steps(f"connection {self.name!r}", as_array(self._handle("delay").value), dt)
+        return 0
 
     def parameter_specs(self) -> list[ParameterSpec]:
         """The weights of its link, the delays and parameters of its synapses, as the parameter store keeps them."""
@@ -159,7 +163,7 @@ class Connection(Component):
         if self._bounds is not None and "weight" in found:
             found["weight"] = self._bounded(found["weight"], found.get("indices"))
         if not isinstance(self.delay, float) and "weight" in found:
-            found["delay"] = delay_spec(path, self.delay, found["weight"])
+            found["delay"] = delay_spec(path, self.delay, found["weight"], self._accept_delays)
         if "indices" in found and isinstance(self.link, SynapseList):
             link, name = self.link, found["indices"].name
             found["indices"] = replace(found["indices"], accept=lambda a: link.check_synapses(name, a, ends))
@@ -192,6 +196,13 @@ class Connection(Component):
             return as_array(indices.initial)
         return as_array(self.network.store.require(indices, self.network.seed))
 
+    def _accept_delays(self, delays: NDArray[Any]) -> None:
+        """Raises ParameterError for delays that are no times, or that a built network has no steps for."""
+        network = self.network
+        check_delays(f"{self.path}.delay", delays)
+        if network._build is not None and not are_drawn(self.delay):
+            whole_steps(f"connection {self.name!r}", delays, network.backend.dt)
+
     def constrain(self) -> None:
         """Puts the weight back within sign and bounds, where it was drawn already and has any."""
         if self._bounds is None or (name := f"{self.path}.weight") not in (store := self.network.store):
@@ -202,17 +213,21 @@ class Connection(Component):
 
     def check_weights(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Raises unless arrays by the name of the parameter are what this connection may have: synapses that its link
-        can have, weights within the bounds, delays that are times."""
-        owner = f"weights: {self.path!r}"
+        can have, weights within the bounds, delays that are times, variances."""
         indices = arrays.get("indices")
         if indices is not None and isinstance(self.link, SynapseList):
             if indices.dtype != np.int64:
                 raise DataError(f"weights: '{self.path}.indices' must be int64, got dtype {indices.dtype}")
             self.link.check_synapses(f"weights: '{self.path}.indices'", indices, self.ends)
         if self._bounds is not None:
-            self._bounds.check(f"{owner}.weight", arrays["weight"], self._bounds.of(self.link, indices))
-        if "delay" in arrays and np.any(arrays["delay"] < 0):
-            raise DataError(f"{owner}: delays must be times in ms, zero or more, got {arrays['delay'].min():g}")
+            edges = self._bounds.of(self.link, indices)
+            self._bounds.check(f"weights: {self.path!r}.weight", arrays["weight"], edges)
+        with at("weights"):
+            if "delay" in arrays:
+                self._accept_delays(arrays["delay"])
+            for spec in stage_specs(self.path, self.synapses, self.pre.shape, self.ends):
+                if spec.accept is not None:
+                    spec.accept(arrays[spec.name.rpartition(".")[2]])
 
     @property
     def weight(self) -> ParameterHandle:
@@ -265,7 +280,9 @@ def _link(label: str, link_type: str | Link, keywords: dict[str, Any]) -> Link:
         return link_type
     kind = LINKS[link_type]
     owner = f"{label}, link_type {kind.name!r}"
-    values = resolve_keywords(owner, "link parameter", keywords, [f.name for f in fields(kind)])
+    own = list(inspect.signature(Connection.__init__).parameters)[4:-1]
+    values = resolve_keywords(owner, "link parameter", keywords, [f.name for f in fields(kind)], own)
+    values = {k: plain_number(v) for k, v in values.items()}
     values = {k: numbers(f"{owner}: {k}", v).copy() if hasattr(v, "shape") else v for k, v in values.items()}
     if ignored := sorted(kind.ignored(values) & values.keys()):
         raise ParameterError(f"{owner}: the given weight or indices leave {', '.join(ignored)} without effect; omit it")
@@ -295,7 +312,7 @@ def _port(label: str, post: NeuronGroup, port: str | None) -> str:
         return ports[0]
     found = canonical("observable", port, ports)
     if found is None:
-        raise ParameterError(f"{label}.port must be one of {', '.join(ports)}, got {port!r}")
+        raise ParameterError(f"{label}.port must be one of {', '.join(_port_names(post.neuron))}, got {port!r}")
     return found
 
 
@@ -309,5 +326,10 @@ def _check_inputs(label: str, neuron: Custom, port: str | None) -> None:
     if port is None and len(inputs) > 1:
         raise ParameterError(
             f"{label}: {name} has several inputs; give port= (of a Generator: coding_var_name=), one of: "
-            f"{', '.join(neuron.ports)}"
+            f"{', '.join(_port_names(neuron))}"
         )
+
+
+def _port_names(neuron: Neuron[Any]) -> tuple[str, ...]:
+    """The ports by the names that they have where the model is written; `port=` takes these too."""
+    return neuron.program.inputs if isinstance(neuron, Custom) else type(neuron).ports

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..errors import DataError, ParameterError, ShapeError, StateError
 from ..neurons.surrogates import is_number
 from ..registry import canonical, fill_keywords, resolve_keywords
-from ..spikes import Spikes, moved
+from ..spikes import Spikes, moved, silence
 from ..units import check_dt, duration_steps
 from .codings import CODINGS, spike_lists
 from .component import Component
@@ -28,9 +28,11 @@ class Encoder(Component):
     num: how many input neurons, or a data set or loader, whose samples give the shape. coding_method: 'poisson'
     (default), 'bernoulli', 'latency', 'relative_latency', 'uniform', 'constant_current', 'sstb' (a spike time for each
     neuron), 'mstb' (lists of times and ids), 'null' (already encoded); its options (unit_conversion, max_prob, ...) are
-    given beside it. time: the window in ms, from the beginning of a run, in which it encodes (default: the run); dt:
-    the time step that the network must have. `encoder(batch)` sets the batch (B, *shape) that the next run encodes;
-    Spikes are taken as they are.
+    given beside it. time: the window in ms in which it encodes (default: the run); dt: the time step that the network
+    must have. `encoder(batch)` sets the batch (B, *shape) that the next run encodes; Spikes are taken as they are. All
+    times, such as time, start_time and those of spikes, count from the beginning of the first run of a batch;
+    `run_continue` without a new batch goes on with it: 'poisson', 'bernoulli' and the currents until `time`, all others
+    have given their signal in the first run and are silent, but for an array of 'null', which is an error.
     """
 
     kind = "encoder"
@@ -49,6 +51,11 @@ class Encoder(Component):
         **options: Any,
     ) -> None:
         owner = f"Encoder {name!r}" if name else "Encoder"
+        if isinstance(num, (str, bytes)):
+            raise ParameterError(
+                f"{owner}: num must be how many inputs there are, such as 784, a shape, such as (1, 28, 28), or a data "
+                f"set, got the text {num!r:.80}"
+            )
         if isinstance(num, (tuple, list)):
             num, shape = None, num if shape is None else shape
         elif hasattr(num, "dataset") or (hasattr(num, "__getitem__") and hasattr(num, "__len__")):
@@ -63,6 +70,7 @@ class Encoder(Component):
         if coding_var_name is not None and canonical("observable", coding_var_name, self.observables) is None:
             raise ParameterError(f"{owner}: an encoder gives out 'spikes', got coding_var_name={coding_var_name!r}")
         self._data: Any = None
+        self._n_batches = 0
         super().__init__(name)
 
     @property
@@ -75,16 +83,30 @@ class Encoder(Component):
         """How many samples the batch has that was given last."""
         return len(self._given())
 
+    @property
+    def n_batches(self) -> int:
+        """How many batches it was given so far."""
+        return self._n_batches
+
     def __call__(self, data: Any) -> None:
         """Sets the batch of the next run: values (B, *shape) or (B, num), Spikes, for 'null' (B, T, *shape), and for
         'mstb' a list of samples [times, ids]."""
         if self.coding_method == "mstb" and not isinstance(data, Spikes):
             data = spike_lists(f"encoder {self.name!r}", data, self.shape)
         self._data = self._reshaped(data) if isinstance(data, Spikes) else self._checked(data)
+        self._n_batches += 1
 
-    def encode(self, n_steps: int, dt: float, generator: np.random.Generator) -> Any:
-        """The signal of the batch: Spikes on the grid of dt, or values (T, B, *shape), T = 1 where constant."""
-        data, length = self._given(), self._window(n_steps, dt)
+    def encode(self, n_steps: int, dt: float, generator: np.random.Generator, first: int = 0) -> Any:
+        """The signal of the batch: Spikes on the grid of dt, or values (T, B, *shape), T = 1 where constant.
+
+        first: the step that the window begins with, counted from the first run of the batch. Raises StateError for an
+        array of steps that have all been run.
+        """
+        data, coding = self._given(), CODINGS[self.coding_method]
+        goes_on = hasattr(coding, "going_on") and self.time is None and not isinstance(data, Spikes)
+        if first and not goes_on:
+            return self._nothing(n_steps, dt)
+        length = self._window(n_steps, dt)
         if isinstance(data, Spikes) and self.coding_method != "mstb":
             spikes = data if data.dt == dt else data.on_grid(dt)
             if spikes.grid.n_steps > n_steps and spikes.n_spikes and int(spikes.grid.step.max()) >= n_steps:
@@ -93,14 +115,26 @@ class Encoder(Component):
                     f"run at least {spikes.duration} ms"
                 )
             return spikes
-        coding = CODINGS[self.coding_method]
         if not hasattr(coding, "on_tensors") and hasattr(data, "detach"):
             data = data.detach().cpu().numpy()
         try:
-            signal = coding(data, length, dt, generator, **self.options)
+            signal = coding(data, length, dt, generator, *([first] if goes_on else []), **self.options)
         except (DataError, ParameterError, ShapeError) as error:
             raise type(error)(f"encoder {self.name!r}: {error}") from error
         return signal if length == n_steps else filled(signal, length, n_steps)
+
+    def _nothing(self, n_steps: int, dt: float) -> Any:
+        """No signal, of the kind that the batch had in its first run."""
+        data = self._given()
+        if isinstance(data, Spikes) or not hasattr(CODINGS[self.coding_method], "on_tensors"):
+            return silence(self.shape, len(data), n_steps, dt)
+        if self.coding_method == "null" and self.time is None:
+            raise StateError(
+                f"encoder {self.name!r}: all {data.shape[1]} steps of its batch have been run; give it the next ones "
+                f"before run_continue: net.{self.path}(data)"
+            )
+        shape = (1, len(data), *self.shape)
+        return data.new_zeros(shape) if hasattr(data, "detach") else np.zeros(shape, data.dtype)
 
     def _window(self, n_steps: int, dt: float) -> int:
         """How many steps of a run are encoded; ParameterError where they do not fit the run."""
@@ -128,6 +162,8 @@ class Encoder(Component):
 
     def _reshaped(self, spikes: Spikes) -> Spikes:
         """The spikes in the shape of the encoder."""
+        if len(spikes) == 0:
+            raise ShapeError(f"encoder {self.name!r} takes Spikes with at least one sample, got a batch of 0")
         if math.prod(spikes.shape) != self.num:
             raise ShapeError(f"encoder {self.name!r} has shape {self.shape}, the spikes have {spikes.shape}")
         return spikes if spikes.shape == self.shape else replace(spikes, shape=self.shape)
@@ -144,11 +180,14 @@ class Encoder(Component):
             data = _numbers(f"encoder {self.name!r}", data)
         lead = 2 if self.coding_method == "null" else 1
         given, flat = tuple(data.shape[lead:]), (self.num,)
+        want = ", ".join(map(str, ("B", *(["T"] if lead == 2 else []), *self.shape)))
+        takes = f"encoder {self.name!r} takes a batch of shape ({want})"
         if data.ndim <= lead or (
             given != self.shape and not (given == flat or (self.shape == flat and math.prod(given) == self.num))
         ):
-            want = ", ".join(map(str, ("B", *(["T"] if lead == 2 else []), *self.shape)))
-            raise ShapeError(f"encoder {self.name!r} takes a batch of shape ({want}), got {tuple(data.shape)}")
+            raise ShapeError(f"{takes}, got {tuple(data.shape)}")
+        if len(data) == 0:
+            raise ShapeError(f"{takes} with at least one sample, got {tuple(data.shape)}")
         finite = data.isfinite().all() if tensor else np.isfinite(data).all()
         if not bool(finite):
             where = np.argwhere(~np.isfinite(data.detach().cpu().numpy() if tensor else data))[0]

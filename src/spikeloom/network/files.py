@@ -98,8 +98,9 @@ def network_save(
 
     Writes <path or .>/<filename>/<filename>.json (or .yml) and, unless save_weight is False, .safetensors; filename:
     by default the network's name, or that of its class. combine=True puts the weights into the description, as lists.
-    A network that is not built yet gets its weights now. What a network has recorded, and the state of an optimizer,
-    are not saved. Raises StorageError when the files cannot be written; those of the save before it stay.
+    A network that is not built yet gets its weights now. What a network has recorded, the state of an optimizer, and
+    whether it is in training or in evaluation, are not saved. Raises StorageError when the files cannot be written;
+    those of the save before it stay.
     """
     if not isinstance(net, Network):
         raise ParameterError(f"network_save: net must be a Network, got {type(net).__name__}")
@@ -129,6 +130,9 @@ def network_load(
     modules: Mapping[str, Any] | None = None,
 ) -> Network:
     """The network that `network_save` saved, on a TorchBackend with its dt; it is built when it first runs.
+
+    It is in training, as every new network and torch module is: call `net.eval()` where dropout and batch normalisation
+    are to evaluate.
 
     filename: what network_save returned, the folder, or the description in it; path: the folder it is relative to.
     load_weight=False leaves the weights to be drawn from the network's seed. modules: the torch module of each Module

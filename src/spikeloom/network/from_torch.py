@@ -20,6 +20,7 @@ layers they come near as T grows, without a bound.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
@@ -28,12 +29,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..errors import ParameterError, UnsupportedError
+from ..errors import ParameterError, ShapeError, UnsupportedError
 from ..filters import LowPass
 from ..neurons import IF, LIF, Emission, NoReset, Reset, Subtract, SubtractValue, ToValue
 from ..units import check_dt
-from .graph import Answer, Feed, Node, Pass, Population, network_of
-from .graph_stages import Convolution, Dense, Pooling
+from .graph import Answer, Feed, Node, Pass, Population, check_size, network_of, passed_on
+from .graph_stages import Convolution, Dense, Pooling, Shape
 from .group import population_shape
 from .links.conv import pair
 from .network import Network
@@ -44,12 +45,15 @@ def from_torch(module: Any, shape: Any, dt: float = 0.1, coding_method: str = "c
     """The network of an `nn.Sequential` for data of a shape (without batch and time), in steps of dt ms.
 
     Its encoder is `input`, its decoder `output`: spike counts, or the last stage's result in every step where no neuron
-    follows it. The weights are copied. Raises UnsupportedError, which names the module, for one that is not known.
+    follows it. The weights are copied. Raises UnsupportedError, which names the module, for one that is not known,
+    ShapeError, which names it too, where what flows into it does not fit.
     """
     if not isinstance(module, nn.Sequential):
         raise ParameterError(f"Network.from_torch takes an nn.Sequential, got {type(module).__name__}")
     dt = check_dt(dt, "Network.from_torch: dt")
-    nodes: dict[str, Node] = {"input": Feed(population_shape("Network.from_torch", None, shape))}
+    size = population_shape("Network.from_torch", None, shape)
+    source = "the data, shape="
+    nodes: dict[str, Node] = {"input": Feed(size)}
     seen: dict[int, str] = {}
     for path, part in _parts(module):
         if (first := seen.setdefault(id(part), path)) != path and next(part.parameters(), None) is not None:
@@ -60,11 +64,29 @@ def from_torch(module: Any, shape: Any, dt: float = 0.1, coding_method: str = "c
             nodes[path] = _node(part, dt)
         except UnsupportedError as error:
             raise UnsupportedError(f"Network.from_torch: module {path!r} ({type(part).__name__}): {error}") from error
+        size = _fitting(nodes[path], f"module {path!r} ({type(part).__name__})", f"{source}{size}", size)
+        source = f"the result of {path!r}, of shape "
+    if all(isinstance(node, Feed | Pass) for node in nodes.values()):
+        raise ParameterError("Network.from_torch: the nn.Sequential has no module with weights or neurons; add one")
     nodes["output"] = Answer()
     names = [*nodes]
     network = network_of(nodes, pairwise(names), coding_method)
     network.set_backend_dt(dt)
     return network
+
+
+def _fitting(node: Node, name: str, given: str, shape: Shape) -> Shape:
+    """The shape of what a module gives for what it is given; ShapeError, which names both, where that does not fit."""
+    try:
+        result = passed_on(node, shape)
+        check_size(result)
+    except ShapeError as error:
+        raise ShapeError(f"Network.from_torch: {name} does not fit {given}: {error}") from error
+    if isinstance(node, Population):
+        for parameter in node.neuron.parameters():
+            if (n := np.size(getattr(node.neuron, parameter))) not in (1, math.prod(shape)):
+                raise ShapeError(f"Network.from_torch: {name} has parameters for {n} neurons, which do not fit {given}")
+    return result
 
 
 def _parts(module: nn.Sequential, path: str = "") -> Iterator[tuple[str, nn.Module]]:

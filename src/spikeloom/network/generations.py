@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import ParameterError
 from ..registry import Registry
-from ..spikes import Spikes, moved, poisson, steps_between
+from ..spikes import Spikes, poisson, steps_between
 from ..units import check_dt
 
 
@@ -38,14 +38,9 @@ def poisson_generator(
     """
     rates = np.broadcast_to(source[0], (batch, *source.shape[2:]))
     scale = 1.0 if unit_conversion is None else unit_conversion / check_dt(dt)
-    if start_time != 0.0 or end_time is not None:
-        begin, stop = steps_between("a generator", start_time, end_time, first + n_steps, dt)
-        within = max(1, stop - max(begin, first))
-        drawn = rates if stop > max(begin, first) else 0 * rates
-        begin = min(max(0, begin - first), n_steps - within)
-        spikes = moved(poisson(drawn, within, dt, generator, unit_conversion=scale), begin, n_steps)
-    else:
-        spikes = poisson(rates, n_steps, dt, generator, unit_conversion=scale)
+    spikes = poisson(
+        rates, n_steps, dt, generator, first, unit_conversion=scale, start_time=start_time, end_time=end_time
+    )
     return spikes if weight == 1.0 else replace(spikes, value=np.full(spikes.n_spikes, weight, np.float32))
 
 
@@ -92,8 +87,8 @@ def _windowed(
     spread = np.broadcast_to(values, (n_steps, batch, *values.shape[2:]))
     if start == 0.0 and end is None:
         return spread
-    begin, stop = steps_between("a generator", start, end, first + n_steps, dt)
-    within = np.arange(first, first + n_steps)
+    begin, stop = steps_between("a generator", start, end, n_steps, dt, first)
+    within = np.arange(n_steps)
     mask = (within >= begin) & (within < stop)
     return spread * mask.reshape(n_steps, *[1] * (spread.ndim - 1))
 

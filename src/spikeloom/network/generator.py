@@ -53,7 +53,8 @@ class Generator(Component):
     coding_method: 'poisson_generator', 'cc_generator' (a constant), 'sin_generator' or 'ramp_generator'. source: what
     it makes its signal from (rates, current, [amplitude, period], slope), one number or one for each neuron;
     `generator(source)` sets another for the runs to come, (B, *shape) for one of each sample. The other inputs of the
-    network say how many samples there are, without any there is one. dec_target: a neuron group that takes the signal
+    network say how many samples there are, without any there is one. Times count from the last `run`; `run_continue`
+    goes on, with another source too. dec_target: a neuron group that takes the signal
     as current, unweighted, at the port coding_var_name (default: the first); without one, connections start from it.
     """
 
@@ -170,7 +171,7 @@ class Generator(Component):
                 raise ShapeError(f"{owner}: source must be [{', '.join(parts)}], got shape {array.shape}")
             each = each[1:]
         fitting: list[tuple[int, ...]] = [(), (1,), (self.num,), self.shape]
-        if each not in fitting and each[1:] not in ((self.num,), self.shape):
+        if each not in fitting and (each[:1] == (0,) or each[1:] not in ((self.num,), self.shape)):
             raise ShapeError(
                 f"{owner}: source must be a number{' for each part' * (len(parts) > 1)}, or have shape {self.shape} or "
                 f"(B, {', '.join(map(str, self.shape))}), got {array.shape}"

@@ -1,7 +1,8 @@
 """Networks as other formats describe them, a graph of populations and the linear stages between them, made into ours.
 
 A stage becomes a connection. Where several populations flow into a stage, or its result does not flow into just one,
-a relay stands there: a population without memory that passes on, in the same step, what flows into it.
+a relay stands there: a population without memory that passes on, in the same step, the sum of what flows into it; and
+before an answer where several nodes, an input or a delay flow into it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import DataError, UnsupportedError
+from ..errors import DataError, ShapeError, UnsupportedError
 from ..filters import Filter, LowPass
 from ..neurons import LI, Graded, Neuron, Null
 from .component import Assembly
@@ -111,9 +112,7 @@ def _join(net: Network, graph: _Graph, edge: Edge, made: Mapping[str, Any], name
     """Adds what an edge from a population stands for: a connection, over the stage that it leads to, or a decoder."""
     pre, middle = made[edge.pre], graph.nodes[edge.post]
     if isinstance(middle, Answer):
-        if not isinstance(pre, NeuronGroup):
-            raise UnsupportedError("an input flows straight into it; put neurons between them")
-        method = "v_t" if isinstance(pre.neuron.emission.forward, Graded) else "spike_counts"
+        method = "spike_counts" if _spikes(graph, edge.pre) else "v_t"
         _add(net, names[edge.post], Decoder(dec_target=pre, coding_method=method))
         return
     stage: Stage = Direct()
@@ -132,6 +131,14 @@ def _join(net: Network, graph: _Graph, edge: Edge, made: Mapping[str, Any], name
             pre, made[post], link_type=link, delay=delay, filter=graph.filters.get(edge.post, population.filter)
         ),
     )
+
+
+def _spikes(graph: _Graph, key: str) -> bool:
+    """Whether what a node passes on are spikes, or sums of spikes."""
+    node = graph.nodes[key]
+    if isinstance(node, Population) and isinstance(node.neuron, Null):
+        return all(_spikes(graph, edge.pre) for edge in graph.edges if edge.post == key)
+    return isinstance(node, Population) and not isinstance(node.neuron.emission.forward, Graded)
 
 
 def _add(net: Network, path: str, component: Any) -> None:
@@ -175,12 +182,12 @@ def _shapes(nodes: Mapping[str, Node], edges: Sequence[Edge]) -> dict[str, Shape
     waiting = list(found)
     while waiting:
         key = waiting.pop()
-        if math.prod(found[key]) > MAX_NEURONS or min(found[key]) < 1:
-            raise DataError(f"node {key!r}: shape {found[key]} must be of 1 to {MAX_NEURONS} neurons")
+        with at(f"node {key!r}"):
+            check_size(found[key])
         for post in after.get(key, []):
             if post not in found:
                 with at(f"node {post!r}"):
-                    found[post] = _passed_on(nodes[post], found[key])
+                    found[post] = passed_on(nodes[post], found[key])
                 waiting.append(post)
     for key in nodes:
         if key not in found:
@@ -188,7 +195,14 @@ def _shapes(nodes: Mapping[str, Node], edges: Sequence[Edge]) -> dict[str, Shape
     return found
 
 
-def _passed_on(node: Node, shape: Shape) -> Shape:
+def check_size(shape: Shape) -> None:
+    """Raises ShapeError for a shape without neurons, or with more than MAX_NEURONS."""
+    if math.prod(shape) > MAX_NEURONS or min(shape) < 1:
+        raise ShapeError(f"shape {shape} must be of 1 to {MAX_NEURONS} neurons")
+
+
+def passed_on(node: Node, shape: Shape) -> Shape:
+    """The shape of what a node passes on for what flows in; ShapeError where it does not fit."""
     if isinstance(node, Stage):
         return node.target(shape)
     return (math.prod(shape),) if isinstance(node, Pass) and node.flat else shape
@@ -241,6 +255,12 @@ def _with_relays(graph: _Graph) -> _Graph:
         nodes[name], shapes[name], relays[name] = Population(Null()), shape, key
         return name
 
+    for key in [key for key, node in nodes.items() if isinstance(node, Answer)]:
+        into = [e for e in edges if e.post == key]
+        if len(into) > 1 or into[0].delay or isinstance(nodes[into[0].pre], Feed):
+            _check_sizes(key, [shapes[e.pre] for e in into])
+            before = relay(key, "in", shapes[key])
+            edges = [e._replace(post=before) if e.post == key else e for e in edges] + [Edge(before, key)]
     for key in [key for key, node in nodes.items() if isinstance(node, Stage)]:
         if len(into := [e for e in edges if e.post == key]) > 1:
             before = relay(key, "in", shapes[into[0].pre])
@@ -258,6 +278,11 @@ def _with_relays(graph: _Graph) -> _Graph:
                 "join the stages into one, and give each population one of its own"
             )
     return _with_prompt_biases(made, looped)
+
+
+def _check_sizes(key: str, shapes: Sequence[Shape]) -> None:
+    if len({math.prod(shape) for shape in shapes}) > 1:
+        raise DataError(f"node {key!r}: it adds what flows in, which must be of one shape, got {shapes}")
 
 
 def _looped(graph: _Graph) -> set[str]:

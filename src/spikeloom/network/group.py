@@ -13,7 +13,6 @@ import numpy as np
 from ..errors import ParameterError, ShapeError
 from ..neurons import (
     NEURONS,
-    PLIF,
     Emission,
     Neuron,
     custom_model,
@@ -192,13 +191,14 @@ def _neuron(owner: str, model: str | Neuron[Any], param: Mapping[str, Any], keyw
 
 def _check_reset(owner: str, neuron: Neuron[Any]) -> None:
     """Raises ParameterError where a value to reset to was given and nothing reads it."""
-    default = {f.name: f.default for f in fields(neuron) if f.default is not MISSING}.get("v_reset")
-    reads = "v_reset" in neuron.emission.parameters().values() or isinstance(neuron, PLIF)
-    if default is not None and not reads and np.any(np.asarray(neuron.v_reset) != default):  # type: ignore[attr-defined]
-        raise ParameterError(
-            f"{owner}: v_reset has no effect, since {type(neuron.emission.reset).__name__} does not read it; give "
-            "emission=Emission(reset=ToValue('v_reset')), or leave it out"
-        )
+    defaults = {f.name: f.default for f in fields(neuron) if f.default is not MISSING}
+    for name in (n for n in neuron.unread() if n in defaults):
+        if np.any(np.asarray(getattr(neuron, name)) != defaults[name]):
+            raise ParameterError(
+                f"{owner}: {name} has no effect, since {type(neuron.emission.reset).__name__} does not read it; give "
+                f"emission=Emission(reset=ToValue({name!r})), or leave it out; a class that reads it itself says so: "
+                f"reads = ({name!r},)"
+            )
 
 
 def _number(owner: str, values: Mapping[str, Any], name: str) -> Any:

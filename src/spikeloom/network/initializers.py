@@ -14,6 +14,7 @@ from scipy.special import ndtr, ndtri
 
 from ..errors import ParameterError, ShapeError
 from ..registry import Registry, did_you_mean
+from .parameters import plain_number
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -33,7 +34,8 @@ class Initializer(ABC):
 
     def __post_init__(self) -> None:
         for name in (f.name for f in fields(self)):  # type: ignore[arg-type]
-            value, least = getattr(self, name), self.least.get(name, -math.inf)
+            value, least = plain_number(getattr(self, name)), self.least.get(name, -math.inf)
+            object.__setattr__(self, name, value)
             if name in self.choices:
                 if value not in self.choices[name]:
                     known = " or ".join(map(repr, self.choices[name]))

@@ -7,9 +7,10 @@ from weakref import WeakSet
 
 import numpy as np
 
+from ..absent import absent
 from ..errors import ParameterError, StateError
 from ..neurons import Emission, Graded
-from ..registry import Registry
+from ..registry import Registry, takes_only_its_own
 from ..units import check_dt, duration_steps
 from .component import Assembly, Component
 from .connection import Connection
@@ -169,6 +170,7 @@ class Network(Assembly):
             self._engine = cast(Engine, BACKENDS["torch"]())
         return self._engine
 
+    @takes_only_its_own("network option", "partition")
     def set_backend(self, backend: Engine | str, device: str | None = None) -> None:
         """Sets the engine: an object, or a name such as 'torch' with a device such as 'cpu' or 'cuda'."""
         if not isinstance(backend, str) and device is not None:
@@ -188,13 +190,17 @@ class Network(Assembly):
         self._engine = engine
         self._changed()
 
+    @takes_only_its_own("network option", "partition")
     def set_backend_dt(self, dt: float = 0.1) -> None:
         """Sets the time step in ms."""
         self.backend.dt = check_dt(dt, "Network.set_backend_dt: dt")
         self._changed()
 
+    @takes_only_its_own("network option", "full_enable_grad")
     def build(self, backend: Engine | str | None = None, device: str | None = None) -> None:
         """Makes the network ready to run; keeps weights that still fit, draws the others."""
+        if isinstance(device, int):
+            raise ParameterError(absent("network option", "strategy"))
         if backend is None and device is not None:
             raise ParameterError(
                 f"Network.build: give the backend of device {device!r} too: build('torch', {device!r})"
@@ -279,12 +285,14 @@ class Network(Assembly):
         """The path of the description that `network_save` wrote, with its options and with the weights beside it."""
         return cast("str | dict[str, Any]", ACTIONS["save"](self, filename, path, **options))
 
+    @takes_only_its_own("network option", "hdf5")
     def save_state(
         self, filename: Name | None = None, direct: Name | None = None, save: bool = True
     ) -> str | dict[str, Any]:
         """The path of the weights alone, <direct or .>/<filename>.safetensors; with save=False the arrays by name."""
         return cast("str | dict[str, Any]", ACTIONS["save_state"](self, filename, direct, save))
 
+    @takes_only_its_own("network option", "device")
     def state_from_dict(
         self, state: Mapping[str, Any] | None = None, filename: Name | None = None, direct: Name | None = None
     ) -> None:

@@ -12,7 +12,8 @@ What stands for what, for steps of dt, with decay = exp(-dt / tau), in the file 
     conv          Conv2d, with AvgPool2d behind it for pool='avg'
     pool          AvgPool2d; SumPool2d where its scale is the size of the window
     delay         Delay before the weights; Flatten where a shape becomes flat
-    encoder       Input; decoder: Output; without decoders one Output for each population at the end
+    encoder       Input; decoder: Output; without decoders one Output for each population at the end; what flows into
+                  an Output from several nodes, an Input or a Delay is added by a population of `null` before it
 
 Not in NIR, and an error that names the component: clif and every other model, resets other than to a value, maximum
 pooling, filters other than LowPass, delays and settings of single synapses, a bias that comes late with its delay or

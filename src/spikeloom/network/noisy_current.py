@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 
 from ..errors import ParameterError
-from .codings import on_tensors
+from .codings import going_on, on_tensors
 
 
+@going_on
 @on_tensors
 def noisy_current(
-    x: Any, n_steps: int, dt: float, generator: np.random.Generator, *, amp: float = 1.0, sigma: float = 0.1
-) -> Any:
+    x: Any, n_steps: int, dt: float, generator: np.random.Generator, first: int = 0, *, amp: float = 1.0,
+    sigma: float = 0.1,
+) -> Any:  # fmt: skip
     """The values times amp in every step, with Gaussian noise of its own for each step, sample and neuron.
 
     x: (B, *shape); the result is (T, B, *shape). sigma: the standard deviation of the noise's mean over 1 ms, so that a

@@ -107,6 +107,8 @@ class ParameterStore:
         check_fit({name: array.shape for name, array in arrays.items()}, specs)
         for name, array in arrays.items():
             check_finite(f"weights: {name!r}", array)
+            if isinstance(kept := self._values.get(name), torch.Tensor):
+                check_range(f"weights: {name!r}", array, kept.dtype)
         for name, array in arrays.items():
             if name in self._values and tuple(self._values[name].shape) == array.shape:
                 self.assign(name, array)
@@ -123,6 +125,7 @@ class ParameterStore:
         if isinstance(value, np.ndarray):
             self._values[name] = source.astype(value.dtype, copy=True)
         else:
+            check_range(name, source, value.dtype)
             with torch.no_grad():
                 value.copy_(value.new_tensor(source))
 
@@ -156,6 +159,36 @@ def check_finite(owner: str, array: NDArray[Any]) -> None:
     """Raises ParameterError unless all numbers are finite."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ParameterError(f"{owner} must hold finite numbers, got NaN or infinity")
+
+
+def check_range(owner: str, value: Any, dtype: torch.dtype) -> None:
+    """Raises ParameterError where a number of an array or tensor is beyond the largest one of a type."""
+    if getattr(value, "dtype", None) == dtype or not dtype.is_floating_point:
+        return
+    array, largest = as_array(value), torch.finfo(dtype).max
+    if array.dtype.kind != "f" or float(np.finfo(array.dtype).max) <= largest:
+        return
+    if not (wrong := np.abs(array) > largest).any():
+        return
+    place = tuple(int(k[0]) for k in np.nonzero(wrong))
+    raise ParameterError(
+        f"{owner}{list(place)} is {float(array[place]):g}, the network's {dtype} ends at {largest:g}; give smaller "
+        "numbers, or use TorchBackend(dtype=torch.float64)"
+    )
+
+
+def plain_number(value: Any) -> Any:
+    """A number of NumPy's as one of Python's; anything else as it is."""
+    return value.item() if isinstance(value, np.number) else value
+
+
+def real_numbers(owner: str, given: Any, expected: str) -> NDArray[np.float64]:
+    """An array, a tensor or nested lists as an array of its own; ParameterError for anything else, booleans too."""
+    array = numbers(owner, given, expected)
+    listed = np.asarray(given, object).flat if isinstance(given, (list, tuple)) else ()
+    if array.dtype.kind == "b" or any(isinstance(value, (bool, np.bool_)) for value in listed):
+        raise ParameterError(f"{owner} must be {expected}, got booleans: {given!r:.80}; give numbers")
+    return array.astype(np.float64)
 
 
 class ParameterHandle:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import DataError, ParameterError
-from ..registry import Registry
+from ..registry import Registry, takes_only_its_own
 from .component import Assembly, Component
 from .encoder import Encoder
 from .group import NeuronGroup, labels
@@ -15,6 +15,7 @@ from .relations import family
 from .values import entries, made, mapping, named
 
 Pair = tuple[Component, Component]
+P = TypeVar("P", bound="ConnectPolicy")
 
 
 def populations(part: Component, *, sources: bool) -> list[Component]:
@@ -58,6 +59,14 @@ class Both(ConnectPolicy):
         return f"{self.first} and {self.second}"
 
 
+def _told(policy: type[P]) -> type[P]:
+    """The policy, which tells what SPAIC has and it has not: `level`, the last of the arguments there."""
+    made = takes_only_its_own("connect policy option", "level")(policy.__init__)
+    policy.__init__ = made  # type: ignore[method-assign]
+    return policy
+
+
+@_told
 @dataclass(frozen=True)
 class _TypePolicy(ConnectPolicy):
     """pre_types, post_types: labels (`NeuronGroup(neuron_type=...)`), one or several; None: any population fits."""
@@ -97,6 +106,7 @@ class ExcludedTypePolicy(_TypePolicy):
         return wanted is None or not set(wanted) & set(types_of(part))
 
 
+@_told
 @dataclass(frozen=True)
 class IndexConnectPolicy(ConnectPolicy):
     """`IndexConnectPolicy([0, 1], [2, (1, 0)])`: the first index of one list with the first of the other, and so on.

@@ -79,8 +79,8 @@ class Projection(Assembly):
         return made
 
     def _name_of(self, source: Component, target: Component) -> str:
-        """A name of its own for a connection: `a_to_b`, then `a_to_b_1`."""
-        name = f"{source.name}_to_{target.name}"
+        """A name of its own for a connection: `a_to_b`, then `a_to_b_1`; `pre`, `post` for what has no name yet."""
+        name = f"{source._name or 'pre'}_to_{target._name or 'post'}"
         names = (name if k == 0 else f"{name}_{k}" for k in count())
         return next(each for each in names if not hasattr(self, each))
 

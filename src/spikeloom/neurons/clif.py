@@ -54,7 +54,19 @@ def respond(state: CLIFState[A], scaled: A, slow: A, fast: A) -> CLIFState[A]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CLIF(Neuron[CLIFState[Any]]):
+class Response(Neuron[CLIFState[Any]]):
+    """What answers with m - s and resets by the kernel e; it starts with all of them at zero."""
+
+    emission: Emission = Emission(reset=NoReset())
+
+    State = CLIFState
+
+    def initial(self) -> CLIFState[Any]:
+        return CLIFState(v=0.0, m=0.0, s=0.0, e=0.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CLIF(Response):
     """tau_m (reset), tau_p and tau_q (response, tau_p > tau_q) in ms; v_0 None: the gain that makes the peak 1."""
 
     tau_m: Value = 20.0
@@ -62,18 +74,13 @@ class CLIF(Neuron[CLIFState[Any]]):
     tau_q: Value = 8.0
     v_th: Value = 1.0
     v_0: Value = None
-    emission: Emission = Emission(reset=NoReset())
 
-    State = CLIFState
     trains = ("v_0",)
 
     def check(self) -> None:
         check_positive(self, "tau_m", "tau_p", "tau_q")
         check_finite(self, "v_th")
         put_gain(self, "tau_p", "tau_q")
-
-    def initial(self) -> CLIFState[Any]:
-        return CLIFState(v=0.0, m=0.0, s=0.0, e=0.0)
 
     def update(self, state: CLIFState[A], inputs: A, dt: float, xp: Ops[A]) -> CLIFState[A]:
         return respond(state, inputs * self.v_0, xp.exp(-dt / self.tau_p), xp.exp(-dt / self.tau_q))

@@ -8,7 +8,7 @@ All have v = m - s - e and fire when v >= v_th; the reset is the kernel e, v is 
 
 In PCLIF, as in SPAIC, tau_m and tau_s are what remains after one step, numbers from 0 to 1, not times, and they are
 trained, whatever dt is. z is the spike of the step, 0 or 1; e and a take it up for the next one.
-In SPAIC a survives from run to run; here it does so as all states do, in `run_continue`.
+`run` starts a from 0 again, as all states; in SPAIC a survives from run to run. `run_continue` keeps it, and the rest.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from typing import Any, Generic, NamedTuple, final
 
 from ..ops import A, Ops
 from .checks import check_factor
-from .clif import CLIF, CLIFState, put_gain, respond
-from .emission import Emission, NoReset
-from .neuron import Neuron, Value, check_finite, check_positive
+from .clif import CLIF, CLIFState, Response, put_gain, respond
+from .neuron import Value, check_finite, check_positive
 
 
 class AdaptiveCLIFState(NamedTuple, Generic[A]):
@@ -35,7 +34,7 @@ class AdaptiveCLIFState(NamedTuple, Generic[A]):
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CLIF2K(Neuron[CLIFState[Any]]):
+class CLIF2K(Response):
     """tau_m (reset and slow part) and tau_s (fast part, tau_s < tau_m) in ms; v_0 None: the gain that makes the peak
     1."""
 
@@ -43,18 +42,13 @@ class CLIF2K(Neuron[CLIFState[Any]]):
     tau_s: Value = 12.0
     v_th: Value = 1.0
     v_0: Value = None
-    emission: Emission = Emission(reset=NoReset())
 
-    State = CLIFState
     trains = ("v_0",)
 
     def check(self) -> None:
         check_positive(self, "tau_m", "tau_s")
         check_finite(self, "v_th")
         put_gain(self, "tau_m", "tau_s")
-
-    def initial(self) -> CLIFState[Any]:
-        return CLIFState(v=0.0, m=0.0, s=0.0, e=0.0)
 
     def update(self, state: CLIFState[A], inputs: A, dt: float, xp: Ops[A]) -> CLIFState[A]:
         return respond(state, inputs * self.v_0, xp.exp(-dt / self.tau_m), xp.exp(-dt / self.tau_s))
@@ -65,23 +59,18 @@ class CLIF2K(Neuron[CLIFState[Any]]):
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PCLIF(Neuron[CLIFState[Any]]):
+class PCLIF(Response):
     """tau_m (reset and slow part) and tau_s (fast part): what remains after one step, from 0 to 1."""
 
     tau_m: Value = 0.9
     tau_s: Value = 0.6
     v_th: Value = 1.0
-    emission: Emission = Emission(reset=NoReset())
 
-    State = CLIFState
     trains = ("tau_m", "tau_s")
 
     def check(self) -> None:
         check_factor(self, "tau_m", "tau_s")
         check_finite(self, "v_th")
-
-    def initial(self) -> CLIFState[Any]:
-        return CLIFState(v=0.0, m=0.0, s=0.0, e=0.0)
 
     def update(self, state: CLIFState[A], inputs: A, dt: float, xp: Ops[A]) -> CLIFState[A]:
         m, s = (state.m + inputs) * self.tau_m, (state.s + inputs) * self.tau_s

@@ -12,7 +12,8 @@ below lbound; its input is held between weight_sum_min and weight_sum_max.
 The whole numbers are kept as floats, i without what stands behind its point. All that is computed is exact, bit for
 bit what int32 gives, while the numbers stay below 2^24 in float32 (2^53 in float64): with its defaults DiehlAndCook
 never leaves that range, LIFInt as long as |decay v| does not. a >> n is the floor of a / 2^n, also below zero. On the
-way back a floor counts as the identity, so that such neurons train. Steps count, not ms.
+way back a floor counts as the identity, so that such neurons train. Steps count, not ms. `run` starts thresh from its
+parameter again, as all states; to keep what spikes have added give the samples one after the other with `run_continue`.
 """
 
 from __future__ import annotations

@@ -31,7 +31,8 @@ class Neuron(ABC, Generic[S]):
     State: the NamedTuple of its state; ports: the names of its input currents; trains: the parameters that are
     trained unless the group says otherwise. coupled: what makes a neuron depend on others of its population, so that
     the model runs on the torch path only; empty for an elementwise model. matrices: the parameters of a coupled model
-    whose numbers have places of their own, and never stand one for each neuron.
+    whose numbers have places of their own, and never stand one for each neuron. reads: the parameters of a reset, such
+    as v_reset, that the model itself reads too, so that a group takes them whatever its reset is.
     """
 
     emission: Emission = Emission()
@@ -41,6 +42,7 @@ class Neuron(ABC, Generic[S]):
     trains: ClassVar[tuple[str, ...]] = ()
     coupled: ClassVar[str] = ""
     matrices: ClassVar[tuple[str, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         _check_class(type(self))
@@ -75,6 +77,13 @@ class Neuron(ABC, Generic[S]):
         """For one of `matrices` and a population of that shape: its own shape, and the greatest size of the numbers
         that it is drawn with, uniformly, where none are given."""
         raise UnsupportedError(f"{type(self).__name__} has no matrix {name!r}")
+
+    def unread(self) -> list[str]:
+        """The parameters of a reset that nothing reads: neither the reset that it has, nor the model itself."""
+        own = next(f.default for f in fields(self) if f.name == "emission")
+        resets = {"v_reset", own.reset.parameter if isinstance(own, Emission) else None}
+        read = {*self.emission.parameters().values(), *self.reads}
+        return [name for name in self.parameters() if name in resets - read]
 
     @classmethod
     def parameters(cls) -> tuple[str, ...]:

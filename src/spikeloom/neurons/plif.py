@@ -39,6 +39,7 @@ class PLIF(Neuron[LIFState[Any]]):
 
     State = LIFState
     trains = ("w",)
+    reads = ("v_reset",)
 
     def check(self) -> None:
         check_finite(self, "v_th", "v_reset")

@@ -6,7 +6,8 @@ r"""Resonate-and-fire neurons: damped oscillators that answer to input at their 
 
 It fires when v >= v_th; then z is set to i: v to v_reset = 1, u to 0. Rotation and decay are exact for any dt (to
 rounding for |omega| dt up to 2 pi; beyond pi the oscillation has less than two steps a turn). The paper leaves b < 0
-and omega free.
+and omega free. The defaults are ours: what is left after a turn, exp(2 pi b / |omega|) = 0.53, is that of BrainPy's
+b = -1 and omega = 10, which have no unit, and a turn of 2 pi ms has 63 steps of 0.1 ms.
 
 `balanced_resonate_and_fire` (Higuchi, Kairat, Bohte & Otte, 2024, ICML, Balanced Resonate-and-Fire Neurons), with
 z = v + i u, step delta = dt / 1000 s, and a refractory variable q:

@@ -8,9 +8,12 @@ r"""Leaky integrate-and-fire neurons for networks that learn by STDP (SPAIC's `l
     LIFSTDPIh    fires when v >= v_th:           v <- v_reset
 
 As in SPAIC the decays are what remains after one step, whatever dt is: for a time constant tau give exp(-dt/tau). Its
-defaults are those of the paper for dt = 1 ms. It starts from rest, in SPAIC from the default of v_rest. In SPAIC theta
-survives from run to run; here it does so as all states do, in `run_continue`, and the rule `Homeostasis` keeps a
-threshold that is learnt.
+defaults are those of the paper for dt = 1 ms. It starts from rest, in SPAIC from the default of v_rest.
+
+`run` starts theta from 0 again, as all states; in SPAIC theta survives from run to run. To keep it from sample to
+sample give the samples one after the other with `run_continue`, and between them, as the paper does, a pause without
+input in which v comes to rest: `run_continue` keeps v too. The rule `Homeostasis` keeps a threshold that is learnt, run
+by run.
 """
 
 from __future__ import annotations

@@ -3,7 +3,17 @@
 from .artificial import artificial_spikes
 from .bits import pack_bits, unpack_bits
 from .container import Collisions, Grid, Spikes
-from .encode import bernoulli, latency, moved, poisson, relative_latency, single_spikes, steps_between, uniform
+from .encode import (
+    bernoulli,
+    latency,
+    moved,
+    poisson,
+    relative_latency,
+    silence,
+    single_spikes,
+    steps_between,
+    uniform,
+)
 from .validate import Numbers, validate_raster
 
 __all__ = [
@@ -18,6 +28,7 @@ __all__ = [
     "pack_bits",
     "poisson",
     "relative_latency",
+    "silence",
     "single_spikes",
     "steps_between",
     "uniform",

@@ -20,6 +20,7 @@ def poisson(
     n_steps: int,
     dt: float,
     generator: np.random.Generator,
+    first: int = 0,
     *,
     unit_conversion: float = 1.0,
     start_time: float = 0.0,
@@ -28,7 +29,8 @@ def poisson(
     """Spikes that fire in each step of dt ms, independently, with probability min(1, x * unit_conversion * dt).
 
     x (B, *shape) holds rates of at least 0, per ms if unit_conversion is 1. Only the steps that begin from start_time
-    on and before end_time (ms; None: the end) have spikes. The law of SPAIC's `poisson` encoder.
+    on and before end_time (ms; None: the end) have spikes. first: the step that the window begins with, where it
+    continues another; the times count from step 0. The law of SPAIC's `poisson` encoder.
     """
     rates = _intensities(x, "poisson.x")
     check_each(rates, rates >= 0, "poisson.x", "a rate of at least 0")
@@ -36,22 +38,30 @@ def poisson(
         raise ParameterError(f"poisson.unit_conversion must be a finite number of at least 0, got {unit_conversion!r}")
     n_steps, generator = check_count(n_steps, "n_steps"), check_generator(generator, "generator")
     p = np.minimum(1.0, rates.astype(np.float64) * (unit_conversion * check_dt(dt)))
-    first, last = steps_between("poisson", start_time, end_time, n_steps, dt)
-    if first == last:
-        return Spikes.from_keys(np.zeros(0, np.int64), rates.shape[1:], len(rates), n_steps, dt)
-    return moved(_fired(p, last - first, dt, generator), first, n_steps)
+    begin, stop = steps_between("poisson", start_time, end_time, n_steps, dt, first)
+    if begin == stop:
+        return silence(rates.shape[1:], len(rates), n_steps, dt)
+    return moved(_fired(p, stop - begin, dt, generator), begin, n_steps)
 
 
-def steps_between(owner: str, start: float, end: float | None, n_steps: int, dt: float) -> tuple[int, int]:
+def silence(shape: tuple[int, ...], n_samples: int, n_steps: int, dt: float) -> Spikes:
+    """No spike in any sample."""
+    return Spikes.from_keys(np.zeros(0, np.int64), shape, n_samples, n_steps, dt)
+
+
+def steps_between(
+    owner: str, start: float, end: float | None, n_steps: int, dt: float, first: int = 0
+) -> tuple[int, int]:
     """The first step that begins from `start` ms on, and the first from `end` ms on (None: n_steps), in 0 .. n_steps.
 
-    Raises ParameterError unless 0 <= start < end.
+    They count from step `first` on, the times from step 0. Raises ParameterError unless 0 <= start < end.
     """
     last = np.inf if end is None else end
     if not 0 <= start < last:
         raise ParameterError(f"{owner}: expected 0 <= start_time < end_time in ms, got {start!r} and {end!r}")
-    first = min(n_steps, -steps(-float(start), dt))
-    return first, n_steps if end is None else min(n_steps, -steps(-float(end), dt))
+    first = check_count(first, f"{owner}: first", least=0)
+    begin = min(n_steps, max(0, -steps(-float(start), dt) - first))
+    return begin, n_steps if end is None else min(n_steps, max(0, -steps(-float(end), dt) - first))
 
 
 def moved(spikes: Spikes, first: int, n_steps: int) -> Spikes:

@@ -15,6 +15,7 @@ from torch import Tensor
 from ..datasets import Dataset
 from ..errors import DataError, ParameterError, ShapeError, StateError
 from ..network import Decoder, Encoder, Network, Sink
+from ..registry import takes_only_its_own
 from .losses import LOSSES, Loss
 from .progress import Bar
 
@@ -127,6 +128,7 @@ def evaluating(network: Network) -> Iterator[None]:
         network.train(mode)
 
 
+@takes_only_its_own("training option")
 def evaluate(
     network: Network,
     data: Iterable[Any],

@@ -19,6 +19,7 @@ from ..datasets import Dataloader
 from ..errors import DataError, ParameterError, StateError, StorageError
 from ..network import Network
 from ..network.parameters import check_fit
+from ..registry import takes_only_its_own
 from .checkpoint import load_checkpoint, save_checkpoint
 from .evaluation import Metrics, Tally, answer, ends, evaluate, labels_for, loss_of, mean_rate, scored
 from .interrupt import StopRequest
@@ -246,6 +247,7 @@ def _history(records: Any) -> list[Epoch]:
     ]
 
 
+@takes_only_its_own("training option")
 def fit(
     network: Network,
     data: Dataloader,

@@ -144,6 +144,11 @@ class Learner(Attached):
             raise ParameterError(
                 f"schedule {name!r}: {', '.join(set(positional) & set(more))} was given twice; give it once"
             )
+        needed = [
+            k for k in known if inspect.signature(SCHEDULES[name]).parameters[k].default is inspect.Parameter.empty
+        ]
+        if lacking := [k for k in needed if k not in positional | more]:
+            raise ParameterError(f"schedule {name!r} needs {', '.join(lacking)}; give it by name")
         self._schedule, self._made, self._left = (name, _plain(positional | more)), None, None
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 
 from ...errors import ParameterError
 from ...neurons.surrogates import is_number
-from .drawn import Drawn
+from .drawn import Drawn, chosen
 from .link import Ends
-from .positions import Floats, check_place, check_self, space_of
+from .positions import Floats, Space, check_place, check_self, space_of
 
 PROFILES: dict[str, Callable[[Floats], Floats]] = {
     "gaussian": lambda x: np.exp(-0.5 * x**2),
@@ -21,6 +22,8 @@ PROFILES: dict[str, Callable[[Floats], Floats]] = {
     "box": lambda x: (x <= 1.0).astype(np.float64),
 }
 """How much there is at a distance, in units of the scale."""
+_FAR = {"gaussian": math.sqrt(40 * math.log(2)), "exponential": 20 * math.log(2), "box": 1 + 1e-12}
+"""From which distance on there is less than 2**-20, so that pairs are not looked at one by one."""
 
 
 def check_profile(owner: str, profile: Any, scale: Any) -> None:
@@ -69,13 +72,26 @@ class Distance(Drawn):
         check_self(owner, self.self_connections, ends)
 
     def draw(self, ends: Ends, generator: np.random.Generator) -> NDArray[np.int64]:
-        found = []
-        for first, distances in space_of("Distance", self, ends).blocks():
-            likely = self.probability * PROFILES[self.profile](distances / self.scale)
-            joined = generator.random(likely.shape) < likely
-            if not self.self_connections:
-                own = np.arange(len(joined))
-                joined[own, first + own] = False
-            rows, columns = np.nonzero(joined)
-            found.append(np.stack([first + rows, columns]))
-        return np.concatenate(found, axis=1).astype(np.int64)
+        space, radius = space_of("Distance", self, ends), self.scale * _FAR[self.profile]
+        found = [self._far(space, radius, generator)]
+        for post, pre, distances in space.near(radius):
+            joined = generator.random(len(post)) < self._likely(distances)
+            found.append(np.stack([post[joined], pre[joined]]))
+        pairs = np.concatenate(found, axis=1).astype(np.int64)
+        if not self.self_connections:
+            pairs = pairs[:, pairs[0] != pairs[1]]
+        return pairs[:, np.lexsort(pairs[::-1])]
+
+    def _likely(self, distances: Floats) -> Floats:
+        return self.probability * PROFILES[self.profile](distances / self.scale)
+
+    def _far(self, space: Space, radius: float, generator: np.random.Generator) -> NDArray[np.int64]:
+        """The joined ones among the pairs beyond a radius: as many pairs of all as its probability asks for, thinned
+        to what their own distance leaves of it."""
+        most = float(self._likely(np.array(radius)))
+        if most == 0:
+            return np.zeros((2, 0), np.int64)
+        pairs = np.stack(np.divmod(chosen(len(space.post) * len(space.pre), most, generator), len(space.pre)))
+        distances = space.between(*pairs)
+        kept = (distances > radius) & (generator.random(len(distances)) * most < self._likely(distances))
+        return pairs[:, kept]

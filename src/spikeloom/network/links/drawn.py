@@ -71,7 +71,7 @@ def chosen(n: int, probability: float, generator: np.random.Generator) -> NDArra
     last, expected = -1, n * probability
     block = int(expected + 6 * math.sqrt(expected) + 16)
     while last < n:
-        found.append(last + np.cumsum(generator.geometric(probability, block)))
+        found.append(last + np.cumsum(np.minimum(generator.geometric(probability, block), n + 1)))
         last = int(found[-1][-1])
     places = np.concatenate(found)
     return places[: np.searchsorted(places, n)]

@@ -8,12 +8,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import ParameterError, ShapeError
-from ..initializers import Constant, Initializer, Normal
+from ..initializers import INITIALIZERS, Constant, Initializer, Normal
 from ..parameters import ParameterSpec, check_finite, numbers
 from .rows import SpikeRows
 
@@ -153,12 +154,17 @@ def weight_spec(path: str, shape: tuple[int, ...], given: Any, default: Initiali
     source = default if given is None else given
     if isinstance(source, Initializer):
         return ParameterSpec(path, shape, lambda generator: source.draw(shape, generator))
+    if isinstance(source, str):
+        made = f": spikeloom.{INITIALIZERS.name_of(source)}()" if source in INITIALIZERS else " such as normal(std=0.1)"
+        raise ParameterError(f"{path} must be an array of numbers or an initializer{made}, got the text {source!r}")
     array = numbers(path, source, "an array of numbers or an initializer")
     if array.shape != shape:
         axes = " (post, pre)" if len(shape) == 2 else ""
         raise ShapeError(f"{path} must have shape {shape}{axes}, got {array.shape}")
+    with np.errstate(over="ignore"):  # of a wider type; infinity is refused below
+        array = array.astype(np.float64)
     check_finite(path, array)
-    return ParameterSpec(path, shape, array.astype("float64"))
+    return ParameterSpec(path, shape, array)
 
 
 def bias_spec(path: str, size: int, given: Any) -> list[ParameterSpec]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,7 +18,7 @@ from ..parameters import ParameterSpec
 from .distance import PROFILES, check_profile
 from .full import Full
 from .link import Ends, Gradients, Signal, Wanted, bias_spec, check_entries
-from .positions import Floats, check_place, check_self, space_of
+from .positions import Floats, Pairs, Space, check_place, check_self, space_of
 from .sparse import SynapseList
 
 _FULL = Full()
@@ -107,37 +107,32 @@ class Local(SynapseList):
             return _FULL.gradients(signal, weights, ends, grad, wanted)
         return super().gradients(signal, weights, ends, grad, wanted)
 
-    def joined(self, first: int, distances: Floats) -> NDArray[np.bool_]:
-        """Which of the pairs at these distances, from the target `first` on, have a synapse."""
-        near = np.full(distances.shape, True) if self.cutoff is None else distances <= self.cutoff
-        if not self.self_connections:
-            own = np.arange(len(near))
-            near[own, first + own] = False
-        return near
+    def pairs_of(self, space: Space) -> Iterator[Pairs]:
+        """The pairs that have a synapse, in order, some at a time: all of a target together."""
+        for post, pre, distances in space.near(math.inf if self.cutoff is None else self.cutoff):
+            kept = slice(None) if self.self_connections else post != pre
+            yield post[kept], pre[kept], distances[kept]
 
     def _kernel(self, ends: Ends) -> tuple[NDArray[np.int64], Floats]:
         """The synapses (2, n), post and pre, and their weights (n,)."""
-        pairs, values = [], []
-        for first, distances in space_of("Local", self, ends).blocks():
-            near = self.joined(first, distances)
-            kernel = self.amplitude * self._profile(distances, near, self.scale)
+        pairs, values = [np.zeros((2, 0), np.int64)], [np.zeros(0)]
+        for post, pre, distances in self.pairs_of(space_of("Local", self, ends)):
+            kernel = self.amplitude * self._profile(post, distances, self.scale)
             if self.inhibition_scale is not None:
-                kernel -= self.inhibition * self._profile(distances, near, self.inhibition_scale)
-            rows, columns = np.nonzero(near)
-            pairs.append(np.stack([first + rows, columns]))
-            values.append(kernel[near])
+                kernel -= self.inhibition * self._profile(post, distances, self.inhibition_scale)
+            pairs.append(np.stack([post, pre]))
+            values.append(kernel)
         return np.concatenate(pairs, axis=1).astype(np.int64), np.concatenate(values)
 
-    def _profile(self, distances: Floats, near: NDArray[np.bool_], scale: float) -> Floats:
-        values = PROFILES[self.profile](distances / scale) * near
-        if not self.normalise:
+    def _profile(self, post: NDArray[np.int64], distances: Floats, scale: float) -> Floats:
+        values = PROFILES[self.profile](distances / scale)
+        if not self.normalise or not len(post):
             return values
-        sums = values.sum(1, keepdims=True)
+        sums = np.bincount(post - post[0], values)[post - post[0]]
         made: Floats = np.divide(values, sums, out=values, where=sums > 0)
         return made
 
 
 @lru_cache(maxsize=1024)
 def _count(link: Local, ends: Ends) -> int:
-    space = space_of("Local", link, ends)
-    return sum(int(np.count_nonzero(link.joined(first, distances))) for first, distances in space.blocks())
+    return sum(len(post) for post, _, _ in link.pairs_of(space_of("Local", link, ends)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from ...errors import ParameterError, ShapeError
 from ...neurons.surrogates import is_number
@@ -18,8 +20,13 @@ from .link import Ends
 
 Floats = NDArray[np.float64]
 
+Pairs = tuple[NDArray[np.int64], NDArray[np.int64], Floats]
+"""Targets, sources and their distances, one for each pair."""
+
 ENTRIES = 1 << 22
 """How many differences of positions are held at a time."""
+_SPARSE = 0.05
+"""Up to which share of all pairs the near ones are looked up in a tree."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +39,18 @@ class Space:
 
     def distances(self, rows: slice) -> Floats:
         """The Euclidean distances (some post, pre), by the shortest way around a torus."""
-        apart = np.abs(self.post[rows, None, :] - self.pre[None, :, :])
+        return self._lengths(self.post[rows, None, :] - self.pre[None, :, :])
+
+    def between(self, post: NDArray[np.int64], pre: NDArray[np.int64]) -> Floats:
+        """The distance of each target to the source beside it."""
+        return self._lengths(self.post[post] - self.pre[pre])
+
+    def _lengths(self, difference: Floats) -> Floats:
+        apart = np.abs(difference)
         if self.period is not None:
             apart = np.mod(apart, self.period)
             apart = np.minimum(apart, self.period - apart)
-        found: Floats = np.sqrt((apart**2).sum(2))
+        found: Floats = np.sqrt((apart**2).sum(-1))
         return found
 
     def blocks(self) -> Iterator[tuple[int, Floats]]:
@@ -44,6 +58,54 @@ class Space:
         entries = max(1, ENTRIES // self.pre.shape[1])
         for rows in rows_of(len(self.post), len(self.pre), entries):
             yield rows.start, self.distances(rows)
+
+    def near(self, radius: float) -> Iterator[Pairs]:
+        """All pairs up to a distance, in order, some at a time, so that memory is bounded and time is about that of
+        their number."""
+        if math.isinf(radius):
+            yield from self._looked_through(radius)
+            return
+        (sources, targets), reach = self._wrapped(), self._reach(radius)
+        tree = cKDTree(sources, boxsize=self.period)
+        counts = tree.query_ball_point(targets, reach, return_length=True)
+        if counts.sum() > _SPARSE * len(sources) * len(targets):
+            yield from self._looked_through(radius)
+            return
+        for rows in _cut(counts, max(1, ENTRIES // sources.shape[1])):
+            found = cKDTree(targets[rows], boxsize=self.period).sparse_distance_matrix(
+                tree, reach, output_type="ndarray"
+            )
+            post, pre = found["i"] + rows.start, found["j"]
+            order = np.lexsort((pre, post))
+            post, pre = post[order], pre[order]
+            distances = self.between(post, pre)
+            inside = distances <= radius
+            yield post[inside], pre[inside], distances[inside]
+
+    def _looked_through(self, radius: float) -> Iterator[Pairs]:
+        """The same by the distances of all pairs."""
+        for first, distances in self.blocks():
+            rows, pre = np.nonzero(distances <= radius)
+            yield first + rows, pre, distances[rows, pre]
+
+    def _wrapped(self) -> tuple[Floats, Floats]:
+        """The positions of sources and targets, on a torus those from zero up to its extent."""
+        if self.period is None:
+            return self.pre, self.post
+        pre, post = (np.mod(positions, self.period) for positions in (self.pre, self.post))
+        return np.where(pre < self.period, pre, 0.0), np.where(post < self.period, post, 0.0)
+
+    def _reach(self, radius: float) -> float:
+        """A little more than the radius, so that what rounding does to positions takes no pair away."""
+        largest = max(np.abs(positions).max(initial=0.0) for positions in (self.pre, self.post))
+        return float(radius * (1 + 1e-9) + 1e-12 * largest)
+
+
+def _cut(counts: NDArray[np.int64], entries: int) -> Iterator[slice]:
+    """Rows with so many entries each, in slices of about so many entries, one row at least."""
+    parts = np.cumsum(counts) // entries
+    edges = [0, *(np.nonzero(np.diff(parts))[0] + 1), len(counts)]
+    return (slice(int(a), int(b)) for a, b in itertools.pairwise(edges))
 
 
 def check_place(owner: str, link: Any) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -42,7 +45,7 @@ class BatchNorm(Stage):
             ParameterSpec(f"{path}.gamma", zeros.shape, ones),
             ParameterSpec(f"{path}.beta", zeros.shape, zeros),
             ParameterSpec(f"{path}.running_mean", zeros.shape, zeros, trainable=False),
-            ParameterSpec(f"{path}.running_var", zeros.shape, ones, trainable=False),
+            ParameterSpec(var := f"{path}.running_var", zeros.shape, ones, False, partial(_check_variance, var)),
         ]
 
     def apply(
@@ -56,3 +59,8 @@ class BatchNorm(Stage):
         gamma, beta, mean, var = (weights[name] for name in self.parameters)
         y = F.batch_norm(x.flatten(0, 1), mean, var, gamma, beta, window.training, self.momentum, self.eps)
         return y.view(x.shape), ()
+
+
+def _check_variance(name: str, values: NDArray[Any]) -> None:
+    if np.any(values < 0):
+        raise ParameterError(f"{name} must hold variances, zero or more, got {values.min():g}; 1 is its start")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ...errors import ParameterError, UnsupportedError
 from ...filters import Filter, first_order_synapse, second_order_synapse
 from ...registry import Registry, canonical, resolve_keywords
+from ..parameters import plain_number
 from .batch_norm import BatchNorm
 from .dropout import Dropout
 from .shaping import AvgPool, Flatten, MaxPool, Upsample
@@ -135,7 +136,8 @@ def _parts(owner: str, entries: list[Any], settings: Any) -> list[Part]:
             parts.append(entry)
             continue
         where = f"{owner}, synapse {entry!r}"
-        parts.append(SYNAPSES[entry](**resolve_keywords(where, "synapse setting", own, _settings(entry))))
+        settings_of = resolve_keywords(where, "synapse setting", own, _settings(entry))
+        parts.append(SYNAPSES[entry](**{k: plain_number(v) for k, v in settings_of.items()}))
     return parts
 
 
