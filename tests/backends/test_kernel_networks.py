@@ -53,7 +53,7 @@ def cases(draw):
 
 
 @given(case=cases(), sparing=st.booleans())
-@example(case=Case(5, (("clif", 3),), (Wire(-1, 0),), samples=0, signal="constant"), sparing=False)
+@example(case=Case(5, (("clif", 3),), (Wire(-1, 0),), samples=1, signal="constant"), sparing=False)
 @example(case=Case(5, (("li", 3),), (Wire(-1, 0, delay=14),), signal="constant", input_grad=True), sparing=False)
 @example(case=Case(5, (("li", 3),), (Wire(-1, 0, delay=14, bias=True),), later=7), sparing=True)
 @example(
