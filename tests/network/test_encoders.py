@@ -278,3 +278,27 @@ def test_an_array_of_steps_that_was_run_to_its_end_asks_for_the_next_one():
         windows((2.0, 2.0), coding_method="null", data=np.ones((1, 2, 1)))
     steps = [np.arange(k, k + 2.0).reshape(1, 2, 1) for k in (1, 3)]
     assert windows((2.0, 2.0), again=steps[1], coding_method="null", data=steps[0]) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "steps"),
+    [
+        ("regular", {}, [[], [2, 7], [1, 3, 5, 7, 9]]),
+        ("time_to_first_spike", {}, [[], [7], [5]]),
+        ("time_to_first_spike", {"threshold": 0.3}, [[], [], [5]]),
+        ("rank_order", {}, [[], [1], [0]]),
+        ("phase", {"n_phases": 5}, [[], [2, 3, 7, 8], [0, 5]]),
+        ("burst", {"isi_min": 1.0, "isi_max": 3.0}, [[], [0], [0, 2, 4]]),
+    ],
+)
+def test_codes_of_values_are_encodings(method, options, steps):
+    net = sl.Network()
+    net.x = sl.Encoder(3, coding_method=method, **options)
+    net.a = sl.NeuronGroup(3, "if")
+    net.c = sl.Connection(net.x, net.a, link_type="one_to_one", weight=np.ones(3))
+    net.seen = sl.SpikeMonitor(net.x)
+    net.set_backend_dt(1.0)
+    net.x([[0.0, 0.2, 0.5]])
+    net.run(10.0)
+    times, ids = net.seen.spk_times[0], net.seen.spk_index[0]
+    assert [(np.sort(times[ids == i]) - 1).tolist() for i in range(3)] == steps
