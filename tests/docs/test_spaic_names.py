@@ -140,7 +140,7 @@ def ask(row: Row) -> object:
         return MAKERS[row.section](**value_of(row.name))
     if row.section in OWNERS:
         return getattr(OWNERS[row.section](), row.name)
-    assert row.section == "Names of the package"
+    assert row.section in ("Names of the package", "Names of mlGeNN's page of data")
     return getattr(sl, row.name)
 
 

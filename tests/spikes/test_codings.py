@@ -94,6 +94,17 @@ def test_a_window_of_time_holds_the_steps_that_begin_in_it(start, end, expected)
     assert steps_between("x", start, end, 20, 0.1) == expected
 
 
+@pytest.mark.parametrize(
+    ("first", "expected"), [(0, (5, 9)), (3, (2, 7)), (5, (0, 5)), (7, (0, 3)), (10, (0, 0)), (25, (0, 0))]
+)
+def test_a_window_that_continues_another_counts_its_times_from_the_beginning_of_that(first, expected):
+    assert steps_between("x", 0.5, 1.0, 9, 0.1, first) == expected
+    ones = np.full((2, 3), 10.0)
+    fired = poisson(ones, 9, 0.1, np.random.default_rng(0), first, start_time=0.5, end_time=1.0)
+    assert np.flatnonzero(fired.raster().all((1, 2))).tolist() == list(range(*expected))
+    assert fired.n_spikes == 6 * (expected[1] - expected[0])
+
+
 def test_noise_in_a_window_keeps_its_law_there_and_is_silent_elsewhere():
     """4 sigma: a false alarm has a chance below 1e-4; the seed is fixed."""
     spikes = poisson(np.full((40, 50), 3.0), 100, 0.1, np.random.default_rng(7), start_time=2.0, end_time=6.0)
@@ -124,6 +135,7 @@ def test_spikes_moved_in_time_stay_in_order():
         (lambda: uniform(X, 0, 0.1), ParameterError, r"uniform\.n_steps must be an integer"),
         (lambda: steps_between("e", -1.0, None, 5, 0.1), ParameterError, "e: expected 0 <= start_time < end_time"),
         (lambda: steps_between("e", 2.0, 2.0, 5, 0.1), ParameterError, "got 2.0 and 2.0"),
+        (lambda: steps_between("e", 2.0, 3.0, 5, 0.1, -1), ParameterError, "e: first must be an integer of at least 0"),
     ],
 )
 def test_bad_input_is_named(call, error, message):

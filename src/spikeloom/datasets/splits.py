@@ -23,7 +23,7 @@ def stratified_split(
     if not isinstance(test_fraction, (int, float, np.number)) or not 0 < test_fraction < 1:
         raise ParameterError(f"stratified_split.test_fraction must lie between 0 and 1, got {test_fraction!r}")
     counts = np.unique(dataset.labels, return_counts=True)[1]
-    shares = _shares(counts, test_fraction)
+    shares = shares_of(counts, test_fraction)
     if shares.sum() in (0, len(dataset)):
         raise ParameterError(
             f"stratified_split.test_fraction {test_fraction} leaves a part of the {len(dataset)} samples empty; "
@@ -36,7 +36,7 @@ def stratified_split(
     return dataset.select(np.sort(by_class[~in_test])), dataset.select(np.sort(by_class[in_test]))
 
 
-def _shares(counts: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
+def shares_of(counts: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
     """How many samples of each class go to the test part: the method of largest remainders."""
     exact = counts * fraction
     shares: NDArray[np.int64] = np.floor(exact).astype(np.int64)

@@ -43,6 +43,7 @@ from .monitors import Monitor, SpikeMonitor, StateMonitor, Tap
 from .network import BACKENDS, Network
 from .parameters import ParameterStore
 from .policies import ConnectPolicy, ExcludedTypePolicy, IncludedTypePolicy, IndexConnectPolicy
+from .population import InputPopulation, Population
 from .projection import Projection
 from .protocols import Attached, Build, Engine, Sink
 from .synapses import SYNAPSES
@@ -72,6 +73,7 @@ __all__ = [
     "IncludedTypePolicy",
     "IndexConnectPolicy",
     "Initializer",
+    "InputPopulation",
     "KaimingNormal",
     "KaimingUniform",
     "Members",
@@ -83,6 +85,7 @@ __all__ = [
     "Normal",
     "Orthogonal",
     "ParameterStore",
+    "Population",
     "Projection",
     "Sink",
     "SparseNormal",

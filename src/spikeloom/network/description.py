@@ -27,9 +27,11 @@ from .end_description import (
     describe_decoder,
     describe_encoder,
     describe_generator,
+    describe_input,
     describe_monitor,
     encoder_from,
     generator_from,
+    input_from,
     monitor_from,
 )
 from .generator import Generator
@@ -50,6 +52,7 @@ from .node_description import (
     module_from,
     projection_from,
 )
+from .population import InputPopulation
 from .projection import Projection
 from .values import at, entries, mapping, named, plain
 from .weights import put_weights
@@ -204,6 +207,7 @@ _KINDS: dict[str, Kind] = {
     "assembly": Kind(0, lambda *_: {}, lambda values, _: Assembly(**entries("an assembly", values, ()))),
     "neuron_group": Kind(0, _describe_group, _group),
     "encoder": Kind(0, describe_encoder, encoder_from),
+    "input_population": Kind(0, describe_input, input_from),
     "generator": Kind(GENERATOR, describe_generator, generator_from),
     "merge": Kind(NODES, describe_merge, merge_from),
     "module": Kind(NODES, describe_module, module_from),
@@ -217,4 +221,5 @@ _CLASSES: Mapping[type[Any], str] = {
     Merge: "merge", Module: "module", Projection: "projection",
     NeuronGroup: "neuron_group", Encoder: "encoder", Connection: "connection", Decoder: "decoder",
     StateMonitor: "state_monitor", SpikeMonitor: "spike_monitor", Generator: "generator",
+    InputPopulation: "input_population",
 }  # fmt: skip

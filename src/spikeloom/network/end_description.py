@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from ..errors import DataError
@@ -13,6 +14,7 @@ from .encoder import Encoder
 from .generator import Generator
 from .members import Members, Paths, member, path_of, shape_of
 from .monitors import SpikeMonitor, StateMonitor
+from .population import InputPopulation
 from .values import entries, made, mapping, settings_of
 
 GENERATOR, WATCHER = 0.25, 1.5
@@ -31,6 +33,20 @@ def encoder_from(values: dict[str, Any], members: Members) -> Encoder:
     entries("an encoder", values, ("shape", "coding_method", "options"), ("time", "dt"))
     given = {name: values[name] for name in ("time", "dt") if name in values}
     return Encoder(shape=shape_of(values), coding_method=_method(values), **given, **_options(values, ("time", "dt")))
+
+
+def describe_input(population: InputPopulation, paths: Paths) -> dict[str, Any]:
+    """Shape, input model and its parameters."""
+    return {"shape": population.shape, "model": population.coding_method, "parameters": asdict(population.neuron)}
+
+
+def input_from(values: dict[str, Any], members: Members) -> InputPopulation:
+    """The input population that was described."""
+    entries("an input population", values, ("shape", "model", "parameters"))
+    parameters = mapping("parameters", values["parameters"])
+    if not isinstance(values["model"], str) or "name" in parameters:
+        raise DataError(f"model must be the name of an input model with its parameters, got {values['model']!r:.80}")
+    return InputPopulation(values["model"], shape_of(values), **parameters)
 
 
 def describe_generator(generator: Generator, paths: Paths) -> dict[str, Any]:

@@ -30,6 +30,15 @@ from .exponential_if import AdEx, AdExState, ExponentialIF, ExponentialIFState
 from .from_function import FunctionNeuron, function_model
 from .glif import GLIF5, GLIF5State
 from .hodgkin_huxley import HodgkinHuxley, HodgkinHuxleyState
+from .inputs import (
+    INPUTS,
+    BinarySpikeInput,
+    InputModel,
+    IntegrateFireInput,
+    LeakyIntegrateFireInput,
+    PoissonInput,
+    SpikeInput,
+)
 from .integer_lif import DiehlAndCook, DiehlAndCookState, IntegerState, LIFInt
 from .integrate_and_fire import IF, IFB, IFSoftReset, IFState, NonSpikingIFB
 from .izhikevich import Izhikevich, IzhikevichState
@@ -107,6 +116,7 @@ __all__ = [
     "GLIF5",
     "IF",
     "IFB",
+    "INPUTS",
     "LI",
     "LIF",
     "LIFM",
@@ -124,6 +134,7 @@ __all__ = [
     "Arctan",
     "BalancedResonateAndFire",
     "BalancedState",
+    "BinarySpikeInput",
     "Blocked",
     "CLIFState",
     "ConductanceLIF",
@@ -149,19 +160,23 @@ __all__ = [
     "HodgkinHuxleyState",
     "IFSoftReset",
     "IFState",
+    "InputModel",
     "IntegerState",
+    "IntegrateFireInput",
     "Izhikevich",
     "IzhikevichState",
     "LIFInt",
     "LIFSTDPEx",
     "LIFSTDPIh",
     "LIFState",
+    "LeakyIntegrateFireInput",
     "MeanField",
     "Neuron",
     "NoReset",
     "NonSpikingIFB",
     "NonSpikingLIF",
     "Null",
+    "PoissonInput",
     "QuadraticGate",
     "RateState",
     "ReLU",
@@ -174,6 +189,7 @@ __all__ = [
     "Scale",
     "Sigmoid",
     "Smooth",
+    "SpikeInput",
     "Step",
     "Subtract",
     "SubtractValue",

@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..errors import DataError, ParameterError, ShapeError, StateError
 from ..units import check_dt, duration_steps, steps, times
+from .sorting import sorted_keys
 from .validate import (
     Numbers,
     as_array,
@@ -85,8 +86,12 @@ class Spikes:
         trains = check_trains(step, ids, prod(shape), samples, values, labels, n_samples)
         dtype = index_dtype(trains.n_samples * n_steps * prod(shape))
         keys = ((trains.samples * n_steps + step) * prod(shape) + trains.ids).astype(dtype)
-        order = np.argsort(keys, kind="stable")
-        keys, value = keys[order], None if trains.value is None else trains.value[order]
+        value = trains.value
+        if value is None:
+            keys.sort()
+        else:
+            keys, order = sorted_keys(keys)
+            value = value[order]
         keys, value = _settled(keys, value, collisions, prod(shape), n_steps)
         return cls.from_keys(keys, shape, trains.n_samples, n_steps, dt, value=value, labels=trains.labels)
 

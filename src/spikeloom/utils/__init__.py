@@ -1,0 +1,1 @@
+"""Seed names: the modules of mlGeNN's `utils` package."""
