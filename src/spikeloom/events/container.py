@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -73,7 +75,7 @@ class Events:
         names = getattr(getattr(events, "dtype", None), "names", None) or ()
         if missing := [name for name in "txyp" if name not in names]:
             raise DataError(f"Events.from_structured: expected the fields t, x, y, p, got {names}; {missing} lack")
-        size = None if sensor_size is None else (int(sensor_size[0]), int(sensor_size[1]))
+        size: Any = None if sensor_size is None else tuple(sensor_size[:2])
         return cls.from_arrays(events["t"], events["x"], events["y"], events["p"], size)
 
     @classmethod
@@ -95,7 +97,7 @@ class Events:
     @property
     def duration(self) -> float:
         """The time from the first to the last event in ms; 0 where there are none."""
-        return float(np.ptp(self.t)) / 1000 if len(self) else 0.0
+        return (int(self.t.max()) - int(self.t.min())) / 1000 if len(self) else 0.0
 
     def __len__(self) -> int:
         return self.t.size
@@ -111,6 +113,9 @@ class Events:
         forward = isinstance(index, slice) and (index.step is None or index.step > 0)
         kept = self.is_sorted and (forward or getattr(index, "dtype", None) == np.bool_)
         return replace(self, **chosen, is_sorted=kept or in_order(chosen["t"]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(Events, **{field.name: getattr(self, field.name) for field in fields(self)}), ()
 
     def __repr__(self) -> str:
         order = "" if self.is_sorted else ", not sorted"
@@ -133,8 +138,8 @@ class Events:
 
     def between(self, start: float | None = None, end: float | None = None) -> Events:
         """The events with start <= t < end, both in ms (None: no bound)."""
-        low = np.iinfo(np.int64).min if start is None else _microseconds(start, "start")
-        high = np.iinfo(np.int64).max if end is None else _microseconds(end, "end") - 1
+        low = np.iinfo(np.int64).min if start is None else microseconds(start, "Events.between: start")
+        high = np.iinfo(np.int64).max if end is None else microseconds(end, "Events.between: end") - 1
         if self.is_sorted:
             return self[np.searchsorted(self.t, low) : np.searchsorted(self.t, high, side="right")]
         return self[(self.t >= low) & (self.t <= high)]
@@ -152,11 +157,18 @@ def in_order(t: NDArray[Any]) -> bool:
     return bool((t[1:] >= t[:-1]).all())
 
 
-def _microseconds(time: float, owner: str) -> int:
+def microseconds(time: float, owner: str) -> int:
     """A time in ms as the first whole microsecond that is not before it."""
-    if not isinstance(time, (int, float, np.number)) or isinstance(time, bool) or not np.isfinite(time):
-        raise ParameterError(f"Events.between: {owner} must be a time in ms, got {time!r}")
-    return int(np.ceil(np.round(float(time) * 1000, 6)))
+    number = isinstance(time, (int, float, np.integer, np.floating)) and not isinstance(time, bool)
+    if not number or not abs(time) < 2**62 / 1000:
+        raise ParameterError(f"{owner} must be a time in ms, within 2**62 us, got {time!r}")
+    return -floored(-float(time) * 1000)
+
+
+def floored(number: float) -> int:
+    """The greatest whole number that is no more than a number which floats round: within 4 units of its last place."""
+    nearest = round(number)
+    return nearest if abs(number - nearest) <= 1e-6 + 2.0**-50 * abs(number) else math.floor(number)
 
 
 def _whole(value: Numbers, name: str) -> NDArray[Any]:

@@ -1,0 +1,218 @@
+// Filters of event streams: which events stay, and their arrays moved together. A stream is t in microseconds that
+// never falls, x, y and p, n of each; the arrays of what is kept have room for n. Every pixel is checked before use.
+#pragma once
+
+#include "simd.hpp"
+
+namespace spikeloom {
+
+struct Stream {
+  const int64_t* t;
+  const int16_t *x, *y;
+  const int8_t* p;
+  int64_t n, width, height;
+};
+
+struct Kept {
+  int64_t* t;
+  int16_t *x, *y;
+  int8_t* p;
+};
+
+constexpr int64_t stream_block = 1024;
+
+// Whether all events from begin to end have a pixel of the sensor. Negative addresses are large as unsigned ones.
+SPIKELOOM_INLINE bool on_sensor(const Stream& in, int64_t begin, int64_t end) {
+  uint16_t x = 0, y = 0;
+  for (int64_t i = begin; i < end; i++) {
+    x = uint16_t(in.x[i]) > x ? uint16_t(in.x[i]) : x;
+    y = uint16_t(in.y[i]) > y ? uint16_t(in.y[i]) : y;
+  }
+  return x < in.width && y < in.height;
+}
+
+// Asks for the state of the pixel of an event that comes soon: only an address, which need not be one of the sensor.
+template <class State> SPIKELOOM_INLINE void fetch(const Stream& in, int64_t i, const State* state, int64_t stride) {
+  const int64_t ahead = i + 24 < in.n ? i + 24 : i;
+  __builtin_prefetch(state + (in.y[ahead] * stride + in.x[ahead]));
+}
+
+template <class Number>
+SPIKELOOM_INLINE void gather(const Number* from, const uint16_t* chosen, int64_t count, Number* to) {
+  for (int64_t k = 0; k < count; k++) to[k] = from[chosen[k]];
+}
+
+// The chosen events of the block at `begin`, moved to place `at`.
+SPIKELOOM_INLINE void move_events(const Stream& in, int64_t begin, int64_t size, const uint16_t* chosen, int64_t count,
+                                  const Kept& out, int64_t at) {
+  if (count == size) {
+    memcpy(out.t + at, in.t + begin, size_t(size) * sizeof *in.t);
+    memcpy(out.x + at, in.x + begin, size_t(size) * sizeof *in.x);
+    memcpy(out.y + at, in.y + begin, size_t(size) * sizeof *in.y);
+    memcpy(out.p + at, in.p + begin, size_t(size) * sizeof *in.p);
+    return;
+  }
+  gather(in.t + begin, chosen, count, out.t + at);
+  gather(in.x + begin, chosen, count, out.x + at);
+  gather(in.y + begin, chosen, count, out.y + at);
+  gather(in.p + begin, chosen, count, out.p + at);
+}
+
+// Keeps the events for which the rule, called once for each in order, says so. The result is how many these are, or
+// -1 where an event has no pixel of the sensor and the rule reads the pixels.
+template <bool PIXELS = true, class Rule>
+SPIKELOOM_INLINE void filter(Stream in, Kept out, Rule rule, int64_t* result) {
+  uint16_t chosen[stream_block];
+  int64_t kept = 0;
+  for (int64_t begin = 0; begin < in.n; begin += stream_block) {
+    const int64_t size = begin + stream_block < in.n ? stream_block : in.n - begin;
+    if (PIXELS && !on_sensor(in, begin, begin + size)) {
+      *result = -1;
+      return;
+    }
+    int64_t count = 0;
+    for (int64_t i = 0; i < size; i++) {
+      chosen[count] = uint16_t(i);
+      count += rule(begin + i);
+    }
+    move_events(in, begin, size, chosen, count, out, kept);
+    kept += count;
+  }
+  *result = kept;
+}
+
+// Times as numbers from `time + 1` on, so that 0 is a time before all others. The caller makes sure that they fit.
+template <class Stamp> struct Clock {
+  const int64_t* t;
+  uint64_t zero;
+  Clock(const Stream& in, int64_t time) : t(in.t), zero(in.n ? uint64_t(in.t[0]) - uint64_t(time) - 1 : 0) {}
+  Stamp at(int64_t i) const { return Stamp(uint64_t(t[i]) - zero); }
+};
+
+template <class Stamp> SPIKELOOM_INLINE bool since(const Stamp* last, int64_t n, Stamp bound) {
+  bool any = false;
+  for (int64_t i = 0; i < n; i++) any |= last[i] >= bound;
+  return any;
+}
+
+typedef int64_t TwoHalves __attribute__((vector_size(16)));
+typedef int32_t FourStamps __attribute__((vector_size(16)));
+typedef int32_t LooseStamps __attribute__((vector_size(16), aligned(4), may_alias));
+
+// Whether any of the pixels around `centre` has a stamp of at least `bound`, which is above 0. There is a border.
+template <bool ITSELF> SPIKELOOM_INLINE bool near(const int32_t* centre, int64_t stride, int32_t bound) {
+  const FourStamps three = {-1, -1, -1, 0}, sides = {-1, ITSELF ? -1 : 0, -1, 0};
+  const FourStamps above = *(const LooseStamps*)(centre - stride - 1);
+  const FourStamps below = *(const LooseStamps*)(centre + stride - 1);
+  const FourStamps beside = *(const LooseStamps*)(centre - 1);
+  const FourStamps found = (((above >= bound) | (below >= bound)) & three) | ((beside >= bound) & sides);
+  const TwoHalves halves = (TwoHalves)found;
+  return (halves[0] | halves[1]) != 0;
+}
+template <bool ITSELF> SPIKELOOM_INLINE bool near(const int64_t* centre, int64_t stride, int64_t bound) {
+  return since(centre - stride - 1, 3, bound) | since(centre + stride - 1, 3, bound) | (centre[-1] >= bound) |
+         (centre[1] >= bound) | (ITSELF && centre[0] >= bound);
+}
+
+// Delbruck (2008): an event stays where one of the 8 pixels around had an event within the `time` before. `last` has
+// (height + 2) rows of (width + 2) zeros, and two more numbers at its end.
+template <bool ITSELF, class Stamp>
+void background_activity(Stream in, int64_t time, Stamp* last, Kept out, int64_t* result) {
+  const Clock<Stamp> clock(in, time);
+  const int64_t stride = in.width + 2;
+  filter(in, out, [&](int64_t i) {
+    const Stamp stamp = clock.at(i);
+    Stamp* centre = last + (int64_t(in.y[i]) + 1) * stride + in.x[i] + 1;
+    const bool keep = near<ITSELF>(centre, stride, Stamp(stamp - Stamp(time)));
+    *centre = stamp;
+    return keep;
+  }, result);
+}
+
+// An event stays where `time` or more has gone by since the last one of its pixel that stayed, or since the last one
+// (every). `last` has a zero for each pixel, or each pixel and polarity.
+template <class Stamp>
+void refractory(Stream in, int64_t time, bool by_polarity, bool every, Stamp* last, Kept out, int64_t* result) {
+  const Clock<Stamp> clock(in, time);
+  const int64_t polarity = by_polarity ? in.width * in.height : 0;
+  filter(in, out, [&](int64_t i) {
+    const Stamp stamp = clock.at(i);
+    fetch(in, i, last, in.width);
+    Stamp& before = last[int64_t(in.y[i]) * in.width + in.x[i] + (in.p[i] != 0) * polarity];
+    const bool keep = stamp - before >= Stamp(time);
+    const Stamp all_bits = -Stamp(keep | every);  // not a branch, which would be hard to predict
+    before ^= (before ^ stamp) & all_bits;
+    return keep;
+  }, result);
+}
+
+// Every n-th event of a pixel stays. `seen` has a zero for each pixel.
+SPIKELOOM_INLINE void decimate(Stream in, int64_t n, uint32_t* seen, Kept out, int64_t* result) {
+  filter(in, out, [&](int64_t i) {
+    fetch(in, i, seen, in.width);
+    uint32_t& count = seen[int64_t(in.y[i]) * in.width + in.x[i]];
+    const uint32_t now = count + 1;
+    const bool keep = now == uint32_t(n);
+    count = keep ? 0 : now;
+    return keep;
+  }, result);
+}
+
+}  // namespace spikeloom
+
+#define SPIKELOOM_STREAM                                                                                             \
+  const int64_t *t, const int16_t *x, const int16_t *y, const int8_t *p, int64_t n, int64_t width, int64_t height,    \
+      int64_t *to_t, int16_t *to_x, int16_t *to_y, int8_t *to_p, int64_t *result
+#define SPIKELOOM_IN {t, x, y, p, n, width, height}
+#define SPIKELOOM_OUT {to_t, to_x, to_y, to_p}
+
+#define SPIKELOOM_STAMPS(SUFFIX, STAMP)                                                                               \
+  SPIKELOOM_EXPORT void background_activity_##SUFFIX(SPIKELOOM_STREAM, int64_t time, int64_t itself, STAMP* last) {   \
+    if (itself)                                                                                                       \
+      spikeloom::background_activity<true, STAMP>(SPIKELOOM_IN, time, last, SPIKELOOM_OUT, result);                   \
+    else                                                                                                              \
+      spikeloom::background_activity<false, STAMP>(SPIKELOOM_IN, time, last, SPIKELOOM_OUT, result);                  \
+  }                                                                                                                   \
+  SPIKELOOM_EXPORT void refractory_##SUFFIX(SPIKELOOM_STREAM, int64_t time, int64_t by_polarity, int64_t every,       \
+                                            STAMP* last) {                                                            \
+    spikeloom::refractory<STAMP>(SPIKELOOM_IN, time, by_polarity, every, last, SPIKELOOM_OUT, result);                \
+  }
+SPIKELOOM_STAMPS(i32, int32_t)
+SPIKELOOM_STAMPS(i64, int64_t)
+
+SPIKELOOM_EXPORT void decimate(SPIKELOOM_STREAM, int64_t every, uint32_t* seen) {
+  spikeloom::decimate(SPIKELOOM_IN, every, seen, SPIKELOOM_OUT, result);
+}
+
+// The events of pixels whose entry in `table`, height x width, is not 0.
+SPIKELOOM_EXPORT void select_pixels(SPIKELOOM_STREAM, const uint8_t* table) {
+  const spikeloom::Stream in SPIKELOOM_IN;
+  spikeloom::filter(in, SPIKELOOM_OUT, [&](int64_t i) {
+    spikeloom::fetch(in, i, table, width);
+    return table[in.y[i] * width + in.x[i]] != 0;
+  }, result);
+}
+
+// The events whose entry in `mask` is not 0.
+SPIKELOOM_EXPORT void select_events(SPIKELOOM_STREAM, const uint8_t* mask) {
+  const spikeloom::Stream in SPIKELOOM_IN;
+  spikeloom::filter<false>(in, SPIKELOOM_OUT, [&](int64_t i) { return mask[i] != 0; }, result);
+}
+
+// How many events each pixel has: `count` is height x width zeros.
+SPIKELOOM_EXPORT void count_pixels(const int16_t* x, const int16_t* y, int64_t n, int64_t width, int64_t height,
+                                   int64_t* count, int64_t* result) {
+  const spikeloom::Stream in{nullptr, x, y, nullptr, n, width, height};
+  for (int64_t begin = 0; begin < n; begin += spikeloom::stream_block) {
+    const int64_t end = begin + spikeloom::stream_block < n ? begin + spikeloom::stream_block : n;
+    if (!spikeloom::on_sensor(in, begin, end)) {
+      *result = -1;
+      return;
+    }
+    for (int64_t i = begin; i < end; i++) {
+      spikeloom::fetch(in, i, count, width);
+      count[y[i] * width + x[i]]++;
+    }
+  }
+  *result = n;
+}

@@ -1,0 +1,370 @@
+// Pictures of an event camera's stream: counts, bit planes, voxel grids, time surfaces and their averages; and its
+// spikes on a grid. An event e has the pixel (x[e], y[e]) and the polarity p[e], 1 for ON. Each function stops at the
+// first event that lies outside of the sensor and writes its number to `bad`, else -1.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+
+#include "functions.hpp"
+
+namespace spikeloom {
+
+enum : int64_t { separate, merged, with_sign };  // two planes, OFF first; one plane; one in which OFF counts -1
+
+template <int64_t polarity> struct Pixels {
+  const int16_t *x, *y;
+  const int8_t* p;
+  int64_t n, width, height;
+
+  int64_t size() const { return (polarity == separate ? 2 : 1) * width * height; }
+  // The place of an event's pixel in a frame, or -1. A negative address is a large one as an unsigned number.
+  int64_t at(int64_t e) const {
+    const int64_t column = uint16_t(x[e]), row = uint16_t(y[e]);
+    if (column >= width || row >= height) return -1;
+    return (polarity == separate ? (p[e] > 0) * width * height : 0) + row * width + column;  // no branch: it is a coin
+  }
+  int sign(int64_t e) const { return polarity == with_sign ? 2 * (p[e] > 0) - 1 : 1; }
+};
+
+// What a function returns of the pixels of one of the three kinds.
+template <class Function>
+int64_t of_pixels(const int16_t* x, const int16_t* y, const int8_t* p, int64_t n, int64_t width, int64_t height,
+                  int64_t polarity, Function f) {
+  if (polarity == separate) return f(Pixels<separate>{x, y, p, n, width, height});
+  if (polarity == merged) return f(Pixels<merged>{x, y, p, n, width, height});
+  return f(Pixels<with_sign>{x, y, p, n, width, height});
+}
+
+// The time from one event to a later one, which may be longer than int64 holds.
+SPIKELOOM_INLINE uint64_t since(int64_t now, int64_t then) { return uint64_t(now) - uint64_t(then); }
+
+// The events from begin to end, as far as there are such.
+SPIKELOOM_INLINE int64_t window_begin(const int64_t* begin, int64_t w) { return std::max<int64_t>(begin[w], 0); }
+SPIKELOOM_INLINE int64_t window_end(const int64_t* end, int64_t w, int64_t n) { return std::min(end[w], n); }
+
+// Calls f with each event from begin to end and what a target larger than the cache has at its place. The places of
+// some events are found at once, in vectors, and asked for before the first is used. The first event that has no place,
+// or -1.
+template <class Source, class Target, class Function>
+int64_t for_each(const Source& in, int64_t begin, int64_t end, Target* target, Function f) {
+  constexpr int64_t block = 128;
+  int64_t place[block];
+  for (; begin < end; begin += block) {
+    const int64_t size = std::min(end - begin, block);
+    int64_t least = 0;
+    for (int64_t i = 0; i < size; i++) {
+      place[i] = in.at(begin + i);
+      least = std::min(least, place[i]);
+    }
+    for (int64_t i = 0; i < size && least < 0; i++)
+      if (place[i] < 0) return begin + i;
+    for (int64_t i = 0; i < size; i++) __builtin_prefetch(target + place[i], 1);
+    for (int64_t i = 0; i < size; i++) f(begin + i, target[place[i]]);
+  }
+  return -1;
+}
+
+// Adds to a count, which stays at the largest that its type can hold, and as far below zero at the least.
+template <class Count, class Number> SPIKELOOM_INLINE void add_to(Count& count, Number more) {
+  constexpr bool real = std::is_floating_point<Count>::value;
+  using Wide = std::conditional_t<real, float, int64_t>;
+  constexpr Wide most = real ? Wide(1 << 24) : Wide(std::numeric_limits<Count>::max());
+  count = Count(std::min(std::max(Wide(count) + Wide(more), -most), most));
+}
+
+// Counts events in `bytes`, which stay in the cache where frames do not; what a byte cannot hold goes to the frame. The
+// bytes are zero before and after.
+template <class Count, class Source>
+int64_t count_in_bytes(const Source& in, int64_t begin, int64_t end, int8_t* bytes, Count* frame) {
+  constexpr int8_t full = 127;
+  bool spilled = false;
+  for (int64_t e = begin; e < end; e++) {
+    const int64_t at = in.at(e);
+    if (at < 0) return e;
+    bytes[at] = int8_t(bytes[at] + in.sign(e));
+    if (bytes[at] == full || bytes[at] == -full) {
+      add_to(frame[at], bytes[at]);
+      bytes[at] = 0;
+      spilled = true;
+    }
+  }
+  if (spilled)
+    for (int64_t i = 0; i < in.size(); i++) add_to(frame[i], bytes[i]);
+  else
+    for (int64_t i = 0; i < in.size(); i++) frame[i] = Count(bytes[i]);  // new memory, which is not read first
+  memset(bytes, 0, size_t(in.size()));
+  return -1;
+}
+
+// Counts the events of each window in a frame of its own, which is zero.
+template <class Count, class Source>
+int64_t count_frames(const Source& in, const int64_t* begin, const int64_t* end, int64_t n_frames, int8_t* bytes,
+                     Count* out) {
+  for (int64_t f = 0; f < n_frames; f++, out += in.size()) {
+    const int64_t first = window_begin(begin, f), last = window_end(end, f, in.n);
+    const bool dense = sizeof(Count) > 1 && last - first > in.size() / 16;
+    const auto count = [&](int64_t e, Count& number) { add_to(number, in.sign(e)); };
+    const int64_t bad =
+        dense ? count_in_bytes(in, first, last, bytes, out) : for_each(in, first, last, out, count);
+    if (bad >= 0) return bad;
+  }
+  return -1;
+}
+
+// Sets the bit of each window in the frame that it belongs to: n_bits windows a frame, the first is the highest bit.
+template <class Source>
+int64_t mark_bits(const Source& in, const int64_t* begin, const int64_t* end, int64_t n_windows, int64_t n_bits,
+                  uint16_t* out) {
+  for (int64_t w = 0; w < n_windows; w++) {
+    uint16_t* const frame = out + w / n_bits * in.size();
+    const uint16_t bit = uint16_t(1 << (n_bits - 1 - w % n_bits));
+    const int64_t bad = for_each(in, window_begin(begin, w), window_end(end, w, in.n), frame,
+                                 [&](int64_t, uint16_t& number) { number |= bit; });
+    if (bad >= 0) return bad;
+  }
+  return -1;
+}
+
+// Shares each event among the two planes next to its time (n_bins - 1) (t - first) / span, by nearness. What some
+// events add and where is found at once, in vectors, and asked for before the first of them is added.
+template <class Source>
+int64_t voxel_grid(const Source& in, const int64_t* t, int64_t first, double span, int64_t n_bins, float* out) {
+  constexpr int64_t block = 128;
+  const double last = double(n_bins - 1), latest = double(n_bins > 1 ? n_bins - 2 : 0);
+  const int64_t plane = in.size(), beside = n_bins > 1 ? plane : 0;
+  int64_t voxel[block];
+  float early[block], late[block];
+  for (int64_t begin = 0; begin < in.n; begin += block) {
+    const int64_t size = std::min(in.n - begin, block);
+    int64_t least = 0;
+    for (int64_t i = 0; i < size; i++) {
+      const double place = last * double(int64_t(since(t[begin + i], first))) / span;
+      // An event at the very end belongs wholly to the later one of the last two planes.
+      const double bin = std::min(double(int64_t(place)), latest), share = std::min(place - bin, 1.0);
+      const int64_t at = in.at(begin + i);
+      const float sign = float(in.sign(begin + i));
+      early[i] = sign * (1 - float(share));
+      late[i] = sign * float(share);
+      voxel[i] = int64_t(bin) * plane + at;
+      least = std::min(least, at);
+    }
+    for (int64_t i = 0; i < size && least < 0; i++)
+      if (in.at(begin + i) < 0) return begin + i;
+    for (int64_t i = 0; i < size; i++) {
+      __builtin_prefetch(out + voxel[i], 1);
+      __builtin_prefetch(out + voxel[i] + beside, 1);
+    }
+    for (int64_t i = 0; i < size; i++) {
+      out[voxel[i]] += early[i];
+      out[voxel[i] + beside] += late[i];
+    }
+  }
+  return -1;
+}
+
+// Keeps the time of the last event of each pixel, from `first` on, and draws exp(-age / tau) at the time `now`, 0 where
+// there was none, whose time is below zero.
+template <class Time, class Source>
+int64_t time_surface(const Source& in, const int64_t* t, int64_t first, int64_t now, double tau, Time* last,
+                     float* out) {
+  for (int64_t e = 0; e < in.n; e++) {
+    const int64_t at = in.at(e);
+    if (at < 0) return e;
+    last[at] = Time(since(t[e], first));
+  }
+  const Time late = Time(since(now, first));
+  const float rate = float(std::max(-1 / tau, -1e30));  // finite, so that an age of 0 gives 1
+  for (int64_t i = 0; i < in.size(); i += lanes<float>) {
+    const int64_t here = std::min<int64_t>(in.size() - i, lanes<float>);
+    Vec<float> age{};
+    for (int64_t k = 0; k < here; k++) age[k] = last[i + k] < 0 ? INFINITY : float(late - last[i + k]);
+    store_some(out + i, vexp<float>(age * rate), here);
+  }
+  return -1;
+}
+
+// Histograms of averaged time surfaces: around each event the decayed numbers of the earlier events of its polarity, at
+// most `window` us old, of the pixels of its cell, summed up by cell and polarity. A pixel holds the sum of
+// exp((t_j - base) / tau), so that neither the decay nor an event that grows too old costs a pass over the sensor.
+class Surfaces {
+ public:
+  Surfaces(const Pixels<separate>& in, const int64_t* t, int64_t cell, int64_t radius, double tau, uint64_t window,
+           double* held, double* out, int64_t* counts)
+      : in_(in), t_(t), cell_(cell), radius_(radius), tau_(tau), window_(window), held_(held), out_(out),
+        counts_(counts), columns_((in.width + cell - 1) / cell), base_(in.n ? t[0] : 0) {}
+
+  int64_t run() {
+    int64_t held = 0, old = 0;
+    for (int64_t e = 0; e < in_.n; e++) {
+      if (in_.at(e) < 0) return e;
+      if (double(since(t_[e], base_)) > most * tau_) rebase(t_[e]);
+      for (; held < e && t_[held] < t_[e]; held++) held_[in_.at(held)] += grown(held);
+      for (; old < held && since(t_[e], t_[old]) > window_; old++) held_[in_.at(old)] -= grown(old);
+      add_around(e);
+    }
+    return -1;
+  }
+
+ private:
+  static constexpr double most = 300;  // of the exponent, far from where double ends
+
+  double grown(int64_t e) const {
+    return t_[e] < base_ ? std::exp(-double(since(base_, t_[e])) / tau_) : std::exp(double(since(t_[e], base_)) / tau_);
+  }
+  void rebase(int64_t time) {
+    const double factor = std::exp(-double(since(time, base_)) / tau_);
+    for (int64_t i = 0; i < in_.size(); i++) held_[i] *= factor;
+    base_ = time;
+  }
+  void add_around(int64_t e) {
+    const int64_t side = 2 * radius_ + 1, x = in_.x[e], y = in_.y[e], plane = in_.p[e] > 0;
+    const int64_t left = x - x % cell_, top = y - y % cell_, cell = y / cell_ * columns_ + x / cell_;
+    const int64_t x0 = std::max(left, x - radius_), x1 = std::min({left + cell_, x + radius_ + 1, in_.width});
+    const int64_t y0 = std::max(top, y - radius_), y1 = std::min({top + cell_, y + radius_ + 1, in_.height});
+    const double scale = 1 / grown(e);
+    for (int64_t row = y0; row < y1; row++) {
+      const double* const from = held_ + (plane * in_.height + row) * in_.width;
+      double* const to = out_ + ((cell * 2 + plane) * side + row - y + radius_) * side - x + radius_;
+      for (int64_t column = x0; column < x1; column++) to[column] += scale * from[column];
+    }
+    counts_[cell]++;
+  }
+
+  const Pixels<separate> in_;
+  const int64_t* const t_;
+  const int64_t cell_, radius_;
+  const double tau_;
+  const uint64_t window_;
+  double *const held_, *const out_;
+  int64_t* const counts_;
+  const int64_t columns_;
+  int64_t base_;
+};
+
+// A set of numbers below `size`, visited in order; `words` has room for three levels, each a 64th of the one before.
+struct Marks {
+  uint64_t* level[3];  // bit i of level 0: number i; bit i of level k + 1: word i of level k
+  int64_t n_top;
+
+  Marks(uint64_t* words, int64_t size) {
+    for (uint64_t*& part : level) {
+      part = words;
+      words += n_top = size = (size + 63) / 64;
+    }
+  }
+
+  bool add(int64_t i) const {
+    uint64_t& word = level[0][i / 64];
+    const uint64_t bit = uint64_t(1) << (i % 64);
+    const bool is_new = !(word & bit);
+    word |= bit;
+    level[1][i / 4096] |= uint64_t(1) << (i / 64 % 64);
+    level[2][i / 262144] |= uint64_t(1) << (i / 4096 % 64);
+    return is_new;
+  }
+  // Calls f with each number and takes it out.
+  template <class Function> void drain(Function f) const {
+    for (int64_t top = 0; top < n_top; top++)
+      for (uint64_t& a = level[2][top]; a; a &= a - 1) {
+        const int64_t middle = top * 64 + __builtin_ctzll(a);
+        for (uint64_t& b = level[1][middle]; b; b &= b - 1) {
+          const int64_t low = middle * 64 + __builtin_ctzll(b);
+          for (uint64_t& c = level[0][low]; c; c &= c - 1) f(low * 64 + __builtin_ctzll(c));
+        }
+      }
+  }
+};
+
+enum : int64_t { one, sum, refuse };  // what several events of a pixel in a step become: the first, their sum, an error
+
+// The spikes of each step, by pixel: events with edges[s] <= t < edges[s + 1] belong to step s. found[0] is how many
+// there are; found[1] is an event that meets another one of its pixel and step where that is refused, else -1.
+template <class Source>
+int64_t to_grid(const Source& in, const int64_t* t, const int64_t* edges, int64_t n_steps, int64_t collisions,
+                const Marks& marks, int32_t* sums, int32_t* ids, int32_t* step, int32_t* values, int64_t* found) {
+  int64_t count = 0, e = 0;
+  found[1] = -1;
+  while (e < in.n && t[e] < edges[0]) e++;
+  for (int64_t s = 0; s < n_steps && e < in.n; s++) {
+    if (t[e] >= edges[s + 1]) continue;
+    for (; e < in.n && t[e] < edges[s + 1]; e++) {
+      const int64_t at = in.at(e);
+      if (at < 0) return e;
+      if (marks.add(at)) {
+        if (values) sums[at] = in.sign(e);
+      } else if (collisions == refuse) {
+        found[1] = e;
+        return -1;
+      } else if (collisions == sum) {
+        sums[at] += in.sign(e);
+      }
+    }
+    marks.drain([&](int64_t at) {
+      if (values && !sums[at]) return;
+      ids[count] = int32_t(at);
+      step[count] = int32_t(s);
+      if (values) values[count] = sums[at];
+      count++;
+    });
+  }
+  found[0] = count;
+  return -1;
+}
+
+}  // namespace spikeloom
+
+#define SPIKELOOM_STREAM                                                                                           \
+  const int16_t *x, const int16_t *y, const int8_t *p, int64_t n, int64_t width, int64_t height, int64_t polarity
+
+#define SPIKELOOM_FRAMES(SUFFIX, COUNT)                                                                            \
+  SPIKELOOM_EXPORT void count_frames_##SUFFIX(SPIKELOOM_STREAM, const int64_t* begin, const int64_t* end,          \
+                                              int64_t n_frames, int8_t* bytes, COUNT* out, int64_t* bad) {         \
+    *bad = spikeloom::of_pixels(x, y, p, n, width, height, polarity, [&](const auto& in) {                         \
+      return spikeloom::count_frames(in, begin, end, n_frames, bytes, out);                                        \
+    });                                                                                                            \
+  }
+SPIKELOOM_FRAMES(u8, uint8_t)
+SPIKELOOM_FRAMES(u16, uint16_t)
+SPIKELOOM_FRAMES(i16, int16_t)
+SPIKELOOM_FRAMES(i32, int32_t)
+SPIKELOOM_FRAMES(f32, float)
+
+SPIKELOOM_EXPORT void mark_bits(SPIKELOOM_STREAM, const int64_t* begin, const int64_t* end, int64_t n_windows,
+                                int64_t n_bits, uint16_t* out, int64_t* bad) {
+  *bad = spikeloom::of_pixels(x, y, p, n, width, height, polarity, [&](const auto& in) {
+    return spikeloom::mark_bits(in, begin, end, n_windows, n_bits, out);
+  });
+}
+SPIKELOOM_EXPORT void voxel_grid(SPIKELOOM_STREAM, const int64_t* t, int64_t first, double span, int64_t n_bins,
+                                 float* out, int64_t* bad) {
+  *bad = spikeloom::of_pixels(x, y, p, n, width, height, polarity, [&](const auto& in) {
+    return spikeloom::voxel_grid(in, t, first, span, n_bins, out);
+  });
+}
+#define SPIKELOOM_SURFACE(SUFFIX, TIME)                                                                            \
+  SPIKELOOM_EXPORT void time_surface_##SUFFIX(SPIKELOOM_STREAM, const int64_t* t, int64_t first, int64_t now,      \
+                                              double tau, TIME* last, float* out, int64_t* bad) {                  \
+    *bad = spikeloom::of_pixels(x, y, p, n, width, height, polarity, [&](const auto& in) {                         \
+      return spikeloom::time_surface(in, t, first, now, tau, last, out);                                           \
+    });                                                                                                            \
+  }
+SPIKELOOM_SURFACE(i32, int32_t)
+SPIKELOOM_SURFACE(i64, int64_t)
+
+SPIKELOOM_EXPORT void averaged_time_surfaces(const int16_t* x, const int16_t* y, const int8_t* p, int64_t n,
+                                             int64_t width, int64_t height, const int64_t* t, int64_t cell,
+                                             int64_t radius, double tau, int64_t window, double* held, double* out,
+                                             int64_t* counts, int64_t* bad) {
+  const spikeloom::Pixels<spikeloom::separate> in{x, y, p, n, width, height};
+  *bad = spikeloom::Surfaces(in, t, cell, radius, tau, uint64_t(window), held, out, counts).run();
+}
+
+SPIKELOOM_EXPORT void to_grid(SPIKELOOM_STREAM, const int64_t* t, const int64_t* edges, int64_t n_steps,
+                              int64_t collisions, uint64_t* words, int32_t* sums, int32_t* ids, int32_t* step,
+                              int32_t* values, int64_t* found, int64_t* bad) {
+  *bad = spikeloom::of_pixels(x, y, p, n, width, height, polarity, [&](const auto& in) {
+    const spikeloom::Marks marks(words, in.size());
+    return spikeloom::to_grid(in, t, edges, n_steps, collisions, marks, sums, ids, step, values, found);
+  });
+}

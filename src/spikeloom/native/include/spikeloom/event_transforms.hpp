@@ -1,0 +1,262 @@
+// Transforms of event streams: random numbers by a key and a place, so that they are the same on every machine and for
+// every vector length; sorting by time, merging, and down-sampling by integration.
+#pragma once
+
+#include "event_filters.hpp"
+
+namespace spikeloom {
+
+// The i-th number of a key's sequence: SplitMix64 of Steele, Lea and Flood (2014).
+SPIKELOOM_INLINE uint64_t random_bits(uint64_t key, int64_t i) {
+  uint64_t z = key + (uint64_t(i) + 1) * 0x9e3779b97f4a7c15;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+// A distribution of whole numbers around 0, by Walker's aliases (1977).
+struct Shifts {
+  const uint32_t* cut;
+  const int32_t* other;
+  int64_t size;
+
+  int64_t draw(uint32_t number) const {
+    const uint64_t product = uint64_t(number) * uint64_t(size);
+    const int64_t k = int64_t(product >> 32);
+    const int64_t alias = other[k], is_alias = -int64_t(uint32_t(product) >= cut[k]);
+    return (k ^ ((k ^ alias) & is_alias)) - size / 2;  // not a branch, which could not be predicted
+  }
+};
+
+// An address moved, or -1 where it would leave the sensor and is not clipped.
+SPIKELOOM_INLINE int16_t moved(int64_t place, int64_t side, bool clip) {
+  const int64_t inside = place < 0 ? 0 : place >= side ? side - 1 : place;
+  return int16_t(clip || inside == place ? inside : -1);
+}
+
+// Sorts the events by buckets of times, then within each; those of one time keep their order. `place` has a zero for
+// each bucket and one more. The result is n, or -1, with nothing done, where a time has no bucket or more than `most`
+// share one.
+SPIKELOOM_INLINE void sort_events(Stream in, int64_t first, int64_t shift, int64_t buckets, uint32_t most,
+                                  uint32_t* place, Kept out, int64_t* result) {
+  const auto bucket = [&](int64_t i) { return (uint64_t(in.t[i]) - uint64_t(first)) >> shift; };
+  *result = -1;
+  for (int64_t i = 0; i < in.n; i++) {
+    if (bucket(i) >= uint64_t(buckets)) return;
+    place[bucket(i) + 1]++;
+  }
+  for (int64_t b = 0; b < buckets; b++) {
+    if (place[b + 1] > most) return;
+    place[b + 1] += place[b];
+  }
+  for (int64_t i = 0; i < in.n; i++) {
+    const uint32_t to = place[bucket(i)]++;
+    out.t[to] = in.t[i];
+    out.x[to] = in.x[i];
+    out.y[to] = in.y[i];
+    out.p[to] = in.p[i];
+  }
+  *result = in.n;
+  if (shift == 0) return;
+  for (int64_t i = 1; i < in.n; i++) {
+    const int64_t t = out.t[i];
+    if (out.t[i - 1] <= t) continue;
+    const int16_t x = out.x[i], y = out.y[i];
+    const int8_t p = out.p[i];
+    int64_t to = i;
+    for (; to > 0 && out.t[to - 1] > t; to--) {
+      out.t[to] = out.t[to - 1];
+      out.x[to] = out.x[to - 1];
+      out.y[to] = out.y[to - 1];
+      out.p[to] = out.p[to - 1];
+    }
+    out.t[to] = t;
+    out.x[to] = x;
+    out.y[to] = y;
+    out.p[to] = p;
+  }
+}
+
+// Both streams in order of time; of events of one time those of `a` come first.
+SPIKELOOM_INLINE void merge_events(Stream a, Stream b, Kept out) {
+  int64_t i = 0, j = 0;
+  while (i < a.n && j < b.n) {
+    const bool second = b.t[j] < a.t[i];
+    const int64_t to = i + j;
+    out.t[to] = *(second ? b.t + j : a.t + i);
+    out.x[to] = *(second ? b.x + j : a.x + i);
+    out.y[to] = *(second ? b.y + j : a.y + i);
+    out.p[to] = *(second ? b.p + j : a.p + i);
+    i += !second;
+    j += second;
+  }
+  const Stream& rest = i < a.n ? a : b;
+  const int64_t from = i < a.n ? i : j;
+  const size_t left = size_t(rest.n - from);
+  memcpy(out.t + i + j, rest.t + from, left * sizeof *out.t);
+  memcpy(out.x + i + j, rest.x + from, left * sizeof *out.x);
+  memcpy(out.y + i + j, rest.y + from, left * sizeof *out.y);
+  memcpy(out.p + i + j, rest.p + from, left * sizeof *out.p);
+}
+
+// Ghosh et al. (2023): a pixel sums up its polarities as +1 and -1; where the sum has reached the threshold at the end
+// of a window of `window` us, an event is made and the sum is cleared. The windows start with the first event; events
+// are dated by the start of their window and stand in the order of their pixel's first event in it. `sum` and `seen`
+// have a zero for each pixel, `active` room for n. The result is how many events there are, or -1 for a bad pixel.
+SPIKELOOM_INLINE void integrate(Stream in, int64_t window, int64_t threshold, int64_t* sum, int64_t* seen,
+                                int64_t* active, Kept out, int64_t* result) {
+  int64_t made = 0, i = 0;
+  *result = -1;
+  if (!on_sensor(in, 0, in.n)) return;
+  while (i < in.n) {
+    const uint64_t number = (uint64_t(in.t[i]) - uint64_t(in.t[0])) / uint64_t(window);
+    const uint64_t start = number * uint64_t(window);
+    int64_t n_active = 0;
+    const int64_t begin = i + 1;
+    for (; i < in.n && (uint64_t(in.t[i]) - uint64_t(in.t[0])) - start < uint64_t(window); i++) {
+      const int64_t pixel = in.y[i] * in.width + in.x[i];
+      active[n_active] = pixel;
+      n_active += seen[pixel] != begin;
+      seen[pixel] = begin;
+      sum[pixel] += in.p[i] ? 1 : -1;
+    }
+    for (int64_t k = 0; k < n_active; k++) {
+      int64_t& total = sum[active[k]];
+      out.t[made] = int64_t(uint64_t(in.t[0]) + start);
+      out.x[made] = int16_t(active[k] % in.width);
+      out.y[made] = int16_t(active[k] / in.width);
+      out.p[made] = total > 0;
+      const bool fires = total >= threshold || -total >= threshold;
+      made += fires;
+      total = fires ? 0 : total;
+    }
+  }
+  *result = made;
+}
+
+// Ghosh et al. (2023): of events on windows from `first` on, one for each pixel and polarity that has more of them in a
+// window than in the one before it; dated by the start of the window, in the order of the first event in it. The state
+// has three numbers of zero for each pixel and polarity, `active` room for n.
+SPIKELOOM_INLINE void differentiate(Stream in, int64_t first, int64_t window, int64_t* state, int64_t* active, Kept out,
+                                    int64_t* result) {
+  int64_t made = 0, i = 0;
+  const int64_t pixels = in.width * in.height;
+  *result = -1;
+  if (!on_sensor(in, 0, in.n)) return;
+  while (i < in.n) {
+    const uint64_t number = (uint64_t(in.t[i]) - uint64_t(first)) / uint64_t(window);
+    const uint64_t start = number * uint64_t(window);
+    const int64_t now = int64_t(number) + 1;
+    int64_t n_active = 0;
+    for (; i < in.n && (uint64_t(in.t[i]) - uint64_t(first)) - start < uint64_t(window); i++) {
+      const int64_t place = (in.p[i] ? pixels : 0) + in.y[i] * in.width + in.x[i];
+      int64_t *when = state + 3 * place, *count = when + 1, *before = when + 2;
+      if (*when != now) {
+        *before = *when == now - 1 ? *count : 0;
+        *count = 0;
+        *when = now;
+        active[n_active++] = place;
+      }
+      ++*count;
+    }
+    for (int64_t k = 0; k < n_active; k++) {
+      const int64_t place = active[k], pixel = place % pixels;
+      out.t[made] = int64_t(uint64_t(first) + start);
+      out.x[made] = int16_t(pixel % in.width);
+      out.y[made] = int16_t(pixel / in.width);
+      out.p[made] = place >= pixels;
+      made += (now > 1) & (state[3 * place + 1] > state[3 * place + 2]);
+    }
+  }
+  *result = made;
+}
+
+}  // namespace spikeloom
+
+// The events within a box, or those outside of it.
+SPIKELOOM_EXPORT void select_box(SPIKELOOM_STREAM, int64_t left, int64_t top, int64_t box_width, int64_t box_height,
+                                 int64_t inside) {
+  const spikeloom::Stream in SPIKELOOM_IN;
+  spikeloom::filter<false>(in, SPIKELOOM_OUT, [&](int64_t i) {
+    const bool across = uint32_t(x[i] - int32_t(left)) < uint32_t(box_width);
+    return (across & (uint32_t(y[i] - int32_t(top)) < uint32_t(box_height))) == (inside != 0);
+  }, result);
+}
+
+// Drops each event whose random number is below `bound`.
+SPIKELOOM_EXPORT void drop_events(SPIKELOOM_STREAM, uint64_t key, uint64_t bound) {
+  const spikeloom::Stream in SPIKELOOM_IN;
+  const auto stays = [&](int64_t i) { return spikeloom::random_bits(key, i) >= bound; };
+  spikeloom::filter<false>(in, SPIKELOOM_OUT, stays, result);
+}
+
+SPIKELOOM_EXPORT void flip_polarities(const int8_t* p, int64_t n, uint64_t key, uint64_t bound, int8_t* to_p) {
+  for (int64_t i = 0; i < n; i++) to_p[i] = int8_t((p[i] != 0) ^ (spikeloom::random_bits(key, i) < bound));
+}
+
+// round(t * coefficient) + offset, which the caller makes sure to be numbers of 64 bits.
+SPIKELOOM_EXPORT void scale_times(const int64_t* t, int64_t n, double coefficient, int64_t offset, int64_t* to_t) {
+  for (int64_t i = 0; i < n; i++) to_t[i] = int64_t(__builtin_rint(double(t[i]) * coefficient)) + offset;
+}
+
+// Moves the pixels. clip: those that would leave the sensor stay at its edge and only x and y are written, n of each;
+// else these events are dropped.
+SPIKELOOM_EXPORT void jitter_pixels(SPIKELOOM_STREAM, uint64_t key, const uint32_t* cut_x, const int32_t* other_x,
+                                    int64_t size_x, const uint32_t* cut_y, const int32_t* other_y, int64_t size_y,
+                                    int64_t clip) {
+  const spikeloom::Shifts shift_x{cut_x, other_x, size_x}, shift_y{cut_y, other_y, size_y};
+  const spikeloom::Kept out SPIKELOOM_OUT;
+  int16_t block_x[spikeloom::stream_block], block_y[spikeloom::stream_block];
+  uint16_t chosen[spikeloom::stream_block];
+  int64_t kept = 0;
+  for (int64_t begin = 0; begin < n; begin += spikeloom::stream_block) {
+    const int64_t size = begin + spikeloom::stream_block < n ? spikeloom::stream_block : n - begin;
+    int16_t *moved_x = clip ? to_x + begin : block_x, *moved_y = clip ? to_y + begin : block_y;
+    for (int64_t i = 0; i < size; i++) {
+      const uint64_t number = spikeloom::random_bits(key, begin + i);
+      moved_x[i] = spikeloom::moved(x[begin + i] + shift_x.draw(uint32_t(number >> 32)), width, clip);
+      moved_y[i] = spikeloom::moved(y[begin + i] + shift_y.draw(uint32_t(number)), height, clip);
+    }
+    if (clip) continue;
+    int64_t count = 0;
+    for (int64_t i = 0; i < size; i++) {
+      chosen[count] = uint16_t(i);
+      count += (moved_x[i] >= 0) & (moved_y[i] >= 0);
+    }
+    const spikeloom::Stream block{t + begin, moved_x, moved_y, p + begin, size, width, height};
+    spikeloom::move_events(block, 0, size, chosen, count, out, kept);
+    kept += count;
+  }
+  *result = clip ? n : kept;
+}
+
+// A shift is `cell` times one of the table plus a place in the cell, an odd number of us, drawn uniformly.
+SPIKELOOM_EXPORT void jitter_times(const int64_t* t, int64_t n, uint64_t key, const uint32_t* cut, const int32_t* other,
+                                   int64_t size, int64_t cell, int64_t* to_t) {
+  const spikeloom::Shifts shift{cut, other, size};
+  for (int64_t i = 0; i < n; i++) {
+    const uint64_t number = spikeloom::random_bits(key, i);
+    const int64_t within = int64_t((uint64_t(uint32_t(number)) * uint64_t(cell)) >> 32) - cell / 2;
+    to_t[i] = int64_t(uint64_t(t[i]) + uint64_t(shift.draw(uint32_t(number >> 32)) * cell + within));
+  }
+}
+
+SPIKELOOM_EXPORT void sort_events(SPIKELOOM_STREAM, int64_t first, int64_t shift, int64_t buckets, int64_t most,
+                                  uint32_t* place) {
+  spikeloom::sort_events(SPIKELOOM_IN, first, shift, buckets, uint32_t(most), place, SPIKELOOM_OUT, result);
+}
+
+SPIKELOOM_EXPORT void merge_events(SPIKELOOM_STREAM, const int64_t* more_t, const int16_t* more_x,
+                                   const int16_t* more_y, const int8_t* more_p, int64_t more) {
+  spikeloom::merge_events(SPIKELOOM_IN, {more_t, more_x, more_y, more_p, more, width, height}, SPIKELOOM_OUT);
+  *result = n + more;
+}
+
+SPIKELOOM_EXPORT void integrate(SPIKELOOM_STREAM, int64_t window, int64_t threshold, int64_t* sum, int64_t* seen,
+                                int64_t* active) {
+  spikeloom::integrate(SPIKELOOM_IN, window, threshold, sum, seen, active, SPIKELOOM_OUT, result);
+}
+
+SPIKELOOM_EXPORT void differentiate(SPIKELOOM_STREAM, int64_t first, int64_t window, int64_t* state, int64_t* active) {
+  spikeloom::differentiate(SPIKELOOM_IN, first, window, state, active, SPIKELOOM_OUT, result);
+}

@@ -1,0 +1,197 @@
+"""HDF5: the layouts of DSEC and Prophesee, made with h5py, and files that lead elsewhere."""
+
+import h5py
+import numpy as np
+import pytest
+
+from spikeloom.errors import DataError, UnsupportedError
+from spikeloom.events import Events
+from spikeloom.events.files import EventFile, read_events, write_events
+
+T, X, Y, P = [5, 7, 7, 9], [1, 2, 3, 4], [8, 7, 6, 5], [0, 1, 1, 0]
+ROWS = list(zip(T, X, Y, P, strict=True))
+
+
+def rows_of(events):
+    return list(zip(*(getattr(events, name).tolist() for name in "txyp"), strict=True))
+
+
+def columns(**others):
+    return {name: np.array(values) for name, values in zip("txyp", (T, X, Y, P), strict=True)} | others
+
+
+def recording(folder, arrays, group="events", **options):
+    with h5py.File(folder / "a.h5", "w") as file:
+        for name, values in arrays.items():
+            file.create_dataset(f"{group}/{name}", data=values, **options)
+    return folder / "a.h5"
+
+
+@pytest.mark.parametrize(
+    "names", [("t", "x", "y", "p"), ("ts", "xs", "ys", "ps"), ("timestamps", "x", "y", "polarity")]
+)
+@pytest.mark.parametrize("group", ["events", "CD/events", "/"])
+@pytest.mark.parametrize(
+    "options", [{}, {"chunks": (3,), "compression": "gzip"}, {"chunks": (2,), "compression": "lzf"}]
+)
+def test_columns_under_common_names_are_read(tmp_path, names, group, options):
+    path = recording(tmp_path, dict(zip(names, (T, X, Y, P), strict=True)), group, **options)
+    with EventFile(path) as file:
+        assert file.format == "hdf5"
+        assert rows_of(file.read()) == ROWS
+
+
+def test_files_of_dsec_have_an_offset_of_time(tmp_path):
+    path = recording(tmp_path, columns(t=np.array(T, np.uint32), x=np.array(X, np.uint16), p=np.array(P, np.uint8)))
+    with h5py.File(path, "a") as file:
+        file["t_offset"] = 49_599_300_523
+        file["ms_to_idx"] = np.array([0], np.uint64)
+    events = read_events(path)
+    assert events.t.tolist() == [49_599_300_523 + t for t in T]
+
+
+def test_an_offset_that_would_overflow_is_refused(tmp_path):
+    path = recording(tmp_path, columns(t=np.array([1, 2, 2**62, 2**63 - 1])))
+    with h5py.File(path, "a") as file:
+        file["t_offset"] = 2**61
+    with pytest.raises(DataError, match="event 2: expected a time below"):
+        read_events(path)
+    assert read_events(path, errors="keep").t.tolist() == [2**61 + 1, 2**61 + 2]
+    for wrong in (2**62, [1, 2], 0.5):
+        with h5py.File(path, "a") as file:
+            del file["t_offset"]
+            file["t_offset"] = wrong
+        with pytest.raises(DataError, match="as t_offset"):
+            read_events(path)
+
+
+@pytest.mark.parametrize("geometry", [np.bytes_(b"1280x720"), "1280x720"])
+def test_files_of_prophesee_are_records_with_a_geometry(tmp_path, geometry):
+    records = np.zeros(4, [("x", "<u2"), ("y", "<u2"), ("p", "<i2"), ("t", "<i8")])
+    for name, values in zip("txyp", (T, X, Y, P), strict=True):
+        records[name] = values
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        file.attrs["geometry"] = geometry
+        file["CD/events"] = records
+    events = read_events(tmp_path / "a.hdf5")
+    assert (rows_of(events), events.sensor_size) == (ROWS, (1280, 720))
+
+
+def test_a_missing_filter_is_named(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        for name in "txyp":
+            creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            creation.set_chunk((4,))
+            creation.set_filter(36559, h5py.h5z.FLAG_OPTIONAL, ())
+            space = h5py.h5s.create_simple((4,))
+            group = file.require_group("CD/events")
+            h5py.h5d.create(group.id, name.encode(), h5py.h5t.STD_I64LE, space, creation)
+    with pytest.raises(UnsupportedError, match=r"ECF of Prophesee.*install its plugin"):
+        read_events(path)
+
+
+def test_h5py_finds_what_is_written(tmp_path):
+    t = np.arange(70_000)
+    write_events(tmp_path / "a.h5", Events.from_arrays(t, t % 30, t % 20, t % 2, (30, 20)))
+    with h5py.File(tmp_path / "a.h5") as file:
+        group = file["events"]
+        assert dict(group.attrs) == {"width": 30, "height": 20}
+        assert {name: group[name].dtype.str for name in "txyp"} == {"t": "<i8", "x": "<i2", "y": "<i2", "p": "|i1"}
+        assert np.array_equal(group["t"], t)
+        assert np.array_equal(group["y"], t % 20)
+        assert group["t"].chunks == (4096,)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        (columns(t=np.array([0.5, 1, 2, 3])), "whole numbers"),
+        (columns(t=np.array([b"a", b"b", b"c", b"d"])), "whole numbers"),
+        (columns(x=np.array([X, X])), "one axis"),
+        (columns(y=np.array(Y[:3])), "one length"),
+        ({"t": T, "x": X, "y": Y}, "expected /events or /CD/events"),
+        ({}, "got nothing"),
+    ],
+)
+def test_datasets_that_are_no_events_are_refused(tmp_path, arrays, said):
+    with pytest.raises(DataError, match=rf"a\.h5: .*{said}"):
+        read_events(recording(tmp_path, arrays))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "event"),
+    [(columns(p=np.array([0, 1, 2, 0])), 2), (columns(t=np.array([5, 2**63, 6, 7], np.uint64)), 1),
+     (columns(x=np.array([1, 2, 3, 40_000])), 3)],
+)  # fmt: skip
+def test_an_event_that_cannot_be_is_damage(tmp_path, arrays, event):
+    path = recording(tmp_path, arrays)
+    with pytest.raises(DataError, match=f"event {event}: expected"):
+        read_events(path)
+    assert len(read_events(path, errors="keep")) == event
+
+
+@pytest.mark.parametrize("kind", ["soft", "external", "external group"])
+def test_links_to_other_places_are_not_followed(tmp_path, kind):
+    secret = tmp_path / "secret.h5"
+    with h5py.File(secret, "w") as file:
+        file["events/t"] = T
+    path = recording(tmp_path, {name: values for name, values in columns().items() if name != "t"})
+    with h5py.File(path, "a") as file:
+        if kind == "external group":
+            del file["events"]
+            file["events"] = h5py.ExternalLink(str(secret), "/events")
+        else:
+            file["other"] = T
+            file["events/t"] = (
+                h5py.SoftLink("/other") if kind == "soft" else h5py.ExternalLink(str(secret), "/events/t")
+            )
+    with pytest.raises(DataError, match="in the file itself, got a link"):
+        read_events(path)
+
+
+def test_storage_outside_of_the_file_is_not_read(tmp_path):
+    (tmp_path / "secret").write_bytes(bytes(32))
+    path = recording(tmp_path, {name: values for name, values in columns().items() if name != "t"})
+    with h5py.File(path, "a") as file:
+        file.create_dataset("events/t", (4,), "<i8", external=[(str(tmp_path / "secret"), 0, 32)])
+    with pytest.raises(DataError, match="external or virtual"):
+        read_events(path)
+    with h5py.File(path, "a") as file:
+        del file["events/t"]
+        layout = h5py.VirtualLayout((4,), "<i8")
+        layout[:] = h5py.VirtualSource(str(tmp_path / "b.h5"), "t", (4,))
+        file.create_virtual_dataset("events/t", layout)
+    with pytest.raises(DataError, match="external or virtual"):
+        read_events(path)
+
+
+def test_lengths_and_chunks_that_would_fill_the_memory_are_refused(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name in "txyp":
+            file.create_dataset(f"events/{name}", (1 << 50,), "i1", chunks=(1 << 16,))
+    with pytest.raises(DataError, match="at most 16 events for each"):
+        read_events(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name in "txyp":
+            file.create_dataset(f"events/{name}", (10,), "i1", maxshape=(None,), chunks=(1 << 31,))
+    with pytest.raises(DataError, match="chunks of at most"):
+        read_events(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize(("name", "value"), [("width", 0), ("width", 40_000)])
+def test_a_size_that_no_sensor_has_is_refused(tmp_path, name, value):
+    path = recording(tmp_path, columns())
+    with h5py.File(path, "a") as file:
+        file["events"].attrs.update({"width": 10, "height": 10} | {name: value})
+    with pytest.raises(DataError, match="pixels a side"):
+        read_events(path)
+
+
+def test_a_cut_file_is_an_error_that_names_it(tmp_path):
+    path = recording(tmp_path, columns())
+    content = path.read_bytes()
+    for length in range(0, len(content), 211):
+        path.write_bytes(content[:length])
+        with pytest.raises(DataError, match=r"a\.h5"):
+            read_events(path, "hdf5")
