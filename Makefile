@@ -4,14 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test check sanitize bench recipes docs pictures format clean
+.PHONY: help demo test check sanitize fuzz bench oracles recipes docs pictures format clean
 help:
 	@echo "make demo      set up .venv, train a spiking network on real digits, write runs/<name>/report.html"
 	@echo "make test      run the tests"
 	@echo "make check     formatting, lint, types, import layers, sizes"
 	@echo "make sanitize  run the kernels' tests under AddressSanitizer and UBSan"
+	@echo "make fuzz      feed hostile files to every reader for FUZZ=600 seconds"
 	@echo "make bench     side by side with the peers, into benchmarks/RESULTS.md (installs them into .bench/)"
-	@echo "make recipes   train MNIST from MNIST=FOLDER, which holds its idx files, into benchmarks/RESULTS.md"
+	@echo "make oracles   compare event files with other decoders, event by event (installs them into .bench/)"
+	@echo "make recipes   train on MNIST=FOLDER (idx files) and FSDD=FOLDER (spoken digits), into benchmarks/RESULTS.md"
 	@echo "make docs      build the documentation into build/docs/ (make pictures draws its pictures again)"
 	@echo "make format    format the code"
 	@echo "make clean     remove .venv, .bench and caches"
@@ -39,13 +41,19 @@ check: $(VENV)/ready
 	$(BIN)/python tools/check_code.py src/spikeloom
 
 KERNEL_TESTS = $(filter-out %/test_build.py %/test_compiler.py,\
-	$(wildcard tests/native/test_*.py tests/kernels/test_*.py tests/backends/test_kernel*.py))
+	$(wildcard tests/native/test_*.py tests/kernels/test_*.py tests/backends/test_kernel*.py)) \
+	tests/events/test_codec_csv.py tests/events/test_codec_references.py tests/events/test_codec_vectors.py tests/datasets/audio/test_hair_cells.py
 sanitize: $(VENV)/ready
 	CXX="env -u LD_PRELOAD g++" SPIKELOOM_CACHE=$(CURDIR)/.sanitize \
 	SPIKELOOM_CXXFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" \
 	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	$(BIN)/python -m pytest --capture=sys -p no:cacheprovider $(KERNEL_TESTS)
+
+FUZZ ?= 600
+fuzz: $(VENV)/ready
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check atheris==3.0.0
+	$(BIN)/python tools/fuzz.py --seconds $(FUZZ)
 
 format: $(VENV)/ready
 	$(BIN)/ruff format .
@@ -57,7 +65,9 @@ PEER_snntorch := $(TORCH) snntorch==1.0.0
 PEER_spikingjelly := $(TORCH) spikingjelly==2.0.0
 PEER_norse := $(TORCH) norse==1.1.0
 PEER_spyx := jax==0.10.2 jaxlib==0.10.2 spyx==1.0.0
-PEERS := spaic snntorch spikingjelly norse spyx
+PEER_events := tonic==1.7.0 eventcv==1.0.8 evt3==0.4.1 faery==0.7.1 event-stream==1.6.3 expelliarmus==1.1.12 \
+	evlib==0.13.2 aedat==2.3.0
+PEERS := spaic snntorch spikingjelly norse spyx events
 
 $(PEERS:%=.bench/%/ready): .bench/%/ready:
 	$(PYTHON) -m venv .bench/$*
@@ -71,11 +81,20 @@ bench: $(VENV)/ready $(PEERS:%=.bench/%/ready)
 	$(BIN)/python benchmarks/testnet.py $(BENCH)
 	$(BIN)/python benchmarks/plastic.py
 	$(BIN)/python benchmarks/digits.py
+	$(BIN)/python benchmarks/shd.py
+	$(BIN)/python benchmarks/events.py --records .bench/events.jsonl
+	$(BIN)/python benchmarks/event_codecs.py
+	$(BIN)/python benchmarks/data_cache.py
 	rm -f .bench/*.jsonl  # kept so far for one that is interrupted and goes on
 
+oracles: $(VENV)/ready .bench/events/ready
+	$(BIN)/python benchmarks/event_oracles.py
+
 recipes: $(VENV)/ready
-	@test -n "$(MNIST)" || { echo "name the folder of MNIST's idx files: make recipes MNIST=FOLDER"; exit 1; }
-	$(BIN)/python benchmarks/mnist.py "$(MNIST)"
+	@test -n "$(MNIST)$(FSDD)" || { echo "name folders of data: make recipes MNIST=FOLDER FSDD=FOLDER"; exit 1; }
+	$(if $(MNIST),$(BIN)/python benchmarks/mnist.py "$(MNIST)",@echo "MNIST is skipped: MNIST=FOLDER names its idx files")
+	$(if $(FSDD),PYTHONPATH=benchmarks $(BIN)/python recipes/spoken_digits.py "$(FSDD)",@echo \
+		"spoken digits are skipped: FSDD=FOLDER names the Free Spoken Digit Dataset")
 
 $(VENV)/docs: $(VENV)/ready
 	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]'
@@ -89,4 +108,4 @@ pictures: $(VENV)/ready
 	$(BIN)/python tools/draw_docs.py
 
 clean:
-	rm -rf $(VENV) build/docs .bench .sanitize src/spikeloom/native/built .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build/docs .bench .sanitize .fuzz src/spikeloom/native/built .mypy_cache .ruff_cache .pytest_cache .hypothesis

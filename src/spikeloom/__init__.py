@@ -13,6 +13,6 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> object:
     if (why := absent("name", name)) is not None:
         raise AttributeError(why)
-    if name in ("IO", "Library", "Network_saver"):
+    if name in ("IO", "utils", "Library", "Network_saver"):
         return import_module(f"{__name__}.{name}")
     return _listed(name)

@@ -8,37 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from typer.core import TyperCommand, TyperGroup
 
+from .cli_data import data_app
 from .errors import ParameterError, SpikeloomError
+from .terminal import Command, Commands, err, out
 
 if TYPE_CHECKING:
     from .experiment import RunResult
     from .training import Metrics
-
-
-class Command(TyperCommand):
-    """A command whose help shows no type beside --help, which takes no value."""
-
-    def get_help_option(self, ctx: Any) -> Any:
-        """The option --help."""
-        return _without_type(super().get_help_option(ctx))
-
-
-class Commands(TyperGroup):
-    """The commands together, with the same help."""
-
-    def get_help_option(self, ctx: Any) -> Any:
-        """The option --help."""
-        return _without_type(super().get_help_option(ctx))
-
-
-def _without_type(option: Any) -> Any:
-    if option is not None:
-        option.metavar = ""
-    return option
 
 
 app = typer.Typer(
@@ -50,9 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-
+app.add_typer(data_app, name="data")
 
 _MODEL = (
     "Neuron model that spikes and has tau_m, such as lif, clif or alif (default: lif); others with their parameters in "

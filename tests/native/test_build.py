@@ -52,7 +52,7 @@ def built(messages=None):
 
 
 def test_every_header_that_the_package_loads_comes_compiled():
-    loaded = re.compile(r'\binclude\("(\w+\.hpp)"\)')
+    loaded = re.compile(r'(?:\b(?:include|compiled)\(|\bHEADER = )"(\w+\.hpp)"')
     code = [path.read_text() for path in (ROOT / "src").rglob("*.py")]
     assert {header for text in code for header in loaded.findall(text)} == set(LIBRARIES)
 
@@ -154,7 +154,7 @@ def tree(package, tmp_path):
         hook.replace("\nMODULES = (", '\nMODULES = ("spikeloom.native.build",)\n_ = (')
     )
     module = root / "src" / "spikeloom" / "native" / "build.py"
-    module.write_text(re.sub("^LIBRARIES = .*$", 'LIBRARIES = ("twice.hpp",)', module.read_text(), flags=re.MULTILINE))
+    module.write_text(re.sub(r"(?m)^LIBRARIES = \([^)]*\)", 'LIBRARIES = ("twice.hpp",)', module.read_text()))
     return root
 
 

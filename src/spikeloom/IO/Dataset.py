@@ -1,5 +1,5 @@
 """The data sets under SPAIC's module path."""
 
-from ..datasets import MNIST, ArrayDataset, Dataset, digits
+from ..datasets import MNIST, SHD, SSC, ArrayDataset, Dataset, DVS128Gesture, FashionMNIST, digits
 
-__all__ = ["MNIST", "ArrayDataset", "Dataset", "digits"]
+__all__ = ["MNIST", "SHD", "SSC", "ArrayDataset", "DVS128Gesture", "Dataset", "FashionMNIST", "digits"]

@@ -10,10 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError, ParameterError, ShapeError
+from ..events import Events
 from ..spikes import Spikes
 from .checks import positions
+from .collation import labels_of, together
 
 Data: TypeAlias = NDArray[np.float32] | Spikes
+Sample: TypeAlias = Data | Events
+"""What one sample may be; only Data can be a batch."""
 Labels: TypeAlias = NDArray[np.int64]
 
 
@@ -33,15 +37,21 @@ class Dataset(ABC):
     """The names of the classes, or their numbers."""
     verified: bool = False
     """Whether the files it was read from have the published checksums."""
+    random: bool = False
+    """Whether a sample is drawn anew whenever it is asked for, as by a random transform."""
 
     @abstractmethod
-    def __getitem__(self, index: int) -> tuple[Data, int]:
-        """One sample, a float32 array of `shape` or Spikes with one sample, and its label."""
+    def __getitem__(self, index: int) -> tuple[Sample, int]:
+        """One sample, a float32 array of `shape`, Spikes with one sample, or Events, and its label."""
+
+    def sample(self, index: int, generator: np.random.Generator) -> tuple[Sample, int]:
+        """`self[index]`, where what is random in it draws from this generator."""
+        return self[index]
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __iter__(self) -> Iterator[tuple[Data, int]]:
+    def __iter__(self) -> Iterator[tuple[Sample, int]]:
         return (self[index] for index in range(len(self)))
 
     def __repr__(self) -> str:
@@ -86,7 +96,7 @@ class ArrayDataset(Dataset):
         given = own if labels is None else labels
         if given is None:
             raise ParameterError(f"{name}.labels: expected one integer per sample, got none; give labels")
-        self.labels = _class_numbers(given, name)
+        self.labels = class_numbers(given, name)
         if own is not None and not np.array_equal(own, self.labels):
             raise DataError(f"{name}.labels: expected those that the Spikes carry, got others; leave out labels")
         self.verified = verified
@@ -115,14 +125,22 @@ class ArrayDataset(Dataset):
         return self.data[chosen], self.labels[chosen]
 
 
-def collate(samples: Sequence[Any], owner: str = "batch") -> tuple[Data, Labels]:
-    """The samples of (data, label) pairs as one float32 array (B, *shape) or one Spikes, and their labels (B,)."""
+def collate(samples: Sequence[Any], owner: str = "batch") -> tuple[Data, Any]:
+    """The samples of (data, label) pairs as one float32 array (B, *shape) or one Spikes, and their labels.
+
+    Spikes last as long as the longest of them. Labels are int64 (B,), (B, *shape) where each is an array, or a list of
+    texts.
+    """
     for index, sample in enumerate(samples):
         if not isinstance(sample, (tuple, list)) or len(sample) != 2:
             kind = type(sample).__name__
             raise DataError(f"{owner}: expected (data, label) pairs, got {kind} at place {index}; give a collate_fn")
+        if isinstance(sample[0], Events):
+            raise DataError(f"{owner}: Events are no batch; give transform=, which makes frames or spikes of them")
     data = [sample[0] if isinstance(sample[0], Spikes) else np.asarray(sample[0]) for sample in samples]
-    return _gathered(data, owner), _class_numbers([sample[1] for sample in samples], owner)
+    labels = labels_of([sample[1] for sample in samples], owner)
+    numbered = isinstance(labels, np.ndarray) and labels.ndim == 1
+    return _gathered(data, owner), class_numbers(labels, owner) if numbered else labels
 
 
 def _gathered(values: Any, owner: str) -> Data:
@@ -133,7 +151,7 @@ def _gathered(values: Any, owner: str) -> Data:
         odd = next((value for value in values if not isinstance(value, Spikes)), None)
         if odd is not None:
             raise DataError(f"{owner}.data must be Spikes or arrays, got both, Spikes and {type(odd).__name__}")
-        return Spikes.concatenate(values)
+        return together(values)
     return _numbers(values, owner)
 
 
@@ -157,7 +175,7 @@ def _numbers(values: ArrayLike, owner: str) -> NDArray[np.float32]:
     return single
 
 
-def _class_numbers(values: ArrayLike, owner: str) -> Labels:
+def class_numbers(values: ArrayLike, owner: str) -> Labels:
     """Labels as a new int64 array; DataError where they are no integers >= 0."""
     array = np.asarray(values)
     if array.ndim != 1:

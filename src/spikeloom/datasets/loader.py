@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from threading import Event
 from typing import Any, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ParameterError
+from ..errors import DataError, ParameterError
 from ..registry import did_you_mean
+from ..spikes import Spikes
+from ..units import check_dt
 from .checks import check_count, check_flag, check_generator, positions
+from .collation import lasting
 from .dataset import Dataset, collate
+from .event_dataset import Transform, chain, is_random, transformed
+from .prefetch import in_order
+from .progress_meter import Meter
 
-_PARAMETERS = ("dataset", "batch_size", "shuffle", "sampler", "batch_sampler", "collate_fn", "drop_last", "generator")
+_PARAMETERS = (
+    "dataset", "batch_size", "shuffle", "sampler", "batch_sampler", "collate_fn", "drop_last", "generator", "transform",
+    "duration", "cut", "workers", "progress",
+)  # fmt: skip
+MAX_WORKERS = 256
 
 
 class MapDataset(Protocol):
@@ -44,9 +58,19 @@ class _Epoch:
 class Dataloader:
     """Batches `[data, labels]`: float32 (B, *shape) or one Spikes, and int64 (B,); each `for` loop is an epoch.
 
+    Labels that are arrays come as int64 (B, *shape), texts as a list. Spikes of unequal length last as long as the
+    longest of their batch, or `duration` ms: the others are silent behind their end. What lies beyond `duration` is an
+    error, unless `cut`. `transform`, a function or a list of them, is applied to the data of each sample.
+
     `shuffle` draws a new order for each epoch from `generator`, which should serve this loader alone. Without one, a
     seed is drawn once and kept in `seed`: `generator=numpy.random.default_rng(seed)` repeats the run. `sampler` gives
     indices, `batch_sampler` lists of them; `collate_fn` makes the batch from a list of samples.
+
+    Random transforms, here or in the data set, get a generator for each sample, seeded by one number an epoch, which is
+    drawn from `generator`, and the sample's index. With `workers`, as many threads make up to 2 * workers batches
+    ahead, so that the data set must bear being read by several at once. The batches are the same for any number of
+    workers, also after `load_state_dict`. What a sample raises has a note that names its index. progress: a bar on
+    standard error.
     """
 
     def __init__(
@@ -59,6 +83,11 @@ class Dataloader:
         collate_fn: Callable[[list[Any]], Any] | None = None,
         drop_last: bool = False,
         generator: np.random.Generator | None = None,
+        transform: Transform | Sequence[Transform] | None = None,
+        duration: float | None = None,
+        cut: bool = False,
+        workers: int = 0,
+        progress: bool = False,
         **unknown: Any,
     ) -> None:
         for name in unknown:
@@ -71,9 +100,15 @@ class Dataloader:
         self.batch_size = check_count(batch_size, "Dataloader.batch_size")
         self.shuffle = check_flag(shuffle, "Dataloader.shuffle")
         self.drop_last = check_flag(drop_last, "Dataloader.drop_last")
+        self.transform = chain(transform, "Dataloader")
+        self.duration = None if duration is None else check_dt(duration, "Dataloader.duration")
+        self.cut = _check_cut(cut, duration)
+        self.workers = _check_workers(workers)
+        self.progress = check_flag(progress, "Dataloader.progress")
+        self._random = getattr(dataset, "random", False) is True or any(map(is_random, self.transform))
         self.seed: int | None = None
         if generator is None:
-            self.seed = int(np.random.SeedSequence().generate_state(1)[0]) if shuffle else None
+            self.seed = int(np.random.SeedSequence().generate_state(1)[0]) if self._draws else None
             generator = np.random.default_rng(self.seed)
         self.generator = check_generator(generator, "Dataloader.generator")
         self._epoch: _Epoch | None = None
@@ -94,10 +129,14 @@ class Dataloader:
     def __iter__(self) -> Iterator[Any]:
         epoch = self._epoch = _Epoch(self._generator_state(), self._skip)
         self._skip = 0
-        for indices in islice(self._index_batches(), epoch.given, None):
-            batch = self._fetch(indices)
-            epoch.given += 1
-            yield batch
+        batches = self._index_batches()
+        seed = int(self.generator.integers(2**63)) if self._random else None
+        rest = islice(batches, epoch.given, None)
+        with Meter("batches", len(self), unit="batches", shown=self.progress) as meter:
+            for batch in in_order(partial(self._fetch, seed), rest, self.workers):
+                epoch.given += 1
+                meter.to(epoch.given)
+                yield batch
         if self._epoch is epoch:
             self._epoch = None
 
@@ -124,7 +163,7 @@ class Dataloader:
         given = state["batches"]
         if not isinstance(given, int) or not 0 <= given <= len(self):
             raise ParameterError(f"Dataloader.load_state_dict: batches must lie from 0 to {len(self)}, got {given!r}")
-        if self.shuffle:
+        if self._draws:
             self._restore(state["generator"])
         self.seed, self._epoch, self._skip = state["seed"], None, given
 
@@ -147,30 +186,71 @@ class Dataloader:
             "drop_last": self.drop_last,
         }
 
+    @property
+    def _draws(self) -> bool:
+        """Whether anything is drawn from the generator."""
+        return self.shuffle or self._random
+
     def _generator_state(self) -> dict[str, Any] | None:
-        return _plain(dict(self.generator.bit_generator.state)) if self.shuffle else None
+        return _plain(dict(self.generator.bit_generator.state)) if self._draws else None
 
     def _index_batches(self) -> Iterator[NDArray[np.int64]]:
-        """The indices of each batch of a new epoch."""
+        """The indices of each batch of a new epoch, whose order is drawn now."""
         count = len(self.dataset)
         if self.batch_sampler is not None:
-            for batch in self.batch_sampler:
-                yield positions(list(batch), count, "Dataloader.batch_sampler")
-            return
+            return (positions(list(batch), count, "Dataloader.batch_sampler") for batch in self.batch_sampler)
         if self.sampler is not None:
             order = positions(list(self.sampler), count, "Dataloader.sampler")
         else:
             order = self.generator.permutation(count) if self.shuffle else np.arange(count)
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            yield order[start : start + self.batch_size]
+        starts = range(0, len(self) * self.batch_size, self.batch_size)
+        return (order[start : start + self.batch_size] for start in starts)
 
-    def _fetch(self, indices: NDArray[np.int64]) -> Any:
-        """The batch of these samples."""
-        if self.collate_fn is not None:
-            return self.collate_fn([self.dataset[int(index)] for index in indices])
-        if isinstance(self.dataset, Dataset):
-            return [*self.dataset.batch(indices)]
-        return [*collate([self.dataset[int(index)] for index in indices], "Dataloader.dataset")]
+    def _fetch(self, seed: int | None, indices: NDArray[np.int64], stop: Event) -> Any:
+        """The batch of these samples; seed: of the epoch, where they are random."""
+        whole = isinstance(self.dataset, Dataset) and type(self.dataset).batch is not Dataset.batch
+        if whole and not (self._random or self.transform or self.collate_fn):
+            with _noted(f"samples {', '.join(map(str, indices[:20]))}{', ...' if len(indices) > 20 else ''}"):
+                data, labels = self.dataset.batch(indices)  # type: ignore[attr-defined]
+        else:
+            samples = [self._sample(int(index), seed, stop) for index in indices]
+            if self.collate_fn is not None:
+                return self.collate_fn(samples)
+            data, labels = collate(samples, "Dataloader.dataset")
+        if self.duration is not None and isinstance(data, Spikes):
+            data = lasting(data, self.duration, cut=self.cut, owner="Dataloader")
+        return [data, labels]
+
+    def _sample(self, index: int, seed: int | None, stop: Event) -> Any:
+        """One sample as the loader's transform makes it."""
+        if stop.is_set():
+            raise CancelledError
+        with _noted(f"sample {index}"):
+            if seed is None:
+                return self._transformed(self.dataset[index], None)
+            generator = np.random.default_rng([seed, index])
+            if isinstance(self.dataset, Dataset):
+                return self._transformed(self.dataset.sample(index, generator), generator)
+            return self._transformed(self.dataset[index], generator)
+
+    def _transformed(self, sample: Any, generator: np.random.Generator | None) -> Any:
+        """A (data, label) pair with its data transformed; any sample as it is where there is no transform."""
+        if not self.transform:
+            return sample
+        if not isinstance(sample, (tuple, list)) or len(sample) != 2:
+            kind = type(sample).__name__
+            raise DataError(f"Dataloader.transform expected samples that are (data, label) pairs, got {kind}")
+        return transformed(sample[0], self.transform, generator), sample[1]
+
+
+@contextmanager
+def _noted(place: str) -> Iterator[None]:
+    """Adds to what is raised within it which samples were read."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"Dataloader: while reading {place}")
+        raise
 
 
 def _plain(value: Any) -> Any:
@@ -178,6 +258,19 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(entry) for name, entry in value.items()}
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+def _check_workers(workers: Any) -> int:
+    if not isinstance(workers, (int, np.integer)) or isinstance(workers, bool) or not 0 <= workers <= MAX_WORKERS:
+        raise ParameterError(f"Dataloader.workers must be an integer from 0 to {MAX_WORKERS}, got {workers!r}")
+    return int(workers)
+
+
+def _check_cut(cut: Any, duration: Any) -> bool:
+    """The flag; ParameterError where there is nothing to be cut to."""
+    if check_flag(cut, "Dataloader.cut") and duration is None:
+        raise ParameterError("Dataloader.cut=True needs duration=, the ms to which spikes are cut")
+    return bool(cut)
 
 
 def _check_source(dataset: Any, collate_fn: Any) -> None:

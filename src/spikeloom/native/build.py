@@ -11,7 +11,20 @@ from ..errors import CompilerError
 from . import cache, compiler, levels
 from .library import include
 
-LIBRARIES = ("conv.hpp", "events.hpp", "optimizer.hpp", "products.hpp", "schedule.hpp")
+LIBRARIES = (
+    "cochlea.hpp",
+    "conv.hpp",
+    "event_codecs.hpp",
+    "event_frames.hpp",
+    "event_text.hpp",
+    "event_transforms.hpp",
+    "events.hpp",
+    "optimizer.hpp",
+    "products.hpp",
+    "saccades.hpp",
+    "schedule.hpp",
+    "spike_sort.hpp",
+)
 """The headers that are libraries as they are; the others are parts of generated kernels."""
 
 WARNING = (

@@ -1,0 +1,1 @@
+"""Published data sets of event cameras, one a file."""
