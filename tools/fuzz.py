@@ -173,7 +173,7 @@ def seeds(name: str) -> list[bytes]:
         if name == "hdf5":
             from test_codec_hdf5 import columns, recording
 
-            packed = ({}, {"chunks": (3,), "compression": "gzip"}, {"chunks": (2,), "compression": "lzf"})
+            packed = ({}, {"chunks": (3,)}, {"chunks": (3,), "compression": "gzip"})
             return [recording(Path(folder), columns(), **options).read_bytes() for options in packed]
         if name == "rosbag":
             from test_codec_rosbag import write_bag

@@ -68,10 +68,13 @@ def show(
     from .datasets.named import named_dataset
 
     named = _is_name(source, root, part)
-    target = to or Path(f"{source if named else Path(source).resolve().stem}.png")
+    target = to or _picture_of(source if named else Path(source))
     _check_new(target, force)
-    with waiting(f"drawing {source}"):
-        figure = draw_dataset(named_dataset(source, root, part), sample) if named else draw_file(source, sample)
+    with waiting(f"drawing {source}") as progress:
+        if named:
+            figure = draw_dataset(named_dataset(source, root, part), sample)
+        else:
+            figure = draw_file(source, sample, progress=progress)
         save(figure, target)
     out.print(f"picture {target}", markup=False)
 
@@ -119,7 +122,7 @@ def validate(source: Place) -> None:
     with waiting(f"reading {source}") as progress:
         kind, found = kind_of(source), list(faults(source, progress))
     for fault in found:
-        out.print(str(fault), markup=False)
+        out.print(str(fault).replace("errors='keep' reads", "convert --keep takes"), markup=False)
     if found:
         err.print(f"{source}: {len(found)} {'fault' if len(found) == 1 else 'faults'}", markup=False)
         raise typer.Exit(1)
@@ -178,6 +181,14 @@ def _is_name(source: str, root: Path | None, part: str | None) -> bool:
     raise StorageError(
         f"{source}: there is no such file or folder, and no data set of that name; known are: {', '.join(DATASETS)}"
     )
+
+
+def _picture_of(source: str | Path) -> Path:
+    """The name of a picture of a data set or a file, in this folder."""
+    if isinstance(source, str):
+        return Path(f"{source}.png")
+    name = source.resolve().stem
+    return Path(f"{name}-shown.png" if source.name == f"{name}.png" else f"{name}.png")
 
 
 def _check_new(target: Path, force: bool, source: Path | None = None) -> None:

@@ -43,7 +43,7 @@ def read_picture(path: Path) -> None:
     folder = path.with_suffix(".pictures")
     (folder / "a").mkdir(parents=True, exist_ok=True)
     shutil.copy(path, folder / "a" / "1.png")
-    image_folder(folder, size=4, most_pixels=1 << 16)[0]
+    image_folder(folder, size=4, max_pixels=1 << 16)[0]
 
 
 def read_labels(path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from spikeloom import Spikes
-from spikeloom.datasets import ArrayDataset, Dataloader, Dataset
+from spikeloom.datasets import ArrayDataset, Dataloader, Dataset, SequenceDataset, TextTable, cache
 from spikeloom.datasets.cache import cached
 from spikeloom.datasets.cache_file import CacheFile
 from spikeloom.datasets.cached_samples import read_dataset
@@ -393,8 +393,8 @@ def test_arrays_that_lie_make_a_new_file(tmp_path, caplog):
     cached(dataset, tmp_path)
     path = the_file(tmp_path)
     planted(path, "data", (1, 0), -np.inf)
-    (length,) = struct.unpack("<Q", path.read_bytes()[:8])
-    digest = hashlib.sha256(path.read_bytes()[8 + length :]).hexdigest()
+    rewritten(path, lambda header: header["__metadata__"].update(digest="0" * 64, stamps="0" * 64))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     rewritten(path, lambda header: header["__metadata__"].update(digest=digest))
     assert cached(dataset, tmp_path).batch([0, 1])[0].tolist() == dataset.data.tolist()
     assert "expected finite numbers" in caplog.text
@@ -432,3 +432,68 @@ def test_no_bytes_do_anything_but_raise_a_data_error(tmp_path_factory, data, pla
     path.write_bytes(good[: len(good) - at] if cut else good)
     with suppress(DataError):
         read_dataset(CacheFile(path, verify=False), "data", False).batch([0, 1])
+
+
+def test_a_byte_changed_under_the_same_size_and_time_is_seen(files, tmp_path):
+    cached(dataset_of(files), tmp_path / "cache")
+    before = files[1].stat()
+    write_events(files[1], FlipX()(some_events(1, 40)))
+    os.utime(files[1], ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (files[1].stat().st_size, files[1].stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert cached(dataset_of(files), tmp_path / "cache")[1][0].equals(FlipX()(some_events(1, 40)))
+
+
+def test_other_names_of_the_classes_are_another_cache(tmp_path):
+    for names in (["a", "b"], ["x", "y"]):
+        assert cached(ArrayDataset([[1.0], [2.0]], [0, 1], classes=names), tmp_path).classes == names
+        assert cached(ArrayDataset([[1.0], [2.0]], [0, 1], classes=names), tmp_path, key="k").classes == names
+
+
+def test_other_labels_under_the_same_key_are_another_cache(tmp_path):
+    for labels in ([0, 1], [1, 0]):
+        assert cached(ArrayDataset([[1.0], [2.0]], labels), tmp_path, key="k").labels.tolist() == labels
+
+
+@pytest.mark.parametrize("change", [facts_with(dt=2.0), facts_with(duration=40.0), facts_with(classes=4)])
+def test_a_header_changed_though_plausible_makes_a_new_file(files, tmp_path, caplog, change):
+    dataset = dataset_of(files, TO_SPIKES)
+    cached(dataset, tmp_path / "cache")
+    rewritten(the_file(tmp_path / "cache"), change)
+    again = cached(dataset, tmp_path / "cache")
+    assert "the cache is made anew" in caplog.text
+    assert again.n_classes == 3
+    assert again.batch([1])[0].equals(dataset.batch([1])[0])
+
+
+def test_samples_whose_labels_are_no_classes_or_whose_data_are_no_numbers_are_refused(tmp_path):
+    tokens = np.arange(40, dtype=np.int32)
+    windows = SequenceDataset(tokens, np.array([0, 8]), np.zeros(2, np.int64), 8, ["a"], name="w", vocab_size=40)
+    with pytest.raises(DataError, match=r"labels of w must be those of its samples, got others at 0"):
+        cached(windows, tmp_path, key="k")
+    with pytest.raises(DataError, match=r"must be numbers, got <U3"):
+        cached(TextTable(["one", "two"], [0, 1], ["a", "b"]), tmp_path, key="k")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_source_that_cannot_be_opened_is_named(files, tmp_path, monkeypatch):
+    def no(file, algorithm):
+        raise PermissionError(13, "Permission denied", str(file))
+
+    dataset = dataset_of(files)
+    monkeypatch.setattr(cache, "hash_of", no)
+    with pytest.raises(StorageError, match=r"cannot read .*0\.es: Permission denied"):
+        cached(dataset, tmp_path / "cache")
+
+
+def test_files_that_were_only_touched_are_hashed_once_more_and_then_known_again(files, tmp_path, monkeypatch):
+    hashed, hash_of = [], cache.hash_of
+    monkeypatch.setattr(cache, "hash_of", lambda file, algorithm: hashed.append(file) or hash_of(file, algorithm))
+    counts = []
+    for touch in (False, True, False):
+        if touch:
+            os.utime(files[1], ns=(1, 1))
+        hashed.clear()
+        cached(dataset_of(files), tmp_path / "cache")
+        counts.append(len(hashed))
+    assert counts == [3, 3, 0]
+    assert CacheFile(the_file(tmp_path / "cache"), verify=True).columns

@@ -1,6 +1,8 @@
 import contextlib
+import gc
 import io
 import os
+import pickle
 import shutil
 import struct
 import zipfile
@@ -57,7 +59,7 @@ def test_images_come_scaled_with_their_captions(tmp_path, form):
     root = folder(tmp_path / "set")
     if form != "folder":
         root = zipped(root, tmp_path / "s.zip", "set/" if "top" in form else "")
-    dataset = captions(root, size=(3, 2))
+    dataset = captions(root, size=(2, 3))
     assert (len(dataset), dataset.shape) == (3, (3, 2, 3))
     image, text = dataset[0]
     assert text == 'A red, "bright" square'
@@ -130,7 +132,7 @@ def test_every_problem_row_is_named_with_its_line_and_kind(tmp_path, form):
 
 def test_a_quote_that_is_never_closed_is_a_problem_of_its_line(tmp_path):
     report = validate_captions(folder(tmp_path, TABLE + 'images/red.png,"open\nimages/grey.png,x\n'))
-    assert [(p.line, p.kind) for p in report.problems] == [(6, "columns")]
+    assert [(p.line, p.kind) for p in report.problems] == [(6, "table")]
     assert "unexpected end of data" in report.problems[0].message
 
 
@@ -203,3 +205,50 @@ def test_a_changed_byte_or_a_cut_gives_a_report_or_a_data_error_and_nothing_else
     with contextlib.suppress(DataError):
         report = validate_captions(target if which == "zip" else root)
         assert report.n_rows == len(report.rows) + len(report.problems)
+
+
+def test_a_photograph_is_turned_and_sixteen_bits_stay(tmp_path):
+    turned, memory = Image.Exif(), io.BytesIO()
+    turned[0x0112] = 6
+    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    Image.fromarray(pixels).save(memory, "PNG", exif=turned)
+    deep = png(np.full((4, 3), 6553, np.uint16))
+    table = "image_path,caption\nimages/a.png,turned\nimages/b.png,deep\n"
+    dataset = captions(folder(tmp_path, table, a_png=memory.getvalue(), b_png=deep), size=(4, 3), mode="L")
+    assert dataset[0][0][0] * 255 == pytest.approx(np.rot90(pixels, -1), abs=1e-4)
+    assert dataset[1][0] == pytest.approx(6553 / 65535)
+
+
+def test_an_image_that_was_damaged_since_is_named(tmp_path):
+    dataset = captions(folder(tmp_path), size=2)
+    (tmp_path / "images" / "grey.png").write_bytes(GREY[:-30])
+    with pytest.raises(DataError, match=r"'images/grey\.png': expected a picture"):
+        dataset[1]
+
+
+@pytest.mark.parametrize("problems", ["error", "skip"])
+def test_a_table_that_cannot_be_read_to_its_end_is_refused_even_where_rows_may_be_skipped(tmp_path, problems):
+    root = folder(tmp_path, 'image_path,caption\nimages/red.png,"a" b\nimages/grey.png,c\n')
+    with pytest.raises(DataError, match=r"line 2: table: .*the rows after it are not read"):
+        captions(root, problems=problems)
+
+
+def test_a_zip_file_is_opened_once_for_all_batches_and_anew_after_a_pickle(tmp_path, monkeypatch):
+    dataset = captions(zipped(folder(tmp_path / "set"), tmp_path / "s.zip"), size=2)
+    opened, opens = [], zipfile.ZipFile
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *a, **k: opened.append(1) or opens(*a, **k))
+    images = np.concatenate([batch for batch, _ in Dataloader(dataset, workers=2)])
+    assert len(opened) <= 2  # two threads may both be first
+    dataset.batch([0, 1])
+    n = len(opened)
+    assert np.array_equal(pickle.loads(pickle.dumps(dataset)).batch([0, 1, 2])[0], images)  # noqa: S301
+    assert len(opened) == n + 1
+
+
+def test_a_zip_file_that_is_let_go_is_closed(tmp_path):
+    dataset = captions(zipped(folder(tmp_path / "set"), tmp_path / "s.zip"), size=2)
+    dataset.batch([0])
+    archive = dataset._source[1].archive.fp
+    del dataset
+    gc.collect()
+    assert archive.closed

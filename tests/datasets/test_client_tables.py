@@ -179,3 +179,8 @@ def test_a_changed_byte_or_a_cut_gives_a_table_or_a_data_error_and_nothing_else(
     for hurt in (bytes(content), bytes(content[: cut % len(content)])):
         with contextlib.suppress(DataError):
             read_text_table(file(tmp_path_factory.getbasetemp(), hurt, "hurt.csv"))
+
+
+def test_labels_that_are_numbers_written_in_other_ways_stay_as_they_are(tmp_path):
+    table = read_text_table(file(tmp_path, "text,label\na,1\nb,01\nc,007\n"))
+    assert [table.classes[label] for label in table.labels] == ["1", "01", "007"]

@@ -9,9 +9,11 @@ import pytest
 from data_files import EVENTS, WRITABLE, caption_folder, class_folder, every_kind, spike_file
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from spikeloom.datasets import SHD
-from spikeloom.datasets.describe import KINDS, Description, describe, faults, kind_of
+from spikeloom.datasets.audio import Sound, write_sound
+from spikeloom.datasets.describe import KINDS, describe, faults, kind_of
 from spikeloom.datasets.named import describe_dataset, named_dataset
 from spikeloom.errors import DataError, ParameterError, SpikeloomError, StorageError, UnknownNameError
 from spikeloom.events.files import FORMATS, write_events
@@ -60,6 +62,21 @@ def test_an_event_file_of_every_format_is_described_alike(name, tmp_path):
     found = describe(path)
     assert (found.kind, found.format, found.events) == ("events", name, 4)
     assert found.end - found.start == 8.0
+
+
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM"])
+def test_a_picture_of_every_format_is_known(name, tmp_path):
+    Image.fromarray(np.full((5, 7, 3), 90, np.uint8)).save(tmp_path / "picture", name)
+    found = describe(tmp_path / "picture")
+    assert (found.kind, found.format, found.shape) == ("image", name, (5, 7))
+
+
+@pytest.mark.parametrize(("suffix", "name"), [(".wav", "WAV"), (".flac", "FLAC"), (".ogg", "Ogg"), (".mp3", "MP3")])
+def test_a_sound_of_every_format_is_known(suffix, name, tmp_path):
+    path = tmp_path / f"sound{suffix}"
+    write_sound(path, Sound(np.zeros((4800, 2), np.float32), 48_000))
+    found = describe(path.rename(tmp_path / "sound"))
+    assert (found.kind, found.format, found.details["channels"], found.details["rate_hz"]) == ("sound", name, 2, 48_000)
 
 
 def test_captions_in_a_zip_file_are_known_too(tmp_path):
@@ -120,22 +137,32 @@ def test_a_folder_is_read_through_and_each_bad_file_named(tmp_path):
     assert describe(folder).details == {"files": {"image": 4, "unknown": 1}}
 
 
+BEGINS = [b"", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\x93NUMPY\x01\x00", b"RIFF", b"\x00\x00\x08\x02", b"\x1f\x8b\x08",
+          b"\x89PNG\r\n\x1a\n", b"BM"]  # fmt: skip
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.binary(max_size=200), st.sampled_from([b"", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\x93NUMPY\x01\x00", b"RIFF",
-                                                 b"\x00\x00\x08\x02", b"\x1f\x8b\x08", b"\x89PNG\r\n\x1a\n", b"BM"]))  # fmt: skip
-def test_no_content_makes_anything_but_an_error_of_this_package(tmp_path, content, begin):
+@given(st.binary(max_size=200), st.sampled_from(BEGINS))
+def test_no_content_makes_anything_but_a_description_or_an_error_that_names_the_file(tmp_path, content, begin):
     path = tmp_path / "file"
     path.write_bytes(begin + content)
     try:
-        assert isinstance(describe(path), Description)
+        told = describe(path).source
     except SpikeloomError as error:
-        assert str(path) in str(error)
+        told = str(error)
+    assert str(path) in told
 
 
 def test_a_pickle_in_a_file_of_numpy_is_not_run(tmp_path):
     np.save(tmp_path / "odd.npy", np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(DataError, match=r"expected a whole \.npy file of numbers"):
         describe(tmp_path / "odd.npy")
+
+
+def test_numbers_that_are_not_finite_are_texts_in_json(tmp_path):
+    np.save(tmp_path / "odd.npy", np.array([1.0, np.inf]))
+    details = json.loads(json.dumps(describe(tmp_path / "odd.npy").as_json(), allow_nan=False))["details"]
+    assert details == {"dtype": "float64", "least": 1.0, "greatest": "inf"}
 
 
 def test_a_zip_file_of_other_things_is_unknown(tmp_path):

@@ -191,7 +191,7 @@ def test_an_endless_redirection_ends(get):
 def test_an_address_that_is_not_https_is_refused_before_anything_is_asked(tmp_path):
     for url in ("http://127.0.0.1:9/x", "file:///etc/passwd", "ftp://127.0.0.1/x"):
         with pytest.raises(DataError, match="expected an https address"):
-            fetch(Archive(name="x", url=url, checksum=None, most=10), tmp_path)
+            fetch(Archive(name="x", url=url, checksum=MD5, most=10), tmp_path)
 
 
 def test_a_certificate_that_nobody_trusts_is_refused(server, tmp_path):
@@ -204,17 +204,7 @@ def test_a_server_that_says_no_or_is_not_there_is_named_with_the_place_for_the_f
     with pytest.raises(StorageError, match=rf"/missing: 404 Not Found; try again, .* put it at {tmp_path}/data.bin"):
         get("/missing")
     with pytest.raises(StorageError, match=r"cannot fetch https://127.0.0.1:9/x: .*refused.* put it at"):
-        fetch(Archive(name="x", url="https://127.0.0.1:9/x", checksum=None, most=10), tmp_path)
-
-
-def test_without_a_published_checksum_that_of_what_came_first_is_kept_and_asked_for(get, tmp_path, caplog):
-    get("/good", checksum=None)
-    sha = hashlib.sha256(CONTENT).hexdigest()
-    assert (tmp_path / "data.bin.sha256").read_text() == f"{sha}  data.bin\n"
-    assert sha in caplog.text
-    (tmp_path / "data.bin").unlink()
-    with pytest.raises(DataError, match=f"expected the sha256 {sha}"):
-        get("/damaged", checksum=None)
+        fetch(Archive(name="x", url="https://127.0.0.1:9/x", checksum=MD5, most=10), tmp_path)
 
 
 def test_two_processes_do_not_write_to_one_file(get, tmp_path):
@@ -225,9 +215,22 @@ def test_two_processes_do_not_write_to_one_file(get, tmp_path):
             get("/good")
 
 
+def test_a_file_that_another_process_finished_meanwhile_is_left_alone(get, tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    (tmp_path / "data.bin.part").write_bytes(CONTENT)
+
+    def finished(file, how):
+        (tmp_path / "data.bin.part").rename(tmp_path / "data.bin")
+
+    monkeypatch.setattr(fcntl, "flock", finished)
+    with pytest.raises(StorageError, match="finished by another process just now; call again"):
+        get("/whole")
+    assert get("/whole").read_bytes() == CONTENT
+
+
 def test_data_that_are_there_are_neither_fetched_nor_asked_about(tmp_path):
     (tmp_path / "here").mkdir()
-    archive = Archive(name="x.zip", url="https://127.0.0.1:9/x.zip", checksum=None, most=10)
+    archive = Archive(name="x.zip", url="https://127.0.0.1:9/x.zip", checksum=MD5, most=10)
 
     def asked(download):
         return provide(tmp_path, lambda folder: (folder / "here").is_dir(), [archive], owner="Set", expected="here",
@@ -237,7 +240,7 @@ def test_data_that_are_there_are_neither_fetched_nor_asked_about(tmp_path):
 
 
 def test_missing_data_tell_where_they_are_to_be_had_and_where_to_put_them(tmp_path):
-    archive = Archive(name="x.zip", url="https://127.0.0.1:9/x.zip", checksum=None, most=10, by_hand=True)
+    archive = Archive(name="x.zip", url="https://127.0.0.1:9/x.zip", checksum=MD5, most=10, by_hand=True)
 
     def asked(download):
         return provide(tmp_path, lambda folder: False, [archive], owner="Set", expected="the folder Train",

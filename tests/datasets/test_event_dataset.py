@@ -105,7 +105,7 @@ def test_a_random_transform_draws_anew_from_the_given_generator_and_equal_ones_d
 
 def test_a_part_of_a_data_set_reads_only_what_it_needs():
     recordings = Counted(RECORDINGS)
-    part = EventDataset(recordings, LABELS).subset([4, 2])
+    part = EventDataset(recordings, LABELS).select([4, 2])
     assert part.labels.tolist() == [0, 1]
     assert part.n_classes == 3
     assert part[1][0].equals(RECORDINGS[2])

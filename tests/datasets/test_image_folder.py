@@ -1,6 +1,7 @@
 """Pictures in folders of classes."""
 
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -101,8 +102,8 @@ def bomb(width, height):
     ("content", "message"),
     [
         (bomb(10_000, 8_000), "expected at most 33554432 pixels, got 10000 x 8000"),
-        (bomb(12_000, 12_000), "cannot be read .*decompression bomb"),
-        (bomb(60_000, 60_000), "cannot be read .*decompression bomb"),
+        (bomb(12_000, 12_000), "(cannot be read|at most).*"),
+        (bomb(60_000, 60_000), "(cannot be read|at most).*"),
         (bomb(4, 3), "expected a picture"),
         (b"", "expected a picture"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "expected a picture"),
@@ -139,7 +140,7 @@ def test_a_cut_picture_is_named(tmp_path):
         ({"size": 0}, "size must be an integer from 1 to 32768"),
         ({"size": (3, 4, 5)}, "size must be"),
         ({"size": 2.5}, "size must be an integer"),
-        ({"most_pixels": 0}, "most_pixels must be an integer"),
+        ({"max_pixels": 0}, "max_pixels must be an integer"),
     ],
 )
 def test_a_wrong_option_is_refused(root, options, message):
@@ -154,3 +155,25 @@ def test_folders_that_lack_are_named(root, tmp_path):
         image_folder(root, classes=["cat_9", "dog"])
     with pytest.raises(DataError, match="expected folders of classes"):
         image_folder(root / "cat_9")
+
+
+def test_what_is_transparent_is_shown_on_white(tmp_path):
+    save(tmp_path / "a" / "1.png", np.zeros((2, 2, 4), np.uint8))
+    assert (image_folder(tmp_path, mode="RGB")[0][0] == 1).all()
+
+
+def test_filters_of_warnings_which_all_threads_share_stay_as_they_are(root, monkeypatch):
+    before, seen = list(warnings.filters), []
+    opens = Image.open
+    monkeypatch.setattr(Image, "open", lambda *a, **k: seen.append(list(warnings.filters)) or opens(*a, **k))
+    assert image_folder(root)[0][1] == 0
+    assert seen == [before] * len(seen) != []
+
+
+def test_a_part_is_taken_without_reading_a_picture(root):
+    whole = image_folder(root)
+    whole.paths[4].write_bytes(b"no picture")
+    part = whole.select([5, 0])
+    assert (len(part), part.labels.tolist(), part.classes) == (2, [1, 0], whole.classes)
+    assert np.array_equal(part[1][0], whole[0][0])
+    assert [path.stem for path in whole.select(whole.labels == 1).paths] == ["1", "2", "10"]

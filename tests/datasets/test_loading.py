@@ -290,7 +290,7 @@ def test_a_wrong_number_of_workers_is_refused(wrong):
 
 
 def test_ragged_spikes_reach_the_kernels_as_events_and_are_never_made_dense(monkeypatch):
-    recordings = [recording(seed, 8) for seed in range(4)]
+    recordings = [recording(seed, 300).between(0.0, 4.0 + 2 * seed) for seed in range(4)]
     dataset = EventDataset(recordings, [0, 1, 0, 1], transform=ToSpikes(dt=1.0, collisions="merge"))
     ((batch, _),) = Dataloader(dataset, 4)
     assert len({dataset[k][0].n_steps for k in range(4)}) > 1

@@ -86,7 +86,8 @@ def test_transposed_spikes_are_told_and_read_when_asked(tmp_path):
         ({"spikes": SPIKES, 3: SPIKES}, DataError, "expected tensors by name"),
         ({"spikes": SPIKES[0]}, ShapeError, r"spikes must have shape \(T, N\), got \(3,\)"),
         ({"spikes": SPIKES[:0]}, ShapeError, r"spikes must have shape \(T, N\)"),
-        ({"spikes": SPIKES.float()}, ParameterError, "must have dtype torch.int8, got torch.float32"),
+        ({"spikes": SPIKES * 0.5}, DataError, r"\.pt: spikes must be 0 or 1, got others in torch\.float32"),
+        ({"spikes": SPIKES / 0}, DataError, r"spikes must be 0 or 1, got others"),
         ({"spikes": SPIKES * 2}, DataError, r"raster\[0, 1\] must be 0 or 1, got 2"),
         ({"spikes": SPIKES, "membrane_potential": POTENTIAL[:2]}, ShapeError, "must have the shape of spikes"),
         ({"spikes": torch.zeros(1, 1, dtype=torch.int8).expand(10**6, 10**6)}, DataError, "more than is stored"),
@@ -152,6 +153,13 @@ def test_a_zip_file_over_several_disks_is_refused(tmp_path):
     path.write_bytes(content[:end] + b"PK\x06\x07" + struct.pack("<LQL", 0, 0, 2) + content[end:])
     with pytest.raises(DataError, match=r"whole zip file, got a damaged one .*multiple disks"):
         read_neuron_data(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float16, torch.float32, torch.float64])
+def test_spikes_of_another_type_are_read_where_nothing_is_lost(tmp_path, dtype):
+    data = read_neuron_data(saved(tmp_path, {"spikes": SPIKES.to(dtype), "membrane_potential": POTENTIAL}))
+    assert data.spikes.dtype == torch.int8
+    assert torch.equal(data.spikes, SPIKES)
 
 
 def test_only_good_data_are_written(tmp_path):

@@ -111,12 +111,33 @@ def test_what_several_spikes_in_one_step_become_is_as_in_spikes(path):
         for name in ("step", "ids", "offsets", "value"):
             np.testing.assert_array_equal(getattr(got, name), getattr(want, name))
     assert read_spike_hdf5(path, [1, 2], dt=1.0, collisions="sum").value is None
-    with pytest.raises(DataError, match=r"shd.h5: channel 699 fires twice in step 500 of sample 0; use a smaller dt"):
+    with pytest.raises(DataError, match=r"shd.h5: channel 699 fires 2 times in step 500 of sample 0, 1 at most; "):
         read_spike_hdf5(path, dt=1.0, collisions="error")
-    with pytest.raises(DataError, match="channel 699 fires twice in step 500 of sample 0"):
+    with pytest.raises(DataError, match="channel 699 fires 2 times in step 500 of sample 0"):
         read_spike_hdf5(path, [2, 1, 0], dt=1.0, collisions="error")
     with pytest.raises(ParameterError, match="collisions must be one of error, merge, sum"):
         read_spike_hdf5(path, dt=1.0, collisions="queue")
+
+
+def test_more_spikes_in_a_step_than_a_value_holds_are_named(tmp_path):
+    path = written(tmp_path / "a.h5", [[0.1], [0.5] * 128], [[3], [7] * 128])
+    with pytest.raises(DataError, match="channel 7 fires 128 times in step 500 of sample 1, 127 at most"):
+        read_spike_hdf5(path, dt=1.0, collisions="sum")
+    assert read_spike_hdf5(path, dt=1.0).n_spikes == 2
+    path = written(tmp_path / "b.h5", [[0.5] * 127], [[7] * 127])
+    assert read_spike_hdf5(path, dt=1.0, collisions="sum").value.tolist() == [127]
+
+
+def test_labels_do_not_wrap(tmp_path):
+    path = written(tmp_path / "a.h5", labels=np.full(4, 2**63, np.uint64))
+    with pytest.raises(DataError, match=r"labels must be below 2\*\*63, got 9223372036854775808"):
+        read_spike_hdf5(path, dt=1.0)
+
+
+def test_a_grid_that_64_bits_cannot_number_is_refused(tmp_path):
+    path = written(tmp_path / "a.h5", [[1.0]] * 50, [[5]] * 50, kind=np.float32)
+    with pytest.raises(ParameterError, match=r"must stay below 2\*\*63"):
+        read_spike_hdf5(path, dt=1e-6, n_channels=2**31 - 1)
 
 
 def test_a_duration_is_the_window_and_what_lies_beyond_is_an_error(path):

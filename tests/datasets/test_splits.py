@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikeloom.datasets import ArrayDataset, digits, stratified_split
+from spikeloom.datasets import ArrayDataset, EventDataset, digits, stratified_split
 from spikeloom.errors import ParameterError
+from spikeloom.events import Events
 
 
 def numbered(labels):
@@ -90,3 +91,22 @@ def test_a_fraction_that_leaves_a_part_empty_is_refused(fraction):
 def test_randomness_comes_from_a_generator_only(generator):
     with pytest.raises(ParameterError, match=r"default_rng\(seed\)"):
         stratified_split(digits(), 0.2, generator)
+
+
+def test_recordings_are_split_without_being_read_or_made_into_arrays():
+    class Recordings:
+        read = 0
+
+        def __len__(self):
+            return 20
+
+        def __getitem__(self, index):
+            Recordings.read += 1
+            return Events.from_arrays([index], [0], [0], [1], (2, 2))
+
+    train, test = stratified_split(
+        EventDataset(Recordings(), np.arange(20) % 2, name="mine"), 0.2, np.random.default_rng(0)
+    )
+    assert Recordings.read == 3  # the first of each data set, for its shape
+    assert (len(train), len(test), train.name) == (16, 4, "mine")
+    assert sorted(int(events.t[0]) for events, _ in [*train, *test]) == list(range(20))

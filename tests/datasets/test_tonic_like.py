@@ -128,3 +128,14 @@ def test_targets_that_are_texts_are_numbered(attributes, classes):
 def test_what_is_shaped_otherwise_is_refused(like, error, message):
     with pytest.raises(error, match=message):
         from_tonic(like)
+
+
+def test_a_target_transform_counts_more_than_the_targets_that_are_known():
+    like = Like([(array(CAMERAS["nmnist"]), 1 - k) for k in (0, 1)], (6, 4, 2), targets=[0, 1], target_transform=abs)
+    assert from_tonic(like).labels.tolist() == [1, 0]
+
+
+def test_a_wrong_polarity_is_named_as_one():
+    rows = {"t": [0, 1000], "x": [2, 2], "p": [0, 2]}
+    with pytest.raises(DataError, match="p must be below 2, got 2 at event 1 of sample 0"):
+        from_tonic(Like([(array(SPOKEN, rows), 0)], (64, 1, 2)))

@@ -1,5 +1,7 @@
 """HDF5: the layouts of DSEC and Prophesee, made with h5py, and files that lead elsewhere."""
 
+import zlib
+
 import h5py
 import numpy as np
 import pytest
@@ -129,6 +131,19 @@ def test_an_event_that_cannot_be_is_damage(tmp_path, arrays, event):
     with pytest.raises(DataError, match=f"event {event}: expected"):
         read_events(path)
     assert len(read_events(path, errors="keep")) == event
+
+
+@pytest.mark.parametrize("options", [{"compression": "gzip"}, {"compression": "gzip", "shuffle": True}])
+def test_a_chunk_that_holds_less_than_its_events_is_damage(tmp_path, options):
+    t = np.arange(50_000)
+    path = recording(tmp_path, {"t": t, "x": t % 9, "y": t % 8, "p": t % 2}, chunks=(1000,), **options)
+    assert np.array_equal(read_events(path).t, t)
+    assert np.array_equal(read_events(path, start=40.5, end=41.5).t, t[40_500:41_500])
+    with h5py.File(path, "a") as file:
+        file["events/t"].id.write_direct_chunk((40_000,), zlib.compress(bytes(8)))
+    with pytest.raises(DataError, match="event 32768: expected readable chunks, got a chunk at 40000 of 8 bytes"):
+        read_events(path)
+    assert len(read_events(path, errors="keep")) == 32768
 
 
 @pytest.mark.parametrize("kind", ["soft", "external", "external group"])

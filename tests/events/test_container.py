@@ -1,11 +1,15 @@
 """Events: what is let in, what order means, and that nothing is ever changed."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import spikeloom.events
 from spikeloom.errors import DataError, ParameterError, ShapeError
 from spikeloom.events import Events
 
@@ -15,6 +19,10 @@ FIVE = Events.from_arrays([10, 20, 20, 35, 1000], [0, 1, 2, 3, 3], [0, 0, 1, 1, 
 def test_polarities_are_zero_and_one_however_they_were_written():
     for polarity in ([1, 0, 1], [True, False, True], [1, -1, 1], [1.0, -1.0, 1.0], np.array([1, 0, 1], np.uint8)):
         assert Events.from_arrays([0, 1, 2], [0, 0, 0], [0, 0, 0], polarity).p.tolist() == [1, 0, 1]
+
+
+def test_every_name_that_the_package_tells_is_there():
+    assert [name for name in spikeloom.events.__all__ if not hasattr(spikeloom.events, name)] == []
 
 
 def test_the_sensor_is_as_large_as_the_events_need_unless_it_is_told():
@@ -142,3 +150,29 @@ def test_a_cut_in_time_loses_and_doubles_nothing(t):
 def test_the_duration_is_in_ms():
     assert FIVE.duration == 0.99
     assert FIVE[:0].duration == 0
+    assert Events.from_arrays([-(2**63), 2**63 - 1], [0, 0], [0, 0], [0, 1]).duration == (2**64 - 1) / 1000
+
+
+@pytest.mark.parametrize("first", [0, 10**9, 10**12, 17 * 10**14, -(10**12)])
+def test_a_time_of_whole_microseconds_is_that_microsecond_days_and_years_from_zero_too(first):
+    t = np.arange(first, first + 300)
+    events = Events.from_arrays(t, t * 0, t * 0, t * 0)
+    assert [events.between(now / 1000, (now + 1) / 1000).t.tolist() for now in t.tolist()] == t[:, None].tolist()
+    k = np.arange(10**9, 10**9 + 300)
+    tenths = Events.from_arrays(k * 100, k * 0, k * 0, k * 0)
+    assert [tenths.between(now * 0.1, now * 0.1 + 0.05).t.tolist() for now in k.tolist()] == (k * 100)[:, None].tolist()
+
+
+def test_a_copy_from_another_process_cannot_be_written_to_either():
+    sent = pickle.loads(pickle.dumps(FIVE))  # noqa: S301
+    for again in (sent, copy.deepcopy(FIVE)):
+        assert again.equals(FIVE)
+        assert again.is_sorted
+        with pytest.raises(ValueError, match="read-only"):
+            again.t[0] = 5
+
+
+@pytest.mark.parametrize("size", [(4,), (4.9, 2), "42"])
+def test_a_sensor_size_of_structured_events_is_checked_too(size):
+    with pytest.raises(ParameterError, match=r"sensor_size must be \(width, height\)"):
+        Events.from_structured(FIVE.structured(), size)

@@ -3,6 +3,7 @@
 import logging
 import os
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -212,6 +213,26 @@ def test_what_cannot_be_written_leaves_the_earlier_file_as_it_was(path, blocks, 
         write_events(path, blocks)
     assert read_events(path).equals(EVENTS[:10])
     assert [found.name for found in path.parent.iterdir()] == ["events.es"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"t": EVENTS.t[::-1]}, "in order of time"),
+        ({"t": np.where(EVENTS.t == 500, 2**35, EVENTS.t)}, "in order of time"),
+        ({"x": np.where(EVENTS.t == 500, np.int16(320), EVENTS.x)}, "got x 320, y 20, p 0 as event 50"),
+        ({"y": np.where(EVENTS.t == 500, np.int16(-1), EVENTS.y)}, "within 320 x 240 pixels, .* got x 180, y -1"),
+        ({"p": np.where(EVENTS.t == 500, np.int8(-1), EVENTS.p)}, "of polarity 0 or 1, got x 180, y 20, p -1"),
+        ({"x": EVENTS.x.astype(np.int64)}, "Events.x must be 10000 numbers of int16"),
+        ({"y": EVENTS.y[:9]}, "Events.y must be"),
+    ],
+)
+@pytest.mark.parametrize("form", ["evt2", "evt2.1", "evt3", "dat", "es"])
+def test_events_that_were_made_without_checks_reach_no_encoder(form, wrong, text, tmp_path):
+    made = replace(EVENTS, **wrong, is_sorted=True)
+    with pytest.raises(DataError, match=text):
+        write_events(tmp_path / "file", made, form)
+    assert not list(tmp_path.iterdir())
 
 
 def test_sensors_that_a_format_cannot_address_are_refused(tmp_path):

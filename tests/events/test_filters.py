@@ -6,7 +6,7 @@ from event_streams import PATHS, computed_by, drawn, rows, stream, streams
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeloom.errors import DataError, ParameterError
+from spikeloom.errors import DataError, ParameterError, ShapeError
 from spikeloom.events import (
     Events,
     background_activity,
@@ -21,6 +21,9 @@ from spikeloom.events import (
     refractory,
     time_skew,
 )
+from spikeloom.events.container import DTYPES
+from spikeloom.events.filters_native import contiguous
+from spikeloom.native.library import include, load
 
 every_path = pytest.mark.parametrize("path", PATHS)
 paths = st.sampled_from(PATHS)
@@ -323,8 +326,36 @@ def test_arrays_that_are_not_what_events_promise_are_refused_before_they_are_rea
         (lambda e: drop_pixels(e, [(-1, 0)]), r"got \(-1, 0\)"),
         (lambda e: drop_pixels(e, [1, 2]), r"must be pairs \(x, y\)"),
         (lambda e: drop_pixels(e, [(1.0, 2.0)]), r"must be pairs \(x, y\)"),
+        (lambda e: refractory(e, 10**400), "refractory.time must be a time from 0"),
+        (lambda e: refractory(e, np.complex64(1)), "refractory.time must be a time from 0"),
+        (lambda e: refractory(e, 1, restart=np.array(["kept", "all"])), "refractory.restart must be one of"),
+        (
+            lambda e: refractory(e.structured(), 1),
+            "refractory expected Events, got ndarray; Events.from_structured",
+        ),
     ],
 )
 def test_a_wrong_parameter_is_named_with_what_was_expected(call, text):
     with pytest.raises(ParameterError, match=text):
         call(drawn(10))
+
+
+def test_ragged_coordinates_are_refused():
+    with pytest.raises(ShapeError, match=r"drop_pixels.coordinates must be a regular array"):
+        drop_pixels(drawn(10), [(1, 2), (3,)])
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path != "numpy"])
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 1023, 1024, 1025, 1040, 5000])
+def test_what_stays_is_moved_wholly_and_nothing_is_written_beyond_it(path, n):
+    library = load(include("event_transforms.hpp"), path)
+    events = drawn(n, (640, 480), 10**6, seed=n)
+    for share in (0.0, 0.03, 0.5, 0.97, 1.0):
+        mask = np.random.default_rng(n).random(n) < share
+        kept = [np.full(n + 32, -7, dtype) for dtype in DTYPES.values()]
+        found = np.zeros(1, np.int64)
+        library.call("select_events", *contiguous(events), n, 640, 480, *kept, found, mask.view(np.uint8))
+        assert found[0] == mask.sum()
+        for name, array in zip("txyp", kept, strict=True):
+            assert (array[: found[0]] == getattr(events, name)[mask]).all()
+            assert (array[n:] == -7).all()

@@ -109,6 +109,12 @@ def test_counts_stay_at_the_largest_number_of_their_type():
     assert of_both_paths(accumulate, off, dtype="int16", polarity="signed")[0, 0, 0] == -32_767
 
 
+@pytest.mark.parametrize("size", [(1, 1), (2000, 1000)])
+def test_on_minus_off_is_exact_however_large_each_of_them_is(size):
+    back = at_pixel(range(79_995), [1] * 40_000 + [0] * 39_995, size)
+    assert of_both_paths(accumulate, back, dtype="int16", polarity="signed")[0, 0, 0] == 5
+
+
 def test_an_empty_stream_has_the_shape_and_type_of_any_other():
     none = Events.from_arrays([], [], [], [], (4, 3))
     for way, n in (({"window": 1}, 0), ({"events_per_frame": 2}, 0), ({"n_bins": 5}, 5), ({"n_event_bins": 5}, 5)):
@@ -122,7 +128,8 @@ def test_an_empty_stream_has_the_shape_and_type_of_any_other():
 def test_polarities_of_the_given_arrays_are_left_as_they_are():
     array = np.array([(0, 0, 0, False), (5, 0, 0, True)], [("t", "i8"), ("x", "i2"), ("y", "i2"), ("p", "?")])
     events = Events.from_structured(array, (1, 1))
-    frames(events, n_bins=1, polarity="merged"), voxel_grid(events, 2)
+    assert frames(events, n_bins=1, polarity="merged").sum() == 2
+    assert voxel_grid(events, 2)[:, 0, 0, 0].tolist() == [-1, 1]
     assert array["p"].tolist() == [False, True]
     assert events.p.tolist() == [0, 1]
 
@@ -179,6 +186,9 @@ def test_frames_one_by_one_from_a_stream_in_pieces_equal_frames_at_once(events, 
         ({"events_per_frame": 2.5}, "frames.events_per_frame must be an integer"),
         ({"n_bins": 1, "polarity": "both"}, "polarity must be one of 'separate', 'merged', 'signed', got 'both'"),
         ({"n_bins": 1, "dtype": "int64"}, "dtype must be one of uint8, uint16, int16, int32, float32"),
+        ({"n_bins": 1, "dtype": "int31"}, "frames.dtype must be a type of numbers, got 'int31'"),
+        ({"window": 5e-324}, "frames.window of 5e-324 ms makes inf windows"),
+        ({"window": 1, "overlap": "0"}, "frames.overlap must be at least 0 and below the window of 1 ms, got 0"),
         ({"n_bins": 1, "dtype": "uint8", "polarity": "signed"}, "one of int16, int32, float32 for 'signed' counts"),
         ({"n_bins": 1, "start": 3, "end": 2}, "frames.end must not lie before start = 3 ms"),
         ({"n_bins": 1, "start": "now"}, "frames.start must be a time in ms"),
@@ -362,6 +372,14 @@ def test_long_pauses_and_long_streams_neither_overflow_nor_leave_a_trace():
         np.testing.assert_allclose(found, hats(events, 1, 0, 30.0, window * 1000), rtol=1e-6)
 
 
+@pytest.mark.parametrize("pause", [0.5, 40, 80])
+def test_events_that_have_nearly_decayed_count_as_long_as_float32_can_tell(pause):
+    n = 2000
+    found = averaged_time_surfaces(at_pixel(np.arange(n) * 1000 * pause), 1, 0, 1.0)
+    expected = sum(np.exp(-pause * np.arange(1, k + 1, dtype=float)).sum() for k in range(n)) / n
+    np.testing.assert_allclose(found[0, 0, 1, 0, 0], expected, rtol=1e-6)
+
+
 def test_averaged_surfaces_check_what_they_get():
     for arguments, text in (((4, 4, 1.0), "radius must be below the cell_size of 4"), ((0, 0, 1.0), "cell_size"),
                             ((4, -1, 1.0), "radius"), ((4, 1, 0), "tau"), ((4, 1, 1.0, -1), "window")):  # fmt: skip
@@ -380,6 +398,9 @@ def test_representations_end_a_chain_of_transforms_and_have_keys():
     assert ToTimeSurface(5.0, at=np.array([1.0, 2.0])).key()["at"] == [1.0, 2.0]
     assert ToTimeSurface(5.0, at=[1.0]) == ToTimeSurface(5.0, at=(1.0,))
     assert EVENT_REPRESENTATIONS["voxel_grid"](4)(events).shape == (4, 1, 3, 3)
+    assert ToFrames(window=1, dtype=np.int16).key()["dtype"] == "int16"
+    with pytest.raises(ParameterError, match="Crop expected Events, got ndarray"):
+        (ToFrames(window=1) | Crop(box=(0, 0, 2, 2)))(events)
 
 
 def test_representations_check_their_parameters_when_they_are_made():
@@ -389,3 +410,18 @@ def test_representations_check_their_parameters_when_they_are_made():
             make()
     with pytest.raises(UnknownNameError, match="did you mean 'frames'"):
         EVENT_REPRESENTATIONS["frame"]
+
+
+@pytest.mark.parametrize("name", ["x", "y", "p"])
+def test_arrays_that_are_not_what_events_promise_are_refused_before_they_are_drawn(name):
+    good = Events.from_arrays(range(3000), [0] * 3000, [0] * 3000, [1] * 3000)
+    for wrong in (getattr(good, name)[:10], getattr(good, name).astype(np.float64)):
+        for call in (accumulate, lambda e: voxel_grid(e, 3), lambda e: time_surface(e, 1.0)):
+            with pytest.raises(DataError, match=f"Events.{name} must be 3000 numbers of"):
+                call(good.with_arrays(**{name: wrong}))
+
+
+def test_no_cell_and_no_decay_is_too_large_or_too_small_to_be_computed_with():
+    events = at_pixel([0, 5, 9], size=(3, 2))
+    assert averaged_time_surfaces(events, 2**64, 1, 1.0).tolist() == averaged_time_surfaces(events, 3, 1, 1.0).tolist()
+    assert of_both_paths(time_surface, events, 1e-300)[0, 1].tolist() == [[1, 0, 0], [0, 0, 0]]

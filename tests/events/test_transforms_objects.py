@@ -133,6 +133,7 @@ def test_keys_are_json_and_differ_where_the_transforms_do():
         (lambda: BackgroundActivity("1"), ParameterError, "background_activity.time must be a time from 0"),
         (lambda: Decimate(0), ParameterError, "decimate.n must be an integer"),
         (lambda: Compose([FlipX(), 3]), ParameterError, r"Compose.transforms\[1\] must be a Transform, got 3"),
+        (lambda: Compose(FlipX()), ParameterError, r"Compose.transforms must be transforms, got FlipX\(\); one alone"),
         (lambda: RandomApply(3), ParameterError, "RandomApply.transform must be a Transform"),
         (lambda: RandomApply(FlipX(), p=2), ParameterError, "random_apply.p must be a number in 0..1"),
         (lambda: FlipX() | 3, TypeError, "unsupported operand"),

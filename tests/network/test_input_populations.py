@@ -18,6 +18,7 @@ from spikeloom.neurons import (
     SpikeInput,
 )
 from spikeloom.spikes import Spikes, batch_spikes, preprocess_spikes
+from spikeloom.spikes.encode import draw_keys
 
 
 def encoded(model, data, n_steps=10, shape=2, dt=1.0, first=0, seed=0):
@@ -311,6 +312,7 @@ def test_what_is_no_value_or_no_spikes_is_refused():
     (lambda: SpikeInput(late="keep"), "late must be one of error, drop"),
     (lambda: SpikeInput(0), "max_spikes must be a whole number"),
     (lambda: Population(PoissonInput(), 2, signed_spikes=True), "has its parameters itself"),
+    (lambda: Population(PoissonInput, 2), r"takes an input model such as PoissonInput\(\)"),
     (lambda: Population("poisson_input", 2, input_frame=3), "did you mean 'input_frames'"),
     (lambda: InputPopulation("lif", 2), "input model"),
 ])  # fmt: skip
@@ -352,3 +354,46 @@ def test_a_description_of_an_input_is_checked():
     with pytest.raises((DataError, ParameterError), match="input_frames"):
         network_from(description)
     assert (feed.num, layer.num) == (3, 2)
+
+
+def test_a_value_of_low_precision_is_summed_up_in_single_precision():
+    want = steps_of(encoded(IntegrateFireInput(), np.full(2, np.float32(0.0625)), 100))
+    for values in (np.full(2, 0.0625, np.float16), torch.full((2,), 0.0625, dtype=torch.bfloat16)):
+        assert steps_of(encoded(IntegrateFireInput(), values, 100)) == want == [list(range(15, 100, 16))] * 2
+    half = np.full(2, 0.01, np.float16)
+    assert steps_of(encoded(IntegrateFireInput(), half, 2000)) == steps_of(
+        encoded(IntegrateFireInput(), half.astype(np.float32), 2000)
+    )
+
+
+def test_a_tuple_of_examples_is_a_batch_too_and_none_is_no_batch():
+    spikes = encoded(SpikeInput(), (given([1.0], [2.0]), given([], [0.0])))
+    assert [steps_of(spikes, k) for k in range(2)] == [[[1], [2]], [[], [0]]]
+    with pytest.raises(ShapeError, match="takes at least one sample, got none"):
+        encoded(SpikeInput(), [])
+
+
+@pytest.mark.parametrize("model", [PoissonInput(True, 3, 4), BinarySpikeInput(True, 3, 4)])
+def test_no_more_is_drawn_than_the_steps_of_a_run_that_goes_on(model, monkeypatch):
+    drawn = []
+
+    def counted(p, n_steps, generator):
+        drawn.append(n_steps)
+        return draw_keys(p, n_steps, generator)
+
+    monkeypatch.setattr("spikeloom.network.input_signals.draw_keys", counted)
+    frames = np.array([[[50.0, -50.0], [0.0, 50.0], [-50.0, 0.0]]])
+    spikes = encoded(model, frames, 1000, first=6)
+    assert drawn == [2, 998]
+    assert spikes.n_steps == 1000
+    assert steps_of(spikes) == [list(range(2, 1000)), [0, 1]]
+    assert spikes.values().tolist() == [1, 1] + [-1] * 998
+
+
+def test_given_spikes_that_a_run_leaves_come_in_the_run_that_goes_on():
+    data = given([1.0, 7.0, 7.0], [9.0])
+    with pytest.raises(DataError, match="late='drop', which leaves it to run_continue"):
+        encoded(SpikeInput(), data, 5)
+    model = SpikeInput(late="drop")
+    assert steps_of(encoded(model, data, 5)) == [[1], []]
+    assert steps_of(encoded(model, data, 5, first=5)) == [[2, 3], [4]]

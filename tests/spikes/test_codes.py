@@ -17,6 +17,7 @@ from spikeloom.spikes.codes import (
     Delta,
     GaussianFields,
     LevelCrossing,
+    MovingWindow,
     Phase,
     Poisson,
     RankOrder,
@@ -117,6 +118,10 @@ def test_a_burst_longer_than_the_window_is_refused():
         Burst().encode([[0.5]], 12, 10.0)
 
 
+def test_more_spikes_than_a_burst_has_are_the_largest_value():
+    assert Burst().decode(Spikes.from_steps(range(20), [0] * 20, 1, 20, 1.0)).item() == 1.0
+
+
 def test_receptive_fields_lie_where_bohte_puts_them():
     fields = GaussianFields(n_fields=6)
     assert np.allclose(fields.centres, [-0.125, 0.125, 0.375, 0.625, 0.875, 1.125])
@@ -131,6 +136,14 @@ def test_receptive_fields_lie_where_bohte_puts_them():
 @given(VALUES, st.integers(4, 10))
 def test_a_population_gives_the_value_back_as_finely_as_its_grid(x, n_fields):
     assert GaussianFields(n_fields=n_fields).round_trip(x, 2001).largest < 0.01 / (n_fields - 2)
+
+
+def test_fields_that_leave_a_value_a_single_neuron_are_refused():
+    # At a centre the next field is excited by exp(-beta ** 2 / 2): 0.135 for 2, 0.011 for 3.
+    assert GaussianFields(beta=2.0).round_trip(np.linspace(0, 1, 200)[None], 2001).largest < 0.002
+    with pytest.raises(ParameterError, match=r"by 0.0111, below the threshold of 0.1; use a smaller beta"):
+        GaussianFields(beta=3.0)
+    assert GaussianFields(beta=3.0, threshold=0.01).threshold == 0.01
 
 
 def test_a_bernoulli_code_errs_as_the_binomial_law_says():
@@ -183,6 +196,34 @@ def test_batches_without_samples_and_silent_ones_are_decoded(name):
     assert code.decode(silent).tolist() == np.zeros((2, 3)).tolist()
 
 
+@pytest.mark.parametrize("name", list(VALUE_CODES))
+def test_values_of_spikes_are_not_lost_in_decoding(name):
+    twice = Spikes.from_steps([0, 0], [0, 0], (1, 8), 200, 1.0, collisions="sum")
+    with pytest.raises(DataError, match="decode takes spikes without values"):
+        VALUE_CODES[name]().decode(twice)
+
+
+def test_a_batch_without_samples_has_no_error():
+    for seen in (Regular().round_trip(np.zeros((0, 3)), 5), LevelCrossing(1.0).round_trip(np.zeros((4, 0, 2)))):
+        assert (seen.rmse, seen.largest, seen.snr_db) == (0.0, 0.0, np.inf)
+
+
+@pytest.mark.parametrize(("make", "text"), [
+    (lambda: Threshold(float("nan")), "Threshold.threshold must be a finite number"),
+    (lambda: Threshold("a"), "must be a finite number"),
+    (lambda: RankOrder(modulation="a"), "RankOrder.modulation must be a number above 0 and below 1"),
+    (lambda: GaussianFields(threshold=1), "GaussianFields.threshold must be a number above 0 and below 1"),
+    (lambda: TimeToFirstSpike(threshold=None), "TimeToFirstSpike.threshold must be a number"),
+])  # fmt: skip
+def test_wrong_parameters_of_a_code_are_named(make, text):
+    with pytest.raises(ParameterError, match=text):
+        make()
+
+
+def test_the_filter_of_bens_spiker_may_be_an_array():
+    assert BensSpiker(filter=np.array([0.5, 0.5])) == BensSpiker(filter=(0.5, 0.5))
+
+
 def test_delta_spikes_tell_the_sign_of_a_change():
     spikes = Delta(threshold=1.0).encode(column(0, 0.5, 1.5, 1.6, 0.2), 1.0)
     assert spikes.step.tolist() == [2, 4]
@@ -193,6 +234,16 @@ def test_delta_spikes_tell_the_sign_of_a_change():
 def test_a_step_forward_base_follows_one_threshold_at_a_time():
     spikes = StepForward(threshold=1.0).encode(column(0, 2.5, 2.5, 2.5, -3), 1.0)
     assert list(zip(spikes.step.tolist(), spikes.values().tolist(), strict=True)) == [(1, 1), (2, 1), (4, -1)]
+
+
+def test_a_moving_window_is_the_mean_of_the_steps_before():
+    # The first two are held against 0.5; then 4 against 0.5, 4 against 2.5, 4 against 4, 0 against 4, 0 against 2.
+    spikes = MovingWindow(threshold=1.4, width=2).encode(column(0, 1, 4, 4, 4, 0, 0), 1.0)
+    assert list(zip(spikes.step.tolist(), spikes.values().tolist(), strict=True)) == [(2, 1), (3, 1), (5, -1), (6, -1)]
+    assert MovingWindow(1.4, 2).decode(spikes, [[1.0]])[:, 0, 0] == pytest.approx([1, 1, 2.4, 3.8, 3.8, 2.4, 1])
+    assert MovingWindow(threshold=0.4, width=9).encode(column(0, 1), 1.0).values().tolist() == [-1, 1]
+    with pytest.raises(ParameterError, match="width must be an integer of at least 1"):
+        MovingWindow(1.0, 0)
 
 
 def test_level_crossings_are_counted_in_the_value_of_a_spike():
@@ -251,7 +302,7 @@ def test_no_code_of_signals_takes_what_is_no_signal(name):
         code.encode(column(0, np.inf), 1.0)
 
 
-@pytest.mark.parametrize("code", [Delta, LevelCrossing, StepForward])
+@pytest.mark.parametrize("code", [Delta, LevelCrossing, MovingWindow, StepForward])
 def test_a_threshold_of_a_change_is_positive(code):
     for bad in (0, -1, np.nan, "a", True):
         with pytest.raises(ParameterError, match="must be a positive number"):
@@ -282,6 +333,46 @@ def test_positions_within_the_capacity_all_come_back_and_one_more_is_refused():
         assert (code.tokens(code.encode(table[ids], n_steps, 1.0), table) == ids).all()
         with pytest.raises(ParameterError, match=f"{most + 1} positions do not fit {n_steps} steps"):
             code.encode(np.zeros((1, most + 1, 2)), n_steps, 1.0)
+
+
+@pytest.mark.parametrize("size", [0.01, 0.05, 0.3, 1.0, 5.0])
+@pytest.mark.parametrize(("step", "n_steps"), [(1.0, 16), (0.25, 24), (1.0, 120)])
+def test_every_row_of_a_table_comes_back_at_every_position_of_its_capacity(size, step, n_steps):
+    """At the first position beyond it, if there is one, two rows have the same spikes: an error, never another row."""
+    table = size * np.random.default_rng(0).standard_normal((300, 16))
+    code = TimeAdaptive(phase_step=step)
+    most = code.capacity(n_steps, table)
+    ids = np.repeat(np.arange(300)[:, None], max(1, most), axis=1)
+    if most:
+        assert (code.tokens(code.encode(table[ids], n_steps, 1.0), table) == ids).all()
+    if most < code.capacity(n_steps):
+        ids = np.repeat(np.arange(300)[:, None], most + 1, axis=1)
+        with pytest.raises(DataError, match=r"of the table have the same spikes at position \d+"):
+            code.tokens(code.encode(table[ids], n_steps, 1.0), table)
+
+
+def test_a_table_of_small_numbers_has_a_smaller_capacity():
+    # Rates 1/2 and 5/8 differ by 1 spike in 8 steps; 1/2 and 33/64, 32 and 33 in 64, both round to the same in 8.
+    code = TimeAdaptive()
+    assert code.capacity(64, [[0.0], [np.log(5 / 3)]]) == code.capacity(64) == 57
+    assert code.capacity(8, [[0.0], [np.log(33 / 31)]]) == 0
+    assert code.capacity(64, [[0.0], [np.log(33 / 31)]]) >= 1
+    assert code.capacity(64, [[1.0], [2.0], [1.0]]) == 0
+
+
+def test_spikes_of_more_positions_than_the_window_has_are_not_decoded():
+    code, spikes = TimeAdaptive(), Spikes.from_steps([], [], (4, 2), 10, 1.0)
+    for decode in (code.decode, lambda s: code.tokens(s, np.eye(2))):
+        with pytest.raises(ParameterError, match="4 positions do not fit 10 steps, which have room for 3"):
+            decode(spikes)
+    with pytest.raises(ShapeError, match=r"takes spikes \(S, D\) and a table \(V, D\)"):
+        code.tokens(spikes[:1], np.eye(3))
+    with pytest.raises(DataError, match="decode takes spikes without values"):
+        code.decode(Spikes.from_steps([0, 0], [0, 0], (1, 2), 10, 1.0, collisions="sum"))
+
+
+def test_embeddings_far_from_zero_fire_always_or_never():
+    assert TimeAdaptive().encode([[[-1000.0, 1000.0]]], 10, 1.0).counts().tolist() == [[[0, 10]]]
 
 
 def test_the_capacity_leaves_the_last_position_its_steps():

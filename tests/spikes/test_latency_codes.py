@@ -1,5 +1,7 @@
 """Latency codes of images, against mlGeNN's formulas and figures."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -88,3 +90,23 @@ def test_what_is_no_grey_level_is_refused(data, error, text):
 def test_times_are_positive_and_in_order(times):
     with pytest.raises(ParameterError):
         linear_latency_encode_data(LEVELS, *times)
+
+
+def test_images_are_encoded_alike_however_many_there_are():
+    images = np.random.default_rng(0).integers(0, 256, (600, 3, 4), dtype=np.uint8)
+    together = linear_latency_encode_data(images, 18.0, 2.0)
+    assert len(together) == 600
+    for image, spikes in zip(images, together, strict=True):
+        (alone,) = linear_latency_encode_data(image[None], 18.0, 2.0)
+        assert (spikes.end_spikes.tolist(), spikes.spike_times.tolist()) == tuple(a.tolist() for a in alone)
+
+
+def test_little_more_memory_is_taken_than_the_spikes_need():
+    images = np.zeros((3000, 784), np.float32)
+    images[:, ::9] = 0.7
+    tracemalloc.start()
+    spikes = log_latency_encode_data(images, 20.0, 51)
+    held, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(spikes) == 3000
+    assert most < 1.5 * held

@@ -317,3 +317,21 @@ def test_examples_of_several_sizes_are_no_population():
         from_preprocessed(ONE, shape=(2, 3))
     with pytest.raises(ParameterError, match="must be PreprocessedSpikes, got ndarray"):
         from_preprocessed([np.zeros(3)])
+
+
+def test_a_batch_takes_lists_made_by_hand_and_says_that_it_wants_a_list():
+    batch = batch_spikes([PreprocessedSpikes([1, 2], [1.0, 3.0]), TWO], 2)
+    assert as_lists(batch) == ([[1, 2], [2, 3]], [1.0, 3.0, 7.0])
+    for wrong in (ONE, [np.zeros(2)]):
+        with pytest.raises(ParameterError, match="must be a list of PreprocessedSpikes"):
+            batch_spikes(wrong, 2)
+
+
+def test_one_event_without_an_axis_is_refused():
+    with pytest.raises(ShapeError, match="must be one-dimensional"):
+        preprocess_tonic_spikes(tonic([1], [0], [0], [1])[0], ORDERING, (2, 2, 2))
+
+
+def test_a_tensor_that_is_not_dense_is_refused():
+    with pytest.raises(ParameterError, match="times must hold numbers"):
+        preprocess_spikes(torch.ones(2).to_sparse(), [0, 1], 2)

@@ -1,8 +1,9 @@
 """Data sets cached in one file each: read, filtered and binned once, then read as fast as plain arrays.
 
-A cache belongs to the content of its source and to the transforms. Its name has the hash of how samples are made; what
-the source files were is in it: their paths below a common folder, sizes and times of change, and the SHA-256 of their
-contents. Where sizes and times are as they were, files count as unchanged; where not, they are read and hashed again.
+A cache belongs to the content of its source and to the transforms. Its name has the hash of how samples are made, of
+labels and of classes; what the source files were is in it: their paths below a common folder, sizes, times of change
+(of the content, and that of the file, which no program can set back), and the SHA-256 of their contents. Where sizes
+and times are as they were, files count as unchanged; where not, they are hashed again, and read where that differs.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -53,7 +54,8 @@ def cached(
         raise ParameterError(
             f"cached: {dataset.name} draws anew at each reading; leave out what is random and give it to transform="
         )
-    recipe = joined([version("spikeloom"), dataset.name, str(len(dataset)), _recipe(dataset) if key is None else key])
+    facts = [version("spikeloom"), dataset.name, json.dumps(classes_as_json(dataset.classes)), digest(dataset.labels)]
+    recipe = joined([*facts, _recipe(dataset) if key is None else key])
     name = re.sub(r"[^A-Za-z0-9]+", "-", dataset.name).strip("-").lower() or "data"
     path = place / f"{name}-{recipe[:16]}.safetensors"
     source = _Source(dataset.files() if isinstance(dataset, Keyed) else [])
@@ -75,16 +77,22 @@ class _Source:
 
     def stamps(self) -> str:
         """A hash of the files' names, sizes and times of change."""
-        try:
-            stats = [file.stat() for file in self.files]
-        except OSError as error:
-            raise StorageError(f"cached: cannot read {error.filename}: {error.strerror}") from error
-        return joined(f"{n} {s.st_size} {s.st_mtime_ns}" for n, s in zip(self.names, stats, strict=True))
+        return self._joined(_stamp)
 
     def contents(self) -> str:
         """A hash of the files' names and contents."""
-        hashes = (hash_of(file, "sha256") for file in self.files)
-        return joined(f"{name} {content}" for name, content in zip(self.names, hashes, strict=True))
+        return self._joined(lambda file: hash_of(file, "sha256"))
+
+    def _joined(self, fact: Callable[[Path], str]) -> str:
+        try:
+            return joined(f"{name} {fact(file)}" for name, file in zip(self.names, self.files, strict=True))
+        except OSError as error:
+            raise StorageError(f"cached: cannot read {error.filename}: {error.strerror}") from error
+
+
+def _stamp(file: Path) -> str:
+    stat = file.stat()
+    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
 
 
 def _recipe(dataset: Dataset) -> str:
@@ -94,9 +102,9 @@ def _recipe(dataset: Dataset) -> str:
         names = ("offsets", "ids", "step", "time", "value")
         arrays = [getattr(data, name) for name in names] if isinstance(data, Spikes) else [data]
         facts = f"{data.shape} {data.duration} {data.dt} {data.n_steps}" if isinstance(data, Spikes) else ""
-        return joined([facts, *(digest(array) for array in [*arrays, dataset.labels] if array is not None)])
+        return joined([facts, *(digest(array) for array in arrays if array is not None)])
     if isinstance(dataset, Keyed):
-        return joined([dataset.key(), digest(dataset.labels)])
+        return dataset.key()
     kind = type(dataset).__name__
     raise ParameterError(f"cached: nothing tells what is in {dataset.name}, of type {kind}; give key= a text that does")
 
@@ -109,10 +117,11 @@ def _opened(path: Path, dataset: Dataset, recipe: str, source: _Source, verify: 
         file = CacheFile(path, verify=verify)
         if file.metadata.get("recipe") != recipe:
             raise DataError(f"{path}: it is of other samples")
-        same = file.metadata.get("stamps") == source.stamps() or file.metadata.get("contents") == source.contents()
-        if not same:
+        stamps = source.stamps()
+        if file.metadata.get("stamps") != stamps and file.metadata.get("contents") != source.contents():
             raise DataError(f"{path}: the files that it was made from have changed")
         read_dataset(file, dataset.name, False)
+        file.restamp(stamps)
     except (DataError, StorageError) as error:
         _log.warning("the cache is made anew: %s", error)
         return None

@@ -1,7 +1,8 @@
 """The file of a cached data set: safetensors, read by memory mapping and checked before anything is believed.
 
 Columns of all samples lie one after the other; `offsets` (n + 1,) tells where in them each sample begins. The metadata
-hold the kind of samples, their facts, the key, what the source was, and the SHA-256 of all columns.
+hold the kind of samples, their facts, the key, what the source was, and the SHA-256 of the whole file, in which its own
+digits, and those of the stamps of the source, count as zeros.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 import struct
 import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any, final
 
@@ -47,16 +48,25 @@ class CacheFile:
             with path.open("rb") as file:
                 header, begin = _header(file, path)
                 self.metadata = _metadata(header, path)
-                if verify and (found := _digest(file, begin)) != self.metadata.get("digest"):
-                    raise DataError(
-                        f"{path}: expected content of the SHA-256 in its header, got {found}; it is damaged"
-                    )
+                if verify and _digest(file, begin, self.metadata) != self.metadata.get("digest"):
+                    raise DataError(f"{path}: expected content of the SHA-256 in its header, got other; it is damaged")
             self.columns = {name: _column(path, name, entry, begin) for name, entry in header.items()}
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopened, (self.path,)
+
+    def restamp(self, stamps: str) -> None:
+        """Notes other stamps of the source in the file, where it may be written: they save work, no more."""
+        known = self.metadata.get("stamps", "")
+        if stamps == known or len(stamps) != len(known):
+            return
+        with suppress(OSError), self.path.open("r+b") as file:
+            place = file.read(struct.unpack("<Q", file.read(8))[0]).find(known.encode())
+            if place >= 0:
+                file.seek(8 + place)
+                file.write(stamps.encode())
 
     def facts(self) -> Any:
         """What the writer told of all samples."""
@@ -119,7 +129,7 @@ class CacheWriter:
     def close(self, metadata: Mapping[str, str]) -> None:
         """Writes the cache file, which appears whole or not at all."""
         header = self._header({**metadata, "digest": _NO_DIGEST})
-        found = hashlib.sha256()
+        found = hashlib.sha256(_blank(header, metadata))
         with atomic_file(self._path) as file:
             file.write(header)
             for name in self._order():
@@ -205,10 +215,18 @@ def _metadata(header: dict[str, Any], path: Path) -> dict[str, str]:
     return found
 
 
-def _digest(file: IO[bytes], begin: int) -> str:
-    """The SHA-256 of a file from a byte on."""
-    file.seek(begin)
-    found = hashlib.sha256()
+def _blank(header: bytes, metadata: Mapping[str, str]) -> bytes:
+    """The header with zeros in place of what may change."""
+    for name in ("digest", "stamps"):
+        if len(text := metadata.get(name, "").encode()) == len(_NO_DIGEST):
+            header = header.replace(text, _NO_DIGEST.encode())
+    return header
+
+
+def _digest(file: IO[bytes], begin: int, metadata: Mapping[str, str]) -> str:
+    """The SHA-256 that a file with this metadata, whose columns begin at a byte, should have."""
+    file.seek(0)
+    found = hashlib.sha256(_blank(file.read(begin), metadata))
     while data := file.read(_CHUNK):
         found.update(data)
     return found.hexdigest()

@@ -36,7 +36,9 @@ def write_samples(writer: CacheWriter, dataset: Dataset, progress: bool) -> dict
     counts, plain = [0], True
     with Meter(f"cache of {dataset.name}", len(dataset), unit="samples", shown=progress) as meter:
         for index in range(len(dataset)):
-            sample, _ = dataset[index]
+            sample, label = dataset[index]
+            if np.ndim(label) or label != dataset.labels[index]:
+                raise DataError(f"cached: labels of {dataset.name} must be those of its samples, got others at {index}")
             found, columns = _columns(sample)
             if facts not in ({}, found):
                 raise DataError(f"cached: all samples of {dataset.name} must agree in {facts}, got {found} at {index}")
@@ -234,7 +236,10 @@ def _columns(sample: Sample) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         facts = {name: getattr(sample, name) for name in ("duration", "dt", "n_steps")}
         facts |= {"kind": "spikes", "population": list(sample.shape), "labelled": sample.labels is not None}
         return facts, {name: getattr(sample, name) for name in names} | {"value": sample.values()}
-    array = np.asarray(sample, np.float32)
+    array = np.asarray(sample)
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"cached: samples must be numbers, got {array.dtype}")
+    array = array.astype(np.float32, copy=False)
     if not np.isfinite(array).all():
         raise DataError("cached: samples must be finite numbers, got NaN or infinity; clean them first")
     return {"kind": "arrays"}, {"data": array[None]}

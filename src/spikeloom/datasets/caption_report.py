@@ -5,31 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import os
-import warnings
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from PIL import Image
-
 from ..errors import DataError, ParameterError
 from .checks import check_count, check_flag
+from .pictures import TooLarge, decoded
 from .progress_meter import Meter
-from .zip_files import checked_members, is_inside, opened_zip, read_member
+from .zip_files import checked_members, is_inside, read_member, zip_damage
 
 TABLE = "captions.csv"
 COLUMNS = ["image_path", "caption"]
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 MAX_TABLE = 1 << 28
-_BROKEN = (
-    OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, AttributeError,
-    ZeroDivisionError, RuntimeError, NotImplementedError, zlib.error, Image.DecompressionBombError,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +50,8 @@ class Row:
 class Problem:
     """What is wrong in a row.
 
-    `kind`: columns, encoding, empty, outside, missing, duplicate, unreadable or too large.
+    `kind`: columns, encoding, empty, outside, missing, duplicate, unreadable, too large, or, where no row from here on
+    can be read, table.
     """
 
     line: int
@@ -100,6 +93,10 @@ class Source(Protocol):
         """The content of a file; DataError beyond `most` bytes."""
         ...
 
+    def close(self) -> None:
+        """Ends reading."""
+        ...
+
 
 class _Folder:
     def __init__(self, root: Path) -> None:
@@ -112,17 +109,33 @@ class _Folder:
         return None if path.is_file() else ("missing", f"there is no file {name!r}")
 
     def read(self, name: str, most: int) -> bytes:
-        with (self.root / name).open("rb") as file:
-            content = file.read(most + 1)
+        try:
+            with (self.root / name).open("rb") as file:
+                content = file.read(most + 1)
+        except OSError as error:
+            raise DataError(f"{self.root / name}: cannot be read: {error.strerror or error}") from error
         if len(content) > most:
-            raise DataError(f"{self.root / name}: expected at most {most} bytes, got more")
+            raise TooLarge(f"{self.root / name}: expected at most {most} bytes, got more")
         return content
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
 
 class _Zip:
-    def __init__(self, path: Path, archive: zipfile.ZipFile, limits: Limits) -> None:
-        self.path, self.archive = path, archive
-        members = checked_members(archive, path, limits.max_bytes)
+    """A zip file that is open until `close`; several threads may read it."""
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        with zip_damage(path):
+            self.path, self.archive = path, zipfile.ZipFile(path)
+            try:
+                self._list(limits)
+            except BaseException:
+                self.archive.close()
+                raise
+
+    def _list(self, limits: Limits) -> None:
+        path, members = self.path, checked_members(self.archive, self.path, limits.max_bytes)
         tops = [name[: -len(TABLE)] for name in members if name in (TABLE, f"{name.split('/')[0]}/{TABLE}")]
         if len(tops) != 1:
             raise DataError(f"{path}: expected one {TABLE}, at the top or in one folder, got {len(tops)}")
@@ -133,21 +146,18 @@ class _Zip:
 
     def read(self, name: str, most: int) -> bytes:
         if self._members[name].file_size > most:
-            raise DataError(
-                f"{self.path}: {name!r} must have at most {most} bytes, got {self._members[name].file_size}"
-            )
-        return read_member(self.archive, self._members[name], self.path)
+            raise TooLarge(f"{self.path}: {name!r} must have at most {most} bytes, got {self._members[name].file_size}")
+        with zip_damage(self.path):
+            return read_member(self.archive, self._members[name], self.path)
+
+    def close(self) -> None:
+        self.archive.close()
 
 
-@contextmanager
-def opened(root: str | os.PathLike[str], limits: Limits) -> Iterator[Source]:
-    """The folder or zip file of that path."""
+def source_of(root: str | os.PathLike[str], limits: Limits) -> Source:
+    """The folder or zip file of that path, to be closed."""
     path = Path(root)
-    if path.is_dir():
-        yield _Folder(path)
-    else:
-        with opened_zip(path) as archive:
-            yield _Zip(path, archive, limits)
+    return _Folder(path) if path.is_dir() else _Zip(path, limits)
 
 
 def validate_captions(
@@ -160,7 +170,7 @@ def validate_captions(
     """
     limits = _limits(limits)
     check_flag(progress, "validate_captions.progress")
-    with opened(root, limits) as source:
+    with closing(source_of(root, limits)) as source:
         rows, problems = _rows(source, str(root))
         n_rows = len(rows) + len(problems)
         good, seen = [], dict[str, int]()
@@ -174,29 +184,6 @@ def validate_captions(
                     problems.append(Problem(row.line, *fault))
                 meter.to(done, int(fault is None))
     return CaptionReport(str(root), n_rows, tuple(good), tuple(sorted(problems, key=lambda p: p.line)))
-
-
-def decoded(content: bytes, max_pixels: int, *, verify: bool = False) -> Image.Image:
-    """The image of a file's bytes, of at most `max_pixels`; DataError for what Pillow cannot read whole.
-
-    `verify`: its checksums are compared too, where the format has any.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if verify:
-                Image.open(io.BytesIO(content), formats=FORMATS).verify()
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
-            pixels = image.width * image.height
-            if pixels <= max_pixels:
-                image.load()
-    except _BROKEN as error:
-        raise DataError(
-            f"expected an image ({', '.join(FORMATS)}), got a damaged one or none: {error!s:.200}"
-        ) from error
-    if pixels > max_pixels:
-        raise DataError(f"expected at most {max_pixels} pixels, got {image.width} x {image.height}")
-    return image
 
 
 def _limits(limits: Limits | None) -> Limits:
@@ -220,9 +207,7 @@ def _fault(row: Row, source: Source, seen: dict[str, int], limits: Limits) -> tu
         content = source.read(path, limits.max_image_bytes)
         decoded(content, limits.max_pixels, verify=True)
     except DataError as error:
-        return ("too large" if "at most" in str(error) else "unreadable"), f"{path!r}: {error}"
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        return "unreadable", f"{path!r}: {error}"
+        return ("too large" if isinstance(error, TooLarge) else "unreadable"), f"{path!r}: {error}"
     return None
 
 
@@ -240,7 +225,7 @@ def _rows(source: Source, root: str) -> tuple[list[Row], list[Problem]]:
         raise DataError(f"{root}: {TABLE} must begin with {','.join(COLUMNS)}, got {','.join(names)!r:.100}")
     for line, fields, fault in table:
         if fault:
-            problems.append(Problem(line, "columns", fault))
+            problems.append(Problem(line, "table", fault))
         elif any(not _is_utf8(field) for field in fields):
             problems.append(Problem(line, "encoding", f"expected UTF-8, got the bytes of {_escaped(fields)}"))
         elif len(fields) != 2:

@@ -8,12 +8,12 @@ from typing import Any, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 
 from ..errors import DataError, ParameterError
-from .caption_report import CaptionReport, Limits, decoded, opened, validate_captions
+from .caption_report import CaptionReport, Limits, Source, source_of, validate_captions
 from .checks import check_count, check_flag, positions
 from .dataset import Dataset
+from .pictures import Mode, as_array, decoded
 
 __all__ = ["CaptionDataset", "CaptionReport", "Limits", "captions", "validate_captions"]
 
@@ -30,14 +30,18 @@ class CaptionDataset(Dataset):
     and decoded when they are asked for.
     """
 
-    def __init__(self, report: CaptionReport, size: tuple[int, int], mode: str, limits: Limits) -> None:
+    def __init__(self, report: CaptionReport, size: tuple[int, int], mode: Mode, limits: Limits) -> None:
         self.report, self.size, self.mode, self.limits = report, size, mode, limits
         self.name = "captions"
         self.captions = tuple(row.caption for row in report.rows)
         self.classes = sorted(set(self.captions))
         place = {caption: number for number, caption in enumerate(self.classes)}
         self.labels = np.array([place[caption] for caption in self.captions], np.int64)
-        self.shape = (_CHANNELS[mode], size[1], size[0])
+        self.shape = (_CHANNELS[mode], *size)
+        self._source: tuple[int, Source] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CaptionDataset, (self.report, self.size, self.mode, self.limits)
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], Any]:
         images, texts = self.batch([index])
@@ -47,44 +51,48 @@ class CaptionDataset(Dataset):
         """The images at `indices` (B, channels, height, width) and their captions, a list."""
         chosen = positions(indices, len(self), self.name)
         images = np.empty((len(chosen), *self.shape), np.float32)
-        with opened(self.report.root, self.limits) as source:
-            for image, index in zip(images, chosen, strict=True):
-                path = self.report.rows[index].image_path
-                if (fault := source.fault(path)) is not None:
-                    raise DataError(f"{self.report.root}: {fault[1]}; it was there when the set was read")
-                image[:] = self._array(decoded(source.read(path, self.limits.max_image_bytes), self.limits.max_pixels))
+        for image, index in zip(images, chosen, strict=True):
+            image[:] = self._image(self._opened(), self.report.rows[index].image_path).reshape(self.shape)
         return images, [self.captions[index] for index in chosen]
 
-    def select(self, indices: ArrayLike) -> Any:
+    def _opened(self) -> Source:
+        """The folder or zip file, which stays open; a process that was forked opens its own."""
+        process = os.getpid()
+        if self._source is None or self._source[0] != process:
+            self._source = process, source_of(self.report.root, self.limits)
+        return self._source[1]
+
+    def _image(self, source: Source, path: str) -> NDArray[np.float32]:
+        if (fault := source.fault(path)) is not None:
+            raise DataError(f"{self.report.root}: {fault[1]}; it was there when the set was read")
+        content = source.read(path, self.limits.max_image_bytes)
+        try:
+            return as_array(decoded(content, self.limits.max_pixels), self.size, self.mode)
+        except DataError as error:
+            raise DataError(f"{self.report.root}: {path!r}: {error}") from error
+
+    def select(self, indices: ArrayLike) -> CaptionDataset:
         """The samples at `indices`, in that order."""
         rows = tuple(self.report.rows[index] for index in positions(indices, len(self), self.name))
         report = CaptionReport(self.report.root, self.report.n_rows, rows, self.report.problems)
         return CaptionDataset(report, self.size, self.mode, self.limits)
-
-    def _array(self, image: Image.Image) -> NDArray[np.float32]:
-        """The pixels (channels, height, width) in [0, 1]; what is transparent is shown on white."""
-        if image.has_transparency_data:
-            layer = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-        resized = image.convert(self.mode).resize(self.size, Image.Resampling.BILINEAR)
-        pixels = np.divide(np.asarray(resized), np.float32(255), dtype=np.float32)
-        return np.ascontiguousarray(np.moveaxis(np.atleast_3d(pixels), 2, 0))
 
 
 def captions(
     root: str | os.PathLike[str],
     *,
     size: int | Sequence[int] = 64,
-    mode: str = "RGB",
+    mode: Mode = "RGB",
     problems: str = "error",
     limits: Limits | None = None,
     progress: bool = False,
 ) -> CaptionDataset:
     """The images and captions of a folder, or zip file, with `captions.csv` (image_path,caption).
 
-    Images are scaled to `size`, one number or (width, height), and converted to `mode`, "RGB" or "L" (grey). The set
-    is validated first: a problem is a DataError that names the first rows, or, with problems="skip", these rows are
-    left out. `validate_captions` gives the whole report.
+    Images are scaled to `size`, one number or (height, width), and converted to `mode`, "RGB" or "L" (grey), as in
+    `image_folder`. The set is validated first: a problem is a DataError that names the first rows, or, with
+    problems="skip", these rows are left out; a table that cannot be read to its end is an error in any case.
+    `validate_captions` gives the whole report.
     """
     if mode not in _CHANNELS:
         raise ParameterError(f"captions.mode must be 'RGB' or 'L', got {mode!r}")
@@ -92,13 +100,14 @@ def captions(
         raise ParameterError(f"captions.problems must be 'error' or 'skip', got {problems!r}")
     sides = (size, size) if isinstance(size, (int, np.integer)) else tuple(size)
     if len(sides) != 2:
-        raise ParameterError(f"captions.size must be a number or (width, height), got {size!r}")
-    width, height = (check_count(side, "captions.size", 1 << 14) for side in sides)
+        raise ParameterError(f"captions.size must be a number or (height, width), got {size!r}")
+    height, width = (check_count(side, "captions.size", 1 << 14) for side in sides)
     report = validate_captions(root, limits=limits, progress=check_flag(progress, "captions.progress"))
-    if problems == "error" and not report.ok:
-        first = "; ".join(map(str, report.problems[:_SHOWN]))
-        more = f" and {len(report.problems) - _SHOWN} more" if len(report.problems) > _SHOWN else ""
+    told = [problem for problem in report.problems if problems == "error" or problem.kind == "table"]
+    if told:
+        first = "; ".join(map(str, told[:_SHOWN]))
+        more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
         raise DataError(f"{report.root}: {first}{more}; validate_captions names all, problems='skip' leaves them out")
     if not report.rows:
         raise DataError(f"{report.root}: expected at least one usable row, got none of {report.n_rows}")
-    return CaptionDataset(report, (width, height), mode, limits or Limits())
+    return CaptionDataset(report, (height, width), mode, limits or Limits())

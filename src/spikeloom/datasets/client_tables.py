@@ -46,7 +46,7 @@ class TextTable(Dataset):
         chosen = positions(indices, len(self), self.name)
         return [self.texts[index] for index in chosen], self.labels[chosen]
 
-    def select(self, indices: ArrayLike) -> Any:
+    def select(self, indices: ArrayLike) -> TextTable:
         """The texts at `indices`, in that order."""
         texts, labels = self.batch(indices)
         return TextTable(texts, labels, self.classes, name=self.name)
@@ -55,9 +55,9 @@ class TextTable(Dataset):
 def read_text_table(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> TextTable:
     """The table of a CSV file with the columns text and label, in UTF-8, quoted as RFC 4180 says.
 
-    Labels that are all numbers from 0 are taken as they are; others are numbered in alphabetical order. Raises
-    DataError for another header, a row without both, an empty label, and bytes that are no UTF-8, with the line.
-    Memory: some 20 times the file.
+    Labels that are all numbers from 0, without leading zeros, are taken as they are; others are numbered in
+    alphabetical order. Raises DataError for another header, a row without both, an empty label, and bytes that are no
+    UTF-8, with the line. Memory: some 20 times the file.
     """
     file = Path(path)
     data = read_limited(file, check_count(max_bytes, "read_text_table.max_bytes"), "read_text_table")
@@ -199,7 +199,7 @@ def _dirichlet(weights: NDArray[np.float64], generator: np.random.Generator) -> 
 
 def _numbered(written: list[str]) -> tuple[list[int], Sequence[str] | Sequence[int]]:
     """(labels, classes) of labels as they were written."""
-    if all(label.isascii() and label.isdecimal() and len(label) < 7 for label in written):
+    if all(label.isascii() and label.isdecimal() and len(label) < 7 and label == str(int(label)) for label in written):
         numbers = [int(label) for label in written]
         return numbers, range(max(numbers) + 1)
     classes = sorted(set(written))

@@ -66,8 +66,9 @@ class Dataset(ABC):
         """The samples at `indices` as one array (B, *shape) or one Spikes, and their labels (B,)."""
         return collate([self[int(index)] for index in positions(indices, len(self), self.name)], self.name)
 
-    def select(self, indices: ArrayLike) -> ArrayDataset:
-        """The samples at `indices` (or where a mask of booleans is true), in that order, in memory."""
+    def select(self, indices: ArrayLike) -> Dataset:
+        """The samples at `indices` (or where a mask of booleans is true), in that order; read into memory here, unless
+        the data set can do without."""
         chosen = positions(indices, len(self), self.name)
         return ArrayDataset(*self.batch(chosen), name=self.name, classes=self.classes, verified=self.verified)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -129,14 +130,15 @@ def faults(path: str | os.PathLike[str], progress: Progress = quiet) -> Iterator
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON holds it."""
+    """A value as JSON holds it; numbers that are not finite as texts."""
     if isinstance(value, Mapping):
         return {str(name): plain(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(entry) for entry in value]
     if hasattr(value, "tolist"):
         return plain(value.tolist())
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+    finite = value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and isfinite(value))
+    return value if finite else str(value)
 
 
 def shown(name: str, value: Any) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import logging
 import os
 import ssl
 import urllib.error
@@ -16,28 +15,25 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from ..errors import DataError, StorageError
-from ..storage import write_atomically
 from .checks import check_flag
 from .progress_meter import Meter
 from .unpack import unpack
 
 _CHUNK = 1 << 20
 _TIMEOUT = 60.0
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Archive:
     """A file that a data set is published as, an archive to be unpacked unless `most_unpacked` is 0.
 
-    `checksum` is 'md5:...' or 'sha256:...' as published; None where none is: then the SHA-256 of what came is written
-    to <name>.sha256, and the file must keep it. `most` and `most_unpacked` are limits in bytes. With by_hand, `url` is
-    a page on which a person gets the file.
+    `checksum` is 'md5:...' or 'sha256:...' as published. `most` and `most_unpacked` are limits in bytes. With by_hand,
+    `url` is a page on which a person gets the file.
     """
 
     name: str
     url: str
-    checksum: str | None
+    checksum: str
     most: int
     most_unpacked: int = 0
     by_hand: bool = False
@@ -85,7 +81,7 @@ def fetch(
 ) -> Path:
     """The file in `folder`, downloaded where it is not there, and checked in any case.
 
-    An interrupted download goes on where it ended, if a checksum is published. progress: a bar on standard error.
+    An interrupted download goes on where it ended. progress: a bar on standard error.
     `context` decides which servers are trusted, by default those that the system trusts. Raises DataError for a file
     that is not the published one, StorageError where it cannot be had.
     """
@@ -111,7 +107,7 @@ def fetch(
 
 def _download(archive: Archive, file: IO[bytes], target: Path, progress: bool, context: ssl.SSLContext | None) -> None:
     """Adds to a file what is missing of the archive."""
-    there = file.seek(0, os.SEEK_END) if archive.checksum else 0
+    there = file.seek(0, os.SEEK_END)
     way_out = f"try again, or fetch {archive.url} yourself and put it at {target}"
     try:
         with _open(archive.url, there, context) as response:
@@ -174,18 +170,8 @@ def _check_https(url: str) -> None:
 
 
 def _check(archive: Archive, file: Path) -> None:
-    """DataError for a file that is not the published one, or not the one that came first; a wrong part is removed."""
-    record = file.parent / f"{archive.name}.sha256"
-    expected = archive.checksum
-    if expected is None:
-        found = hash_of(file, "sha256")
-        if not record.exists():
-            write_atomically(record, f"{found}  {archive.name}\n".encode())
-            _log.warning(
-                "no checksum of %s is published; its SHA-256 is %s, written to %s", archive.name, found, record
-            )
-        expected = f"sha256:{record.read_text(errors='replace').split(maxsplit=1)[0]}"
-    algorithm, _, wanted = expected.partition(":")
+    """DataError for a file that is not the published one; a wrong part is removed."""
+    algorithm, _, wanted = archive.checksum.partition(":")
     found = hash_of(file, algorithm)
     if found != wanted:
         if file.suffix == ".part":
@@ -209,3 +195,5 @@ def _lock(file: IO[bytes], part: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise StorageError(f"{part} is being written by another process; wait for it") from error
+    if not part.exists() or not os.path.samestat(os.fstat(file.fileno()), part.stat()):
+        raise StorageError(f"{part} was finished by another process just now; call again")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, final, runtime_checkable
 
@@ -95,7 +96,7 @@ class EventDataset(Dataset):
         return EventDataset(self.recordings, self.labels, name=self.name, classes=self.classes, transform=transform,
                             generator=generator, verified=self.verified)  # fmt: skip
 
-    def subset(self, indices: ArrayLike) -> EventDataset:
+    def select(self, indices: ArrayLike) -> EventDataset:
         """The recordings at `indices` (or where a mask is true), in that order; but the first, none is read."""
         chosen = positions(indices, len(self), self.name)
         return EventDataset(Chosen(self.recordings, chosen), self.labels[chosen], name=self.name, classes=self.classes,
@@ -113,7 +114,10 @@ class EventDataset(Dataset):
 
 @final
 class EventFiles:
-    """Event files, each a recording or, with `windows`, those (start, end) in ms of each, moved to begin at 0."""
+    """Event files, each a recording or, with `windows`, those (start, end) in ms of each, moved to begin at 0.
+
+    `sensor_size` (width, height) is that of the files; `transposed` exchanges rows and columns.
+    """
 
     def __init__(
         self,
@@ -122,12 +126,12 @@ class EventFiles:
         format: str | None = None,
         sensor_size: tuple[int, int] | None = None,
         windows: Sequence[tuple[float, float]] | None = None,
-        adjust: Callable[[Events], Events] | None = None,
+        transposed: bool = False,
     ) -> None:
         if windows is not None and len(windows) != len(paths):
             raise ParameterError(f"EventFiles.windows must have one entry for each of {len(paths)} paths")
         self.paths, self.format, self.sensor_size = list(paths), format, sensor_size
-        self.windows, self.adjust = windows, adjust
+        self.windows, self.transposed = windows, transposed
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -137,16 +141,17 @@ class EventFiles:
         events = read_events(self.paths[index], self.format, self.sensor_size, start=start, end=end)
         if start is not None:
             events = events.with_arrays(t=events.t - round(start * 1000))
-        return events if self.adjust is None else self.adjust(events)
+        if self.transposed:
+            return replace(events, x=events.y, y=events.x, width=events.height, height=events.width)
+        return events
 
     def files(self) -> Sequence[Path]:
         return list(dict.fromkeys(self.paths))
 
     def key(self) -> str:
         places = {path: place for place, path in enumerate(self.files())}
-        adjust = "" if self.adjust is None else f"{self.adjust.__module__}.{self.adjust.__qualname__}"
         parts = [places[path] for path in self.paths], self.windows
-        return f"files {self.format} {self.sensor_size} {adjust} {digest(repr(parts).encode())}"
+        return f"files {self.format} {self.sensor_size} {self.transposed} {digest(repr(parts).encode())}"
 
 
 @final

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import os
-import struct
-import warnings
-import zlib
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
-from typing import Any, Literal, final, get_args
+from typing import Any, final, get_args
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError, ParameterError
 from .checks import check_count, positions
 from .dataset import Dataset
 from .event_sets.folders import class_folders
-
-Mode = Literal["L", "RGB"]
+from .pictures import Mode, TooLarge, as_array, decoded
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-_DEEP = ("I", "I;16", "I;16B", "I;16L")
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error,
-           MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning)  # fmt: skip
 
 
 @final
@@ -37,12 +29,12 @@ class ImageFolder(Dataset):
         root: str | os.PathLike[str],
         size: int | tuple[int, int] | None,
         mode: Mode,
-        most_pixels: int,
+        max_pixels: int,
         classes: Sequence[str] | None,
     ) -> None:
         if mode not in get_args(Mode):
             raise ParameterError(f"image_folder.mode must be one of {', '.join(get_args(Mode))}, got {mode!r}")
-        self.mode, self.most_pixels = mode, check_count(most_pixels, "image_folder.most_pixels")
+        self.mode, self.max_pixels = mode, check_count(max_pixels, "image_folder.max_pixels")
         self.name = f"images of {Path(root).name}"
         found = class_folders(Path(root), SUFFIXES, "image_folder", classes)
         self.paths, self.labels, self.classes = found.paths, found.labels, found.classes
@@ -59,6 +51,12 @@ class ImageFolder(Dataset):
                 f"{picture.shape[-2:]}; give image_folder(size=(height, width))"
             )
         return picture, int(self.labels[place])
+
+    def select(self, indices: ArrayLike) -> ImageFolder:
+        """The pictures at `indices` (or where a mask is true), in that order; none is read."""
+        chosen, part = positions(indices, len(self), self.name), copy(self)
+        part.paths, part.labels = [self.paths[index] for index in chosen], self.labels[chosen]
+        return part
 
     def files(self) -> Sequence[Path]:
         """The pictures' files."""
@@ -81,22 +79,11 @@ class ImageFolder(Dataset):
     def _read(self, path: Path) -> NDArray[np.float32]:
         """A picture (H, W) or (3, H, W) with values in [0, 1]; DataError, which names the file, for what is none."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
-                with Image.open(path, formats=_FORMATS) as picture:
-                    if picture.width * picture.height > self.most_pixels:
-                        raise DataError(
-                            f"{path}: expected at most {self.most_pixels} pixels, got {picture.width} x "
-                            f"{picture.height}; see image_folder(most_pixels=)"
-                        )
-                    return _as_array(ImageOps.exif_transpose(picture), self.size, self.mode)
-        except DataError:
-            raise
-        except _DAMAGE as error:
-            raise DataError(
-                f"{path}: expected a picture ({', '.join(_FORMATS)}), got what cannot be read ({error})"
-            ) from (error)
+            return as_array(decoded(path, self.max_pixels), self.size, self.mode)
+        except TooLarge as error:
+            raise DataError(f"{path}: {error}; see image_folder(max_pixels=)") from error
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
 
 
 def image_folder(
@@ -105,17 +92,17 @@ def image_folder(
     mode: Mode = "L",
     *,
     classes: Sequence[str] | None = None,
-    most_pixels: int = 1 << 25,
+    max_pixels: int = 1 << 25,
 ) -> ImageFolder:
     """The pictures in the folders of `root`, a folder for each class: float32 (H, W) or, 'RGB', (3, H, W) in [0, 1].
 
     `size` is (height, width), or one number for both, to which pictures are scaled (bilinear over all pixels that fall
-    into one); None: they must be of the size of the first. Grey pictures of 16 bits keep their depth, transparency is
-    left out, orientation is as the picture tells. `classes` orders the folders, by default by name, numbers by value.
-    A picture of more than `most_pixels` is not decoded. Raises DataError, naming the file, for what cannot be read;
-    `unreadable()` looks for all such files.
+    into one); None: they must be of the size of the first. Grey pictures of 16 bits keep their depth, what is
+    transparent is shown on white, orientation is as the picture tells. `classes` orders the folders, by default by
+    name, numbers by value. A picture of more than `max_pixels` is not decoded. Raises DataError, naming the file, for
+    what cannot be read; `unreadable()` looks for all such files.
     """
-    return ImageFolder(root, size, mode, most_pixels, classes)
+    return ImageFolder(root, size, mode, max_pixels, classes)
 
 
 def _sides(size: Any) -> tuple[int, int]:
@@ -124,19 +111,3 @@ def _sides(size: Any) -> tuple[int, int]:
         raise ParameterError(f"image_folder.size must be (height, width) or one number, got {size!r}")
     height, width = (check_count(side, "image_folder.size", 1 << 15) for side in sides)
     return height, width
-
-
-def _as_array(picture: Image.Image, size: tuple[int, int] | None, mode: Mode) -> NDArray[np.float32]:
-    """The pixels of a picture, scaled to a size (height, width)."""
-    deep = picture.mode in _DEEP
-    if deep:
-        picture = Image.fromarray(np.asarray(picture).astype(np.float32) / np.float32(65535))
-    else:
-        picture = picture.convert(mode)
-    if size is not None and picture.size != size[::-1]:
-        picture = picture.resize(size[::-1], Image.Resampling.BILINEAR)
-    pixels = np.asarray(picture, np.float32)
-    pixels = np.clip(pixels, 0, 1) if deep else pixels / np.float32(255)
-    if mode == "L":
-        return pixels
-    return np.stack([pixels] * 3) if deep else np.ascontiguousarray(pixels.transpose(2, 0, 1))

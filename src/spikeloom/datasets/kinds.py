@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ from PIL import Image
 from ..errors import DataError, SpikeloomError
 from ..events.files import FORMATS, EventFile
 from .audio import read_sound
-from .caption_report import TABLE, Limits, decoded, validate_captions
-from .caption_report import opened as opened_captions
+from .caption_report import TABLE, Limits, source_of, validate_captions
 from .client_tables import read_text_table
 from .describe import Description, Fault, Kind, Progress, faults, kind_of, quiet
 from .idx import read_idx
 from .neuron_data import read_neuron_data
+from .pictures import decoded
 from .shd import SpikeFile
 from .spike_hdf5 import opened, read_spike_hdf5
 from .text.decoding import decode, read_limited
@@ -31,7 +32,8 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _NPY = b"\x93NUMPY"
 _SOUNDS = {b"RIFF": "WAV", b"RIFX": "WAV", b"RF64": "WAV", b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3",
            b"\xff\xfb": "MP3", b"\xff\xf3": "MP3", b"\xff\xf2": "MP3", b"FORM": "AIFF"}  # fmt: skip
-_IMAGES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP"}
+_IMAGES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF",
+           b"MM\0*": "TIFF", b"P5\n": "PPM", b"P6\n": "PPM"}  # fmt: skip
 _MOST_TEXT = 1 << 28
 _PART = 256
 """How many samples of a spike file are read at a time."""
@@ -166,7 +168,7 @@ def _seen(progress: Progress) -> bool:
 
 
 def _first_size(path: Path, name: str) -> tuple[int, int]:
-    with opened_captions(path, Limits()) as source:
+    with closing(source_of(path, Limits())) as source:
         image = decoded(source.read(name, Limits().max_image_bytes), Limits().max_pixels)
     return image.height, image.width
 
@@ -319,7 +321,7 @@ NEURON_DATA = Kind("spikes and membrane potentials as tensors", ".pt", _is_neuro
 IDX = Kind("numbers as MNIST stores them, plain or gzipped", "-ubyte .gz", _is_idx, _idx)
 NPY = Kind("an array of NumPy", ".npy", lambda _, head: head.startswith(_NPY), _npy)
 SOUND = Kind("a waveform", ".wav .flac .ogg .mp3", _is_sound, _sound)
-IMAGE = Kind("a picture", ".png .jpg .gif .bmp .webp", _is_image, _image)
+IMAGE = Kind("a picture", ".png .jpg .gif .bmp .webp .tiff .ppm", _is_image, _image)
 TABLE_OF_TEXTS = Kind("texts and their labels: text,label", ".csv", _is_table, _table)
 EVENTS = Kind("a recording of an event camera, in any of the formats", ".raw .dat .aedat4 ...", _is_events, _events)
 TEXT = Kind("a text, its encoding found out", ".txt .md", _is_text, _text)

@@ -90,9 +90,7 @@ class Dataloader:
         progress: bool = False,
         **unknown: Any,
     ) -> None:
-        for name in unknown:
-            hint = did_you_mean(name, _PARAMETERS)
-            raise ParameterError(f"Dataloader: unknown parameter {name!r}{hint} It has: {', '.join(_PARAMETERS)}")
+        _check_names(unknown)
         _check_source(dataset, collate_fn)
         _check_samplers(sampler, batch_sampler, batch_size != 1, shuffle, drop_last)
         self.dataset, self.collate_fn = dataset, collate_fn
@@ -258,6 +256,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(entry) for name, entry in value.items()}
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+def _check_names(unknown: Mapping[str, Any]) -> None:
+    """ParameterError, with a suggestion, for the first of these names."""
+    for name in unknown:
+        hint = did_you_mean(name, _PARAMETERS)
+        raise ParameterError(f"Dataloader: unknown parameter {name!r}{hint} It has: {', '.join(_PARAMETERS)}")
 
 
 def _check_workers(workers: Any) -> int:

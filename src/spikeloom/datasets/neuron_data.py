@@ -72,7 +72,8 @@ def read_neuron_data(
 ) -> NeuronData:
     """The tensors of a `.pt` file that `torch.save` wrote of a dictionary with `spikes`.
 
-    `transposed`: spikes and membrane potentials lie in the file as (N, T). Nothing in the file is run: it is a zip
+    Spikes that are bool, float or another type in the file come as int8 where they are all 0 or 1. `transposed`:
+    spikes and membrane potentials lie in the file as (N, T). Nothing in the file is run: it is a zip
     file whose declared sizes are checked, whose pickle may name tensors and dictionaries alone, and which is then read
     with `weights_only`. Raises DataError for more than `max_bytes`, for damage and for other content, ShapeError for
     wrong shapes, and says where spikes seem to be transposed.
@@ -87,7 +88,7 @@ def read_neuron_data(
         raise DataError(f"{file}: expected a dictionary of tensors, got {type(found).__name__}")
     if transposed:
         found |= {name: found[name].T for name in ("spikes", "membrane_potential") if _is_matrix(found.get(name))}
-    return NeuronData(_checked(found, str(file)))
+    return NeuronData(_checked(found, str(file), converted=True))
 
 
 def write_neuron_data(path: str | os.PathLike[str], tensors: Mapping[str, Any] | NeuronData) -> None:
@@ -139,8 +140,8 @@ def _loaded(content: bytes, file: Path) -> Any:
         raise DataError(f"{file}: expected a file of tensors, got a damaged one ({error!s:.300})") from error
 
 
-def _checked(tensors: Any, owner: str) -> dict[str, torch.Tensor]:
-    """The tensors as a new dictionary."""
+def _checked(tensors: Any, owner: str, *, converted: bool = False) -> dict[str, torch.Tensor]:
+    """The tensors as a new dictionary; `converted`: with spikes of 0 and 1 of any type as int8."""
     import torch
 
     if not isinstance(tensors, Mapping) or "spikes" not in tensors:
@@ -164,8 +165,20 @@ def _checked(tensors: Any, owner: str) -> dict[str, torch.Tensor]:
             f"{owner}: membrane_potential must have the shape of spikes {tuple(spikes.shape)}, got "
             f"{tuple(potential.shape)}{hint}"
         )
-    validate_raster(spikes)
-    return dict(tensors)
+    spikes = _as_int8(spikes, owner) if converted else spikes
+    return {**tensors, "spikes": validate_raster(spikes)}
+
+
+def _as_int8(spikes: torch.Tensor, owner: str) -> torch.Tensor:
+    """Spikes as int8, where they are all 0 or 1."""
+    import torch
+
+    if spikes.dtype == torch.int8:
+        return spikes
+    ones = spikes != 0
+    if not torch.equal(ones.to(spikes.dtype), spikes):
+        raise DataError(f"{owner}: spikes must be 0 or 1, got others in {spikes.dtype}")
+    return ones.to(torch.int8)
 
 
 def _is_matrix(value: Any) -> bool:

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError, ParameterError, SpikeloomError, StorageError
 from ..spikes import Collisions, Spikes
+from ..spikes.container import index_dtype
 from ..spikes.sorting import Ragged, Room, grid_events
 from ..spikes.validate import check_values
 from ..units import MAX_STEPS, check_dt, duration_steps, steps, times
@@ -103,7 +104,7 @@ def read_spike_hdf5(
         n = len(trains.labels)
         rows = np.arange(n) if indices is None else positions(indices, n, f"read_spike_hdf5 of {trains.path}")
         found = _read(trains, rows, Grid(dt, n_steps, n_channels), counted=collisions != "merge")
-    _check_once(found, rows, trains.path, collisions)
+    _check_counts(found, rows, trains.path, collisions)
     return _spikes(found, trains.labels[rows], n_steps, dt, n_channels)
 
 
@@ -177,7 +178,10 @@ def _parts(path: Path, file: Any, content: NDArray[np.uint8]) -> Trains:
     if (odd := np.flatnonzero(times.lengths != channels.lengths)).size:
         counts = f"{channels.lengths[odd[0]]} for {times.lengths[odd[0]]} times"
         raise DataError(f"sample {odd[0]} must have a unit for each time, got {counts}")
-    return Trains(path, content, times, channels, labels[()].astype(np.int64))
+    numbers = labels[()]
+    if numbers.size and numbers.max() >= 2**63:
+        raise DataError(f"labels must be below 2**63, got {numbers.max()}")
+    return Trains(path, content, times, channels, numbers.astype(np.int64))
 
 
 def _dataset(file: Any, name: str) -> Any:
@@ -209,20 +213,22 @@ def _table(dt: float, n_steps: int | None) -> NDArray[np.int32]:
     return table
 
 
-def _check_once(found: Gridded, rows: NDArray[np.int64], path: Path, collisions: Collisions) -> None:
-    """DataError where a channel fires twice in a step and that is an error."""
-    if collisions != "error" or found.counts is None or not (twice := found.counts[: found.used] > 1).any():
+def _check_counts(found: Gridded, rows: NDArray[np.int64], path: Path, collisions: Collisions) -> None:
+    """DataError where a channel fires more often in a step than is allowed, or than a value can hold."""
+    most, others = (1, "'merge' or 'sum'") if collisions == "error" else (np.iinfo(np.int8).max, "'merge'")
+    if found.counts is None or not (more := found.counts[: found.used] > most).any():
         return
-    at = int(np.argmax(twice))
+    at = int(np.argmax(more))
     sample = rows[np.searchsorted(np.cumsum(np.concatenate(found.per_sample)), at, side="right") - 1]
-    what = f"channel {found.ids[at]} fires twice in step {found.step[at]} of sample {sample}"
-    raise DataError(f"{path}: {what}; use a smaller dt, or collisions='merge' or 'sum'")
+    what = f"channel {found.ids[at]} fires {found.counts[at]} times in step {found.step[at]} of sample {sample}"
+    raise DataError(f"{path}: {what}, {most} at most; use a smaller dt, or collisions={others}")
 
 
 def _spikes(found: Gridded, labels: NDArray[np.int64], n_steps: int | None, dt: float, n_channels: int) -> Spikes:
     """What was read as Spikes, in a window up to the last spike where n_steps is None."""
     found.trim()
     n_steps = int(found.step.max(initial=0)) + 1 if n_steps is None else n_steps
+    index_dtype(len(labels) * n_steps * n_channels)
     several = found.counts is not None and bool((found.counts > 1).any())
     return Spikes(
         offsets=np.cumsum(np.concatenate(found.per_sample)),
@@ -232,6 +238,6 @@ def _spikes(found: Gridded, labels: NDArray[np.int64], n_steps: int | None, dt: 
         step=found.step,
         dt=dt,
         n_steps=n_steps,
-        value=check_values(found.counts, "read_spike_hdf5: the spikes of a channel in a step") if several else None,
+        value=check_values(found.counts) if several else None,
         labels=labels,
     )

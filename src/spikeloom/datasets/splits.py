@@ -7,12 +7,10 @@ from numpy.typing import NDArray
 
 from ..errors import ParameterError
 from .checks import check_generator
-from .dataset import ArrayDataset, Dataset
+from .dataset import Dataset
 
 
-def stratified_split(
-    dataset: Dataset, test_fraction: float, generator: np.random.Generator
-) -> tuple[ArrayDataset, ArrayDataset]:
+def stratified_split(dataset: Dataset, test_fraction: float, generator: np.random.Generator) -> tuple[Dataset, Dataset]:
     """(train, test), in which every class has its share; each part keeps the order of the data set.
 
     The test part has n * test_fraction samples, rounded to the nearest (halves up). A class gives its whole share,

@@ -41,8 +41,8 @@ def from_tonic(
     and, for cameras, y. Spikes have times in ms in a window of `duration` ms, by default up to the last spike of each
     sample (a batch lasts as long as its longest), on steps of `dt` ms where it is given; channels with several
     polarities have the shape (width, polarities). What a transform of its own has made into plain arrays comes as it
-    is. `transform` is applied to what comes. Labels are its `targets`, else those of all samples, which are read once;
-    texts are numbered in the order of `classes`, or of the alphabet.
+    is. `transform` is applied to what comes. Labels are its `targets`, else (and where it has a `target_transform`)
+    those of all samples, which are read once; texts are numbered in the order of `classes`, or of the alphabet.
     """
     if not hasattr(dataset, "sensor_size") or not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
         kind = type(dataset).__name__
@@ -82,10 +82,12 @@ class _Recordings:
         shape = (size[0],) if polarities == 1 else (size[0], polarities)
         x, t = events["x"].astype(np.int64), events["t"].astype(np.float64) / 1000
         p = events["p"].astype(np.int64) if polarities > 1 and "p" in names else np.zeros_like(x)
-        bad = (x < 0) | (x >= size[0]) | (p < 0) | (p >= polarities)
-        if bad.any():
-            at = int(np.argmax(bad))
-            raise DataError(f"from_tonic: x must be below {size[0]}, got {x[at]} at event {at} of sample {index}")
+        for field, values, most in (("x", x, size[0]), ("p", p, polarities)):
+            if (bad := (values < 0) | (values >= most)).any():
+                at = int(np.argmax(bad))
+                raise DataError(
+                    f"from_tonic: {field} must be below {most}, got {values[at]} at event {at} of sample {index}"
+                )
         window = self.duration or float(np.floor(t.max(initial=0.0)) + 1)
         ids = (x * polarities + p).astype(index_dtype(prod(shape)))
         spikes = Spikes.from_times(t, ids, shape, window, n_samples=1)
@@ -111,6 +113,7 @@ def _labels(dataset: TonicLike) -> tuple[NDArray[np.int64], Sequence[Any]]:
     """The labels of all samples as numbers, and the classes."""
     given = getattr(dataset, "targets", None)
     known = given is not None and hasattr(given, "__len__") and len(given) == len(dataset)
+    known = known and getattr(dataset, "target_transform", None) is None
     targets: list[Any] = (
         [*given] if given is not None and known else [_pair(dataset, index)[1] for index in range(len(dataset))]
     )

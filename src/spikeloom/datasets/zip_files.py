@@ -22,9 +22,15 @@ _ENCRYPTED = 1
 @contextmanager
 def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     """The zip file of that path; whatever damage shows within the block becomes a DataError that names it."""
+    with zip_damage(path), zipfile.ZipFile(path) as archive:
+        yield archive
+
+
+@contextmanager
+def zip_damage(path: Path) -> Iterator[None]:
+    """Within the block, damage of the zip file of that path becomes a DataError that names it."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
+        yield
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file; expected a zip file") from error
     except (

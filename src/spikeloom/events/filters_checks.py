@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,8 +13,6 @@ from ..errors import DataError, ParameterError
 from ..spikes.validate import as_array
 from .container import LARGEST_SIDE, Events
 from .filters_native import extent
-
-_LARGEST = sys.float_info.max
 
 LARGEST_SPAN = 2**62
 """The times of a stream, in us, must lie within less than this of each other and of 0 where they are changed."""
@@ -38,7 +36,7 @@ def check_events(events: Any, owner: str) -> Events:
     """The events; ParameterError for what are none."""
     if not isinstance(events, Events):
         raise ParameterError(
-            f"{owner} expected Events, got {type(events).__name__}; make them with Events.from_structured or from_arrays"
+            f"{owner} expected Events, got {type(events).__name__}; Events.from_structured and from_arrays make them"
         )
     return events
 
@@ -80,9 +78,13 @@ def _is_whole(value: Any) -> bool:
 
 def _number(expected: str, fits: Callable[[float], bool]) -> Callable[[Any, str], float]:
     def check(value: Any, owner: str) -> float:
-        if not _is_number(value) or not abs(value) <= _LARGEST or not fits(float(value)):
-            raise ParameterError(f"{owner} must be {expected}, got {value!r}")
-        return float(value)
+        try:
+            number = float(value) if _is_number(value) else math.nan
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number) or not fits(number):
+            raise ParameterError(f"{owner} must be {expected}, got {value!r:.80}")
+        return number
 
     return check
 

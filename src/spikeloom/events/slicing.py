@@ -152,7 +152,9 @@ class TimeWindows:
         """How many windows it takes to reach the end of a span in microseconds."""
         roughly = (span / 1000 - self.window) / (self.window - self.overlap)
         if roughly >= MOST_WINDOWS:
-            raise ParameterError(f"{self.owner}.window of {self.window} ms makes {roughly:.0f} windows; use longer ones")
+            raise ParameterError(
+                f"{self.owner}.window of {self.window} ms makes {roughly:.0f} windows; use longer ones"
+            )
         n = max(1, int(roughly))
         while self._end(n - 1) < span:
             n += 1
@@ -285,8 +287,9 @@ class _Ahead:
 
     def take_events(self, n: int, stride: int) -> Events | None:
         """The next n events, or those that are left, of which `stride` are let go; None where all were seen."""
-        while self.end is None and sum(map(len, self._parts)) <= n:
-            self.pull()
+        ready = sum(map(len, self._parts))
+        while ready <= n and self.pull():
+            ready += len(self._parts[-1])
         if (held := self.held()) is None or not len(held):
             return None
         self._parts = [held[stride if len(held) > n else n :]]

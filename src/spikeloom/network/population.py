@@ -13,11 +13,11 @@ from ..neurons.inputs import INPUTS, InputModel, SpikeInput
 from ..registry import resolve_keywords
 from ..spikes import Spikes
 from ..spikes.preprocessed import PreprocessedSpikes, from_preprocessed
+from ..spikes.validate import as_array
 from .component import Component
 from .encoder import Encoder
 from .group import NeuronGroup, population_shape
-from .input_signals import signal_of, window
-from .parameters import numbers
+from .input_signals import signal_of
 
 
 class InputPopulation(Encoder):
@@ -52,16 +52,18 @@ class InputPopulation(Encoder):
     def encode(self, n_steps: int, dt: float, generator: np.random.Generator, first: int = 0) -> Spikes:
         """The spikes of n_steps steps of dt ms from step `first` on, counted from the first run of the batch."""
         try:
-            return window(signal_of(self.neuron, self._given(), first + n_steps, dt, generator), first, n_steps)
+            return signal_of(self.neuron, self._given(), n_steps, dt, generator, first)
         except DataError as error:
             raise DataError(f"population {self.name!r}: {error}") from error
 
     def _spikes(self, data: Any) -> Spikes:
         """Given spikes as Spikes of its shape."""
         if not isinstance(data, Spikes):
-            if not isinstance(data, (PreprocessedSpikes, list)):
+            if not isinstance(data, (PreprocessedSpikes, list, tuple)):
                 kind = type(data).__name__
                 raise ParameterError(f"population {self.name!r} takes Spikes or PreprocessedSpikes, got {kind}")
+            if len(data) == 0:
+                raise ShapeError(f"population {self.name!r} takes at least one sample, got none")
             data = from_preprocessed(data)
         return self._reshaped(data)
 
@@ -70,8 +72,9 @@ class InputPopulation(Encoder):
         if isinstance(data, (Spikes, PreprocessedSpikes)):
             raise ParameterError(f"population {self.name!r} takes values, got {type(data).__name__}; use SpikeInput")
         owner = f"population {self.name!r}"
-        array = numbers(owner, data)
-        array = array if array.dtype.kind == "f" else array.astype(np.float32)
+        array = as_array(data, owner)
+        precision = array.dtype if array.dtype.kind == "f" else np.float16
+        array = array.astype(np.promote_types(precision, np.float32), copy=False)
         n_frames = self.neuron.frames[0]
         own = (self.shape,) if self.shape == (self.num,) else (self.shape, (self.num,))
         each = [shape if n_frames == 1 else (n_frames, *shape) for shape in own]
@@ -93,9 +96,11 @@ def Population(  # noqa: N802
     **parameters: Any,
 ) -> InputPopulation | NeuronGroup:
     """An input population of an input model, else a NeuronGroup of the neuron; a name takes the model's parameters."""
-    if isinstance(neuron, InputModel) or (isinstance(neuron, str) and neuron in INPUTS):
-        return InputPopulation(neuron, shape, name=name, **parameters)
-    return NeuronGroup(model=neuron, shape=shape, name=name, **parameters)
+    given: Any = neuron
+    kind = given if isinstance(given, type) else type(given)
+    if issubclass(kind, InputModel) or (kind is str and given in INPUTS):
+        return InputPopulation(given, shape, name=name, **parameters)
+    return NeuronGroup(model=given, shape=shape, name=name, **parameters)
 
 
 def _model(owner: str, neuron: InputModel | str, parameters: dict[str, Any]) -> InputModel:

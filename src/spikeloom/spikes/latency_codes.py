@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,9 @@ from .validate import Numbers, as_array, check_each
 
 WHITE = 255
 """The grey level of white, for whole numbers and, as 1.0, for floats."""
+BLOCK = 256
+"""How many images are encoded at once."""
+Levels: TypeAlias = NDArray[np.float64]
 
 
 def linear_latency_encode_data(
@@ -29,43 +34,51 @@ def linear_latency_encode_data(
     low = 0.0 if min_time == 0 else check_dt(min_time, f"{owner}.min_time")
     if low > high:
         raise ParameterError(f"{owner}: min_time must not lie after max_time, got {min_time} and {max_time} ms")
-    levels, fires = _levels(data, thresh, owner)
-    return _one_each((WHITE - levels[fires]) / WHITE * (high - low) + low, fires)
+    return _encoded(data, thresh, owner, lambda level: (WHITE - level) / WHITE * (high - low) + low)
 
 
 def log_latency_encode_data(data: Numbers, tau_eff: float, thresh: float) -> list[PreprocessedSpikes]:
     """One spike for each pixel brighter than `thresh`, at tau_eff * log(v / (v - thresh)) ms; the rest as in
     `linear_latency_encode_data`: when a membrane of that time constant, driven by v, reaches `thresh`."""
     tau = check_dt(tau_eff, "log_latency_encode_data.tau_eff")
-    levels, fires = _levels(data, thresh, "log_latency_encode_data")
-    level = levels[fires]
-    return _one_each(tau * np.log(level / (level - thresh)), fires)
+    return _encoded(data, thresh, "log_latency_encode_data", lambda level: tau * np.log(level / (level - thresh)))
 
 
-def _levels(data: Numbers, thresh: float, owner: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The grey levels from 0 to 255 (B, N), and which of them fire."""
+def _encoded(data: Numbers, thresh: float, owner: str, time_of: Callable[[Levels], Levels]) -> list[PreprocessedSpikes]:
+    """One example for each image, the times in the order of the neurons."""
     if not isinstance(thresh, (int, float, np.number)) or isinstance(thresh, bool) or not 0 <= thresh <= WHITE:
         raise ParameterError(f"{owner}.thresh must be a grey level from 0 to {WHITE}, got {thresh!r}")
-    array = as_array(data, f"{owner}.data")
+    images = _images(data, f"{owner}.data")
+    examples = []
+    for first in range(0, len(images), BLOCK):
+        levels = _levels(images[first : first + BLOCK])
+        fires = levels > thresh
+        ends, times = np.cumsum(fires, axis=1, dtype=np.int64), time_of(levels[fires])
+        rows = np.split(times, np.cumsum(fires.sum(axis=1))[:-1])
+        examples += [PreprocessedSpikes(end, row) for end, row in zip(ends, rows, strict=True)]
+    return examples
+
+
+def _images(data: Numbers, owner: str) -> NDArray[Any]:
+    """Checked images (B, N)."""
+    array = as_array(data, owner)
     if array.ndim < 2:
-        raise ShapeError(f"{owner}.data must have shape (B, *shape), got {array.shape}; one image is data[None]")
+        raise ShapeError(f"{owner} must have shape (B, *shape), got {array.shape}; one image is data[None]")
     if array.dtype.kind not in "iuf":
-        raise DataError(f"{owner}.data must be grey levels, got {array.dtype}; use .astype(float) for black and white")
-    whole = array.dtype.kind != "f"
-    most = WHITE if whole else 1
-    expected = f"a grey level from 0 to {most}" + (" (floats: 1 is white; divide by 255)" * (not whole))
-    check_each(array, (array >= 0) & (array <= most), f"{owner}.data", expected)
-    levels = array.reshape(len(array), prod(array.shape[1:])).astype(np.float64)
-    if not whole:
-        # A level that was divided by 255 in the precision of the data is that level again: 1 must not pass thresh=1.
-        levels *= WHITE
-        nearest = np.rint(levels)
-        levels = np.where(abs(levels - nearest) <= WHITE * float(np.finfo(array.dtype).eps), nearest, levels)
-    return levels, levels > thresh
+        raise DataError(f"{owner} must be grey levels, got {array.dtype}; use .astype(float) for black and white")
+    floats = array.dtype.kind == "f"
+    most = 1 if floats else WHITE
+    expected = f"a grey level from 0 to {most}" + " (floats: 1 is white; divide by 255)" * floats
+    check_each(array, (array >= 0) & (array <= most), owner, expected)
+    return array.reshape(len(array), prod(array.shape[1:]))
 
 
-def _one_each(times: NDArray[np.float64], fires: NDArray[np.bool_]) -> list[PreprocessedSpikes]:
-    """The times of the neurons that fire (B, N), in order, one example for each row."""
-    ends = np.cumsum(fires, axis=1, dtype=np.int64)
-    rows = np.split(times, np.cumsum(fires.sum(axis=1))[:-1])
-    return [PreprocessedSpikes(end, row) for end, row in zip(ends, rows, strict=True)] if len(ends) else []
+def _levels(images: NDArray[Any]) -> Levels:
+    """The grey levels from 0 to 255."""
+    levels = images.astype(np.float64)
+    if images.dtype.kind != "f":
+        return levels
+    # A level that was divided by 255 in the precision of the data is that level again: 1 must not pass thresh=1.
+    levels *= WHITE
+    nearest = np.rint(levels)
+    return np.where(abs(levels - nearest) <= WHITE * float(np.finfo(images.dtype).eps), nearest, levels)

@@ -113,12 +113,14 @@ def preprocess_tonic_spikes_separate(
 def batch_spikes(spikes: Sequence[PreprocessedSpikes], batch_size: int) -> PreprocessedSpikes:
     """One batch of up to batch_size examples of one population; those that lack are empty."""
     batch_size = check_count(batch_size, "batch_spikes.batch_size")
+    if not all(isinstance(example, PreprocessedSpikes) for example in spikes):
+        raise ParameterError("batch_spikes.spikes must be a list of PreprocessedSpikes; of a single one: [spikes]")
     if not 0 < len(spikes) <= batch_size:
         raise ShapeError(f"batch_spikes expected 1 to {batch_size} examples, got {len(spikes)}")
     sizes = {np.shape(example.end_spikes) for example in spikes}
     if len(sizes) > 1 or len(next(iter(sizes))) != 1:
         raise ShapeError(f"batch_spikes: all must be examples of one population, got end_spikes of {sorted(sizes)}")
-    totals = np.cumsum([0, *(example.spike_times.size for example in spikes)])
+    totals = np.cumsum([0, *(np.size(example.spike_times) for example in spikes)])
     ends = np.full((batch_size, *sizes.pop()), totals[-1])
     ends[: len(spikes)] = np.stack([example.end_spikes for example in spikes]) + totals[:-1, None]
     if (odd := np.flatnonzero(ends[: len(spikes), -1] != totals[1:])).size:
@@ -181,7 +183,10 @@ def from_preprocessed(
 
 
 def to_preprocessed(spikes: Spikes) -> list[PreprocessedSpikes]:
-    """One for each sample; a spike on a grid is at the beginning of its step. DataError for spikes with values."""
+    """One for each sample; a spike on a grid is at the beginning of its step. DataError for spikes with values.
+
+    The spikes' shape, duration and labels stay behind.
+    """
     if spikes.value is not None:
         raise DataError("to_preprocessed: PreprocessedSpikes hold no values, the spikes have some; drop them first")
     time = spikes.times_ms()
@@ -243,8 +248,9 @@ def _fields(events: Any, ordering: Iterable[str]) -> dict[str, NDArray[Any]]:
     if missing := [name for name in names if name not in has]:
         raise DataError(f"events must have the fields {', '.join(names)}, got {tuple(has)}; {missing} lack")
     columns = {name: as_array(events[name], f"events[{name!r}]") for name in names}
-    if len({column.shape for column in columns.values()}) > 1:
-        raise ShapeError(f"events: {', '.join(names)} must be equally long, got {[c.shape for c in columns.values()]}")
+    shapes = [column.shape for column in columns.values()]
+    if len(set(shapes)) > 1 or len(shapes[0]) != 1:
+        raise ShapeError(f"events: {', '.join(names)} must be one-dimensional and equally long, got {shapes}")
     return columns
 
 

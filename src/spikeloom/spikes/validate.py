@@ -18,13 +18,15 @@ Numbers: TypeAlias = "ArrayLike | Tensor"
 
 def as_array(x: Numbers, owner: str) -> NDArray[Any]:
     """The numbers as a NumPy array, without a copy where possible; torch tensors come to the CPU, detached."""
-    if hasattr(x, "detach"):
-        tensor = x.detach().cpu()
-        x = tensor.float().numpy() if str(tensor.dtype) == "torch.bfloat16" else tensor.numpy()
     try:
+        if hasattr(x, "detach"):
+            tensor = x.detach().cpu()
+            x = tensor.float().numpy() if str(tensor.dtype) == "torch.bfloat16" else tensor.numpy()
         array = np.asarray(x)
     except ValueError as error:
         raise ShapeError(f"{owner} must be a regular array, got ragged rows ({error})") from error
+    except TypeError as error:  # a tensor that NumPy cannot hold, such as a sparse one
+        raise ParameterError(f"{owner} must hold numbers: {error}") from error
     if array.dtype.kind not in "biuf":
         raise ParameterError(f"{owner} must hold numbers, got {array.dtype} of type {type(x).__name__}")
     return array

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from spikeloom.datasets import Document, LocalFileLoader
 from spikeloom.datasets.text.decoding import decode
-from spikeloom.errors import DataError, ParameterError
+from spikeloom.errors import DataError, ParameterError, StorageError
 
 JAPANESE = "吾輩は猫である。名前はまだ無い。"
 
@@ -137,3 +137,25 @@ def test_any_bytes_are_text_or_refused_and_nothing_else(data):
         text, encoding = decode(data, "f")
         assert isinstance(text, str)
         assert text.encode(encoding) in (data, data[2:], data[3:], data[4:])
+
+
+def test_a_pattern_fits_in_either_case(tmp_path):
+    (tmp_path / "a.TXT").write_text("a")
+    (tmp_path / "b.txt").write_text("b")
+    for pattern in ("*.TXT", "*.txt"):
+        assert [d.title for d in LocalFileLoader(tmp_path, pattern=pattern)] == ["a", "b"]
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_not_skipped(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("a")
+    (tmp_path / "closed").mkdir()
+    scandir = os.scandir
+
+    def closed(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(StorageError, match=r"cannot read .*closed: Permission denied"):
+        list(LocalFileLoader(tmp_path))

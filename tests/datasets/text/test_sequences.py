@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikeloom.datasets import CharacterTokenizer, Dataloader, Document, text_sequences
-from spikeloom.errors import DataError, ParameterError
+from spikeloom.errors import DataError, ParameterError, StorageError
 
 LETTERS = CharacterTokenizer("".join(map(chr, range(97, 123))))
 
@@ -126,3 +126,22 @@ def test_texts_too_short_and_wrong_options_are_refused(tmp_path):
             text_sequences(["abc"], LETTERS, **{"length": 1, "generator": rng(), option: value})
     with pytest.raises(OSError, match="cannot write"):
         text_sequences(["abc"], LETTERS, 1, generator=rng(), path=tmp_path / "no" / "t")
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (FileNotFoundError(2, "No such file", "mine.txt"), r"text_sequences: cannot read a document: .*mine\.txt"),
+        (StorageError("the server is busy"), "the server is busy"),
+    ],
+)
+def test_a_document_that_cannot_be_read_is_not_taken_for_a_full_disk(tmp_path, stored, error, message):
+    def documents():
+        yield "abc" * 20
+        raise error
+
+    with pytest.raises(StorageError, match=f"^{message}"):
+        text_sequences(documents(), CharacterTokenizer("abc"), 3, generator=np.random.default_rng(0),
+                       path=tmp_path / "tokens" if stored else None)  # fmt: skip
+    assert list(tmp_path.iterdir()) == []

@@ -282,3 +282,10 @@ def test_a_changed_byte_or_a_cut_in_an_answer_gives_a_document_or_our_error_and_
 def test_a_server_out_of_reach_is_an_error(pauses):
     with pytest.raises(StorageError, match="still busy"):
         list(WikipediaLoader("Rome", base_url="http://127.0.0.1:9/", interval=0.0))
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.1:9/x", "http://localhost/x", "http://[::1]/x"])
+def test_a_server_elsewhere_does_not_lead_to_this_machine(target):
+    request = wiki_api.urllib.request.Request("https://en.wikipedia.org/w/api.php")
+    with pytest.raises(DataError, match="redirection"):
+        wiki_api._SameScheme().redirect_request(request, None, 302, "Found", {}, target)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import ParameterError
-from ...events import Events
 from ..checks import check_flag
 from ..download import Archive, provide
 from ..event_dataset import EventDataset, EventFiles, Transform
@@ -64,14 +62,10 @@ def CIFAR10DVS(  # noqa: N802
     if is_train is not None:
         in_test = last_of_each(files.labels, test_fraction)
         chosen = np.flatnonzero(~in_test if check_flag(is_train, "CIFAR10DVS.is_train") else in_test)
-    recordings = EventFiles([files.paths[k] for k in chosen], format="aedat2", sensor_size=SENSOR, adjust=upright)
+    recordings = EventFiles([files.paths[k] for k in chosen], format="aedat2", sensor_size=SENSOR,
+                            transposed=True)  # fmt: skip
     return EventDataset(recordings, files.labels[chosen], name="CIFAR10DVS", classes=CLASSES, transform=transform,
                         generator=generator)  # fmt: skip
-
-
-def upright(events: Events) -> Events:
-    """The events with rows and columns exchanged."""
-    return replace(events, x=events.y, y=events.x, width=events.height, height=events.width)
 
 
 def last_of_each(labels: np.ndarray, fraction: float) -> np.ndarray:

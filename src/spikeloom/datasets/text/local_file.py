@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import final
 
-from ...errors import DataError, ParameterError
+from ...errors import DataError, ParameterError, StorageError
 from ..checks import check_count, check_flag
 from ..progress_meter import Meter
 from .decoding import check_encoding, check_form, decode, normalised, read_limited
@@ -70,8 +70,8 @@ def listed_files(paths: Sequence[Path], patterns: Sequence[str], owner: str) -> 
             files.append(path)
             continue
         root, found = path.resolve(), []
-        for folder, _, names in os.walk(path):
-            fitting = (name for name in names if any(fnmatch(name.lower(), pattern) for pattern in patterns))
+        for folder, _, names in os.walk(path, onerror=_refuse):
+            fitting = (name for name in names if any(fnmatch(name.lower(), pattern.lower()) for pattern in patterns))
             found += [Path(folder, name) for name in fitting]
         for file in found:
             if file.is_symlink() and not file.resolve().is_relative_to(root):
@@ -80,3 +80,7 @@ def listed_files(paths: Sequence[Path], patterns: Sequence[str], owner: str) -> 
             raise DataError(f"{owner}: {str(path)!r} has no file that fits {' or '.join(patterns)}")
         files += sorted(found)
     return files
+
+
+def _refuse(error: OSError) -> None:
+    raise StorageError(f"cannot read {error.filename}: {error.strerror}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, final
@@ -53,7 +53,7 @@ class SequenceDataset(Dataset):
         rows = self.tokens[starts[:, None] + np.arange(self.length + 1)].astype(np.int64)
         return rows[:, :-1], rows[:, 1:]
 
-    def select(self, indices: ArrayLike) -> Any:
+    def select(self, indices: ArrayLike) -> SequenceDataset:
         """The windows at `indices`, in that order, of the same tokens."""
         chosen = positions(indices, len(self), self.name)
         return SequenceDataset(
@@ -107,6 +107,8 @@ def _stored(
         try:
             with TemporaryFile() as file:
                 return _written(file, documents, tokenizer, shown)
+        except StorageError:
+            raise
         except OSError as error:
             raise StorageError(f"text_sequences: cannot write a temporary file: {error}; give path=") from error
     with atomic_file(Path(path)) as file:
@@ -120,7 +122,7 @@ def _written(
     titles: list[str] = []
     digests: list[bytes] = []
     with Meter("tokens", None, unit="documents", shown=shown) as meter:
-        for number, document in enumerate(documents):
+        for number, document in enumerate(_readable(documents)):
             title, text = (str(number), document) if isinstance(document, str) else (document.title, document.text)
             ids = np.ascontiguousarray(tokenizer.encode(text), np.int32)
             file.write(ids.data)
@@ -133,6 +135,16 @@ def _written(
     file.flush()
     tokens: NDArray[np.int32] = np.memmap(file, np.int32, "r", shape=(ends[-1],))
     return tokens, np.array(ends, np.int64), titles, digests
+
+
+def _readable(documents: Iterable[Document | str]) -> Iterator[Document | str]:
+    """The documents; StorageError where one cannot be read, which is no fault of the file of tokens."""
+    try:
+        yield from documents
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(f"text_sequences: cannot read a document: {error}") from error
 
 
 def _split(

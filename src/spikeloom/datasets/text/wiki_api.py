@@ -41,13 +41,16 @@ class _Busy(Exception):  # noqa: N818
 
 
 class _SameScheme(urllib.request.HTTPRedirectHandler):
-    """Follows a redirection only where the address could have been given at the start."""
+    """Follows a redirection where the address could have been given at the start, to this machine only from itself."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         try:
             check_address(newurl)
-        except ParameterError as error:
-            raise DataError(f"{req.full_url}: expected an answer, got a redirection to {newurl!r:.200}") from error
+            refused = _is_near(newurl) and not _is_near(req.full_url)
+        except ParameterError:
+            refused = True
+        if refused:
+            raise DataError(f"{req.full_url}: expected an answer, got a redirection to {newurl!r:.200}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -184,6 +187,10 @@ def _pause(seconds: float) -> None:
         time.sleep(seconds)
 
 
+def _is_near(url: str) -> bool:
+    return _is_loopback(urllib.parse.urlsplit(url).hostname or "")
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -195,8 +202,7 @@ def _is_loopback(host: str) -> bool:
 
 def _opener(url: str) -> urllib.request.OpenerDirector:
     """Opens https and http alone; this machine's own addresses without a proxy."""
-    near = _is_loopback(urllib.parse.urlsplit(url).hostname or "")
-    handlers = [urllib.request.ProxyHandler({})] if near else []
+    handlers = [urllib.request.ProxyHandler({})] if _is_near(url) else []
     return urllib.request.build_opener(_SameScheme(), *handlers)
 
 

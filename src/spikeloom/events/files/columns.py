@@ -50,12 +50,8 @@ class Columns:
 
     def facts(self, begin: int, width: int, height: int) -> Facts:
         """What is known of the events from `begin` on, which are to be of a sensor of this size."""
-        part = [getattr(self, name)[begin : self.n] for name in "txy"]
-        if self.n > begin and (library := compiled(HEADER)) is not None:
-            found = np.empty(6, np.int64)
-            library.call("event_facts", *part, self.n - begin, width, height, found)
-            return Facts(*(int(value) for value in found))
-        return reference_facts(part[0], part[1], part[2], width, height)
+        part = slice(begin, self.n)
+        return facts_of(self.t[part], self.x[part], self.y[part], width, height)
 
 
 class Facts(NamedTuple):
@@ -69,6 +65,15 @@ class Facts(NamedTuple):
     high: int
     most_x: int
     most_y: int
+
+
+def facts_of(t: NDArray[Any], x: NDArray[Any], y: NDArray[Any], width: int, height: int) -> Facts:
+    """The facts of events, which are contiguous arrays, and of a sensor of this size."""
+    if not t.size or (library := compiled(HEADER)) is None:
+        return reference_facts(t, x, y, width, height)
+    found = np.empty(6, np.int64)
+    library.call("event_facts", t, x, y, t.size, width, height, found)
+    return Facts(*(int(value) for value in found))
 
 
 def reference_facts(t: NDArray[Any], x: NDArray[Any], y: NDArray[Any], width: int, height: int) -> Facts:

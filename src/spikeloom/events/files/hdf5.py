@@ -6,7 +6,8 @@
 
 Times are whole numbers of microseconds. Only datasets that are in the file itself are read: no links to others, no
 external or virtual storage. Lengths, chunks and filters are checked before they are used, but the inner structures are
-read by libhdf5, which is written in C and is not made for hostile files: read those in a process of its own.
+read by libhdf5, which is written in C and is not made for hostile files, and what a filter other than deflate makes of
+a damaged chunk is not checked: read files from strangers in a process of its own.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ..container import DTYPES, LARGEST_SIDE, Events
 from .columns import Columns
 from .fields import fields, put_checked
 from .format import Damage, Format, Size, Source, Step
+from .hdf5_chunks import filters, rows
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 ROWS = 1 << 15
@@ -106,11 +108,13 @@ class Hdf5Source(Source):
     def block(self, place: int, out: Columns) -> Step:
         end = min(place + ROWS, self._n)
         try:
-            read = {name: dataset[place:end] for name, (dataset, field) in self._columns.items() if field is None}
+            read = {
+                name: rows(dataset, place, end) for name, (dataset, field) in self._columns.items() if field is None
+            }
             if not read:
                 dataset = self._columns["t"][0]
-                rows = dataset[place:end]
-                read = {name: rows[field] for name, (_, field) in self._columns.items()}
+                records = rows(dataset, place, end)
+                read = {name: records[field] for name, (_, field) in self._columns.items()}
         except _FAILURES as error:
             return Step(place, True, Damage(place, "readable chunks", str(error), self.unit))
         before = out.n
@@ -178,8 +182,7 @@ class Hdf5Source(Source):
         bound = max(LARGEST_CHUNK, self._path.stat().st_size)
         if dataset.chunks is not None and dataset.chunks[0] * dataset.dtype.itemsize > bound:
             raise DataError(f"{self._path}: expected chunks of at most {bound} bytes, got {dataset.chunks}")
-        creation = dataset.id.get_create_plist()
-        for code in (creation.get_filter(k)[0] for k in range(creation.get_nfilters())):
+        for code in filters(dataset):
             if not h5py.h5z.filter_avail(code):
                 raise UnsupportedError(
                     f"{self._path}: {dataset.name} is compressed with a filter that is not here: "

@@ -7,9 +7,13 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
+
 from ...errors import DataError, ParameterError, ShapeError
 from ...storage import atomic_file
 from ..container import Events
+from ..filters_native import contiguous
+from .columns import Facts, facts_of
 from .event_file import Errors, EventFile, Progress
 from .format import Format, Size
 from .formats import for_writing
@@ -90,18 +94,33 @@ def _checked(blocks: Iterable[Events], size: Size, chosen: Format) -> Iterator[E
             raise ShapeError(f"write_events: all blocks must be of one sensor size, got {block.sensor_size} and {size}")
         for begin in range(0, len(block), BLOCK):
             piece = block[begin : begin + BLOCK]
-            if chosen.ordered and (not piece.is_sorted or piece.t[0] < last):
+            facts = _facts(piece, n)
+            if chosen.ordered and (not facts.is_sorted or facts.low < last):
                 raise DataError(
                     f"write_events: {chosen.name} holds events in order of time from 0 on; "
                     f"got others among events {n} to {n + len(piece) - 1}; see Events.sorted"
                 )
-            if int(piece.t.max()) >= chosen.latest:
+            if facts.high >= chosen.latest:
                 raise DataError(
                     f"write_events: {chosen.name} holds times below {chosen.latest / 1000:g} ms, got "
-                    f"{piece.t.max() / 1000:g} ms; move them with events.with_arrays(t=events.t - events.t[0])"
+                    f"{facts.high / 1000:g} ms; move them with events.with_arrays(t=events.t - events.t[0])"
                 )
             last, n = int(piece.t[-1]), n + len(piece)
             yield piece
+
+
+def _facts(piece: Events, first: int) -> Facts:
+    """The facts of a piece, whose first event has this number: encoders rely on them, also where a caller made it."""
+    t, x, y, p = contiguous(piece)
+    facts = facts_of(t, x, y, *piece.sensor_size)
+    wrong = np.flatnonzero(p & -2)
+    if facts.outside >= 0 or wrong.size:
+        at = facts.outside if facts.outside >= 0 else int(wrong[0])
+        raise DataError(
+            f"write_events: expected events within {piece.width} x {piece.height} pixels, of polarity 0 or 1, got "
+            f"x {x[at]}, y {y[at]}, p {p[at]} as event {first + at}"
+        )
+    return facts
 
 
 def _events(block: object) -> Events:

@@ -186,7 +186,7 @@ def _count(
     n, most = len(windows.begin), 2**24 if dtype.kind == "f" else int(np.iinfo(dtype).max)
     if polarity == "signed" and dtype != np.int32 and (windows.end - windows.begin).max(initial=0) > most:
         wide = _count(events, windows, shape, polarity, np.dtype(np.int32))
-        return np.clip(wide, -most, most).astype(dtype)
+        return np.asarray(np.clip(wide, -most, most), dtype)
     out = zeros((n, *shape), dtype, "frames")
     if (native := library()) is not None:
         name, bounds = f"count_frames_{_SUFFIXES[dtype.name]}", map(np.ascontiguousarray, windows)

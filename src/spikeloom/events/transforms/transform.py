@@ -70,7 +70,9 @@ class Compose(Transform):
 
     def __init__(self, transforms: Sequence[Transform]) -> None:
         if not isinstance(transforms, Iterable):
-            raise ParameterError(f"Compose.transforms must be transforms, got {transforms!r}; one alone is [{transforms!r}]")
+            raise ParameterError(
+                f"Compose.transforms must be transforms, got {transforms!r}; one alone is [{transforms!r}]"
+            )
         steps = tuple(transforms)
         for place, step in enumerate(steps):
             if not isinstance(step, Transform):

@@ -3,7 +3,7 @@
 from ...registry import Registry
 from .bens_spiker import BensSpiker
 from .bursts import Burst, Phase
-from .changes import Delta, LevelCrossing, StepForward, Threshold
+from .changes import Delta, LevelCrossing, MovingWindow, StepForward, Threshold
 from .code import Reconstruction, SignalCode, ValueCode
 from .population import GaussianFields
 from .rate import Bernoulli, Poisson, Regular
@@ -24,6 +24,7 @@ SIGNAL_CODES: Registry[type[SignalCode]] = Registry("code of signals")
 SIGNAL_CODES.add("delta", Delta)
 SIGNAL_CODES.add("level_crossing", LevelCrossing)
 SIGNAL_CODES.add("step_forward", StepForward)
+SIGNAL_CODES.add("moving_window", MovingWindow)
 SIGNAL_CODES.add("bens_spiker", BensSpiker)
 SIGNAL_CODES.add("threshold", Threshold)
 
@@ -36,6 +37,7 @@ __all__ = [
     "Delta",
     "GaussianFields",
     "LevelCrossing",
+    "MovingWindow",
     "Phase",
     "Poisson",
     "RankOrder",

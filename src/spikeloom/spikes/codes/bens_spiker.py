@@ -31,6 +31,7 @@ class BensSpiker(SignalCode):
         taps = np.asarray(self.filter, np.float64)
         if taps.ndim != 1 or not taps.size or not np.isfinite(taps).all() or taps.sum() <= 0:
             raise ParameterError(f"BensSpiker.filter must be finite taps of a positive sum, got {self.filter!r:.80}")
+        object.__setattr__(self, "filter", tuple(taps.tolist()))
         if not 0 <= self.threshold < np.inf:
             raise ParameterError(f"BensSpiker.threshold must be a number of at least 0, got {self.threshold!r}")
 

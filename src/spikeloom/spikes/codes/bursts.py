@@ -11,7 +11,7 @@ from ...errors import DataError, ParameterError
 from ...units import steps
 from ..container import Spikes
 from ..validate import Numbers, check_count
-from .code import Real, ValueCode, checked_values, positive, trains, window
+from .code import Real, ValueCode, checked_values, plain, positive, trains, window
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Phase(ValueCode):
 
     def decode(self, spikes: Spikes) -> Real:
         """The mean of the numbers of all whole periods."""
-        step, n_steps, _ = spikes.grid
+        step, n_steps, _ = plain(spikes).grid
         periods = self._periods(n_steps)
         weight = np.where(step < periods * self.n_phases, 2.0 ** -(1 + step.astype(np.float64) % self.n_phases), 0.0)
         neuron = spikes.samples() * spikes.n_neurons + spikes.ids
@@ -91,12 +91,13 @@ class Burst(ValueCode):
         return trains(nth * distance[neuron], neuron, values.shape, n_steps, dt)
 
     def decode(self, spikes: Spikes) -> Real:
-        """The middle of the values that give each neuron's number of spikes and their mean distance."""
+        """The middle of the values that give each neuron's number of spikes (more than n_max: n_max) and their mean
+        distance."""
         least, most = self._distances(spikes.grid.dt)
-        count = spikes.counts().astype(np.float64)
-        low, high = np.maximum(0.0, count - 1) / self.n_max, np.minimum(1.0, count / self.n_max)
+        count = np.minimum(plain(spikes).counts(), self.n_max).astype(np.float64)
+        low, high = np.maximum(0.0, count - 1) / self.n_max, count / self.n_max
         several = count > 1
-        distance = self._spans(spikes) / np.maximum(1.0, count - 1)
+        distance = self._spans(spikes) / np.maximum(1, spikes.counts() - 1)
         slow, fast = (np.clip((most - distance + more) / (most - least), 0.0, 1.0) for more in (0.0, 1.0))
         low, high = np.where(several, np.maximum(low, slow), low), np.where(several, np.minimum(high, fast), high)
         return np.where(count > 0, (low + high) / 2, 0.0)

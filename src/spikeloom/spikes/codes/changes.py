@@ -8,8 +8,8 @@ import numpy as np
 
 from ...errors import DataError
 from ..container import Spikes
-from ..validate import Numbers
-from .code import Real, SignalCode, checked_signal, checked_start, positive
+from ..validate import Numbers, check_count
+from .code import Real, SignalCode, checked_signal, checked_start, positive, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class LevelCrossing(SignalCode):
         reached = np.zeros(signal.shape[1:])
         for t, now in enumerate(signal):
             n = np.trunc((now - signal[0]) / self.level - reached)
-            if np.abs(n).max() > 127:
-                raise DataError(f"LevelCrossing: step {t} crosses {np.abs(n).max():g} levels; use a larger level")
+            if (most := np.abs(n).max(initial=0)) > 127:
+                raise DataError(f"LevelCrossing: step {t} crosses {most:g} levels; use a larger level")
             crossed[t] = n
             reached += n
         return Spikes.from_raster(crossed, dt)
@@ -89,10 +89,40 @@ class StepForward(SignalCode):
 
 
 @dataclass(frozen=True, slots=True)
+class MovingWindow(SignalCode):
+    """A spike where the signal leaves the mean of the `width` steps before it by more than `threshold`.
+
+    The first `width` steps are held against their own mean.
+    """
+
+    threshold: float
+    width: int = 5
+
+    def __post_init__(self) -> None:
+        positive("MovingWindow", threshold=self.threshold)
+        check_count(self.width, "MovingWindow.width")
+
+    def encode(self, x: Numbers, dt: float) -> Spikes:
+        """The spikes of x, at most one in a step."""
+        signal = checked_signal(x, "MovingWindow")
+        width = min(self.width, len(signal))
+        means = np.lib.stride_tricks.sliding_window_view(signal, width, axis=0).mean(-1)
+        away = signal - means[np.maximum(0, np.arange(len(signal)) - width)]
+        return Spikes.from_raster((np.abs(away) > self.threshold) * np.sign(away).astype(np.int8), dt)
+
+    def decode(self, spikes: Spikes, start: Numbers = 0.0) -> Real:
+        """A staircase that moves by the threshold at each spike."""
+        return staircase(spikes, start, self.threshold)
+
+
+@dataclass(frozen=True, slots=True)
 class Threshold(SignalCode):
     """A spike in each step in which the signal is at least `threshold`; decoded as 1 there, 0 elsewhere."""
 
     threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        within("Threshold", -np.inf, np.inf, "a finite number", threshold=self.threshold)
 
     def encode(self, x: Numbers, dt: float) -> Spikes:
         """The spikes of x."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import ParameterError, ShapeError
+from ...errors import DataError, ParameterError, ShapeError
 from ...units import check_dt
 from ..container import Spikes
 from ..validate import Numbers, as_array, check_count, check_each, check_generator
@@ -51,7 +51,10 @@ class ValueCode(ABC):
 
     @abstractmethod
     def decode(self, spikes: Spikes) -> Real:
-        """The values (B, *shape) that spikes on a grid stand for; silence is 0."""
+        """The values (B, *shape) that spikes on a grid stand for; silence is 0.
+
+        Their window must be the one that they were encoded for. DataError for spikes with values.
+        """
 
     def round_trip(
         self, x: Numbers, n_steps: int, dt: float = 1.0, generator: np.random.Generator | None = None
@@ -87,7 +90,7 @@ class SignalCode(ABC):
 def compared(x: Real, decoded: Real, spikes: Spikes) -> Reconstruction:
     """How far what was decoded is from x."""
     error = decoded - x
-    power, noise = float(np.mean(x**2)), float(np.mean(error**2))
+    power, noise = (float(np.sum(a**2)) / max(1, a.size) for a in (x, error))
     snr = float(10 * np.log10(power / noise)) if noise and power else (-np.inf if noise else np.inf)
     return Reconstruction(spikes, decoded, float(np.sqrt(noise)), float(np.abs(error).max(initial=0.0)), snr)
 
@@ -121,10 +124,23 @@ def checked_start(start: Numbers, spikes: Spikes) -> Real:
 
 def positive(owner: str, **values: Any) -> None:
     """ParameterError unless each value is a positive, finite number."""
+    within(owner, 0, np.inf, "a positive number", **values)
+
+
+def within(owner: str, low: float, high: float, expected: str = "", **values: Any) -> None:
+    """ParameterError unless each value is a number above `low` and below `high`."""
     for name, value in values.items():
         number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-        if not number or not 0 < value < np.inf:
-            raise ParameterError(f"{owner}.{name} must be a positive number, got {value!r}")
+        if not number or not low < value < high:
+            what = expected or f"a number above {low:g} and below {high:g}"
+            raise ParameterError(f"{owner}.{name} must be {what}, got {value!r}")
+
+
+def plain(spikes: Spikes) -> Spikes:
+    """The spikes; DataError where they have values, such as counts, which decoding would lose."""
+    if spikes.value is not None:
+        raise DataError(f"decode takes spikes without values, got {spikes!r}; use a smaller dt, or drop the values")
+    return spikes
 
 
 def trains(
@@ -151,7 +167,7 @@ def window(n_steps: int, dt: float) -> tuple[int, float]:
 
 def first_steps(spikes: Spikes) -> NDArray[np.int64]:
     """The first step in which each neuron fires, (B, *shape); the number of steps where it does not."""
-    step, n_steps, _ = spikes.grid
+    step, n_steps, _ = plain(spikes).grid
     first = np.full(len(spikes) * spikes.n_neurons, n_steps, np.int64)
     neuron = spikes.samples() * spikes.n_neurons + spikes.ids
     np.minimum.at(first, neuron, step.astype(np.int64))

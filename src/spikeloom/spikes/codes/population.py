@@ -9,7 +9,7 @@ import numpy as np
 from ...errors import ParameterError
 from ..container import Spikes
 from ..validate import Numbers, check_count
-from .code import Real, ValueCode, checked_values, first_steps, positive, trains, window
+from .code import Real, ValueCode, checked_values, first_steps, positive, trains, window, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class GaussianFields(ValueCode):
 
     x (B, *shape) becomes spikes of shape (*shape, n_fields). The centres are (2 i - 3) / (2 (n_fields - 2)) for
     i = 1 .. n_fields, the width is 1 / (beta (n_fields - 2)); an excitation a fires in step round((1 - a) (T - 1)),
-    one below `threshold` not at all. Decoded from the two neurons that fire first, exactly but for the grid.
-    S. M. Bohte, H. La Poutre, J. N. Kok, IEEE Trans. Neural Netw. 13 (2002) 426.
+    one below `threshold` not at all; each value must excite two neurons by that. Decoded from the two that fire first,
+    exactly but for the grid. S. M. Bohte, H. La Poutre, J. N. Kok, IEEE Trans. Neural Netw. 13 (2002) 426.
     """
 
     n_fields: int = 8
@@ -29,8 +29,12 @@ class GaussianFields(ValueCode):
     def __post_init__(self) -> None:
         check_count(self.n_fields, "GaussianFields.n_fields", least=3)
         positive("GaussianFields", beta=self.beta)
-        if not 0 < self.threshold < 1:
-            raise ParameterError(f"GaussianFields.threshold must lie between 0 and 1, got {self.threshold!r}")
+        within("GaussianFields", 0, 1, threshold=self.threshold)
+        if (least := float(np.exp(-(self.beta**2) / 2))) < self.threshold:
+            raise ParameterError(
+                f"GaussianFields: with beta {self.beta:g} a value at a centre excites the next field by {least:.3g}, "
+                f"below the threshold of {self.threshold:g}; use a smaller beta or threshold"
+            )
 
     @property
     def centres(self) -> Real:
@@ -52,7 +56,7 @@ class GaussianFields(ValueCode):
         return trains(step, neuron, excited.shape, n_steps, dt)
 
     def decode(self, spikes: Spikes) -> Real:
-        """The values (B, *shape), in 0..1; half a step is added to an excitation of less than that."""
+        """The values (B, *shape), in 0..1; one neuron alone gives its centre."""
         n_steps = spikes.grid.n_steps
         first = first_steps(spikes)
         order = np.argsort(first, axis=-1, kind="stable")[..., :2]

@@ -10,7 +10,7 @@ import numpy as np
 from ..container import Spikes
 from ..encode import bernoulli, draw_keys
 from ..validate import Numbers
-from .code import Real, ValueCode, checked_values, needs_generator, positive, trains, window
+from .code import Real, ValueCode, checked_values, needs_generator, plain, positive, trains, window
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Regular(ValueCode):
 
     def decode(self, spikes: Spikes) -> Real:
         """The share of the steps in which each neuron fires."""
-        return spikes.counts() / spikes.grid.n_steps
+        return plain(spikes).counts() / spikes.grid.n_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Bernoulli(ValueCode):
 
     def decode(self, spikes: Spikes) -> Real:
         """The share of the steps in which each neuron fires."""
-        return spikes.counts() / spikes.grid.n_steps
+        return plain(spikes).counts() / spikes.grid.n_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +74,5 @@ class Poisson(ValueCode):
         """The most likely x of each neuron, at most 1."""
         _, n_steps, dt = spikes.grid
         with np.errstate(divide="ignore"):
-            mean = -np.log1p(-spikes.counts() / n_steps)
+            mean = -np.log1p(-plain(spikes).counts() / n_steps)
         return np.minimum(1.0, mean / (self.max_rate * dt / 1000))

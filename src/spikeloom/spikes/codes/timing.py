@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import ParameterError
 from ..container import Spikes
 from ..validate import Numbers
-from .code import Real, ValueCode, checked_values, first_steps, positive, trains, window
+from .code import Real, ValueCode, checked_values, first_steps, positive, trains, window, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class TimeToFirstSpike(ValueCode):
     def __post_init__(self) -> None:
         if self.tau is not None:
             positive("TimeToFirstSpike", tau=self.tau)
-        if not 0 <= self.threshold < 1:
-            raise ParameterError(f"TimeToFirstSpike.threshold must be from 0 to below 1, got {self.threshold!r}")
+        if self.threshold != 0:
+            within("TimeToFirstSpike", 0, 1, threshold=self.threshold)
 
     def encode(self, x: Numbers, n_steps: int, dt: float, generator: np.random.Generator | None = None) -> Spikes:
         """The spikes of x."""
@@ -61,8 +61,7 @@ class RankOrder(ValueCode):
     modulation: float = 0.9
 
     def __post_init__(self) -> None:
-        if not 0 < self.modulation < 1:
-            raise ParameterError(f"RankOrder.modulation must lie between 0 and 1, got {self.modulation!r}")
+        within("RankOrder", 0, 1, modulation=self.modulation)
 
     def encode(self, x: Numbers, n_steps: int, dt: float, generator: np.random.Generator | None = None) -> Spikes:
         """The spikes of x."""

@@ -37,32 +37,80 @@ template <class State> SPIKELOOM_INLINE void fetch(const Stream& in, int64_t i, 
   __builtin_prefetch(state + (in.y[ahead] * stride + in.x[ahead]));
 }
 
-template <class Number>
-SPIKELOOM_INLINE void gather(const Number* from, const uint16_t* chosen, int64_t count, Number* to) {
-  for (int64_t k = 0; k < count; k++) to[k] = from[chosen[k]];
+// The events from `begin` to `end` of a block whose `keep` is 1, moved to place `at`; the place behind them.
+SPIKELOOM_INLINE int64_t move_each(const Stream& in, int64_t begin, int64_t end, const uint8_t* keep, const Kept& out,
+                                   int64_t at) {
+  uint16_t chosen[stream_block];
+  int64_t count = 0;
+  for (int64_t i = begin; i < end; i++) {
+    chosen[count] = uint16_t(i);
+    count += keep[i];
+  }
+  for (int64_t k = 0; k < count; k++) out.t[at + k] = in.t[chosen[k]];
+  for (int64_t k = 0; k < count; k++) out.x[at + k] = in.x[chosen[k]];
+  for (int64_t k = 0; k < count; k++) out.y[at + k] = in.y[chosen[k]];
+  for (int64_t k = 0; k < count; k++) out.p[at + k] = in.p[chosen[k]];
+  return at + count;
 }
 
-// The chosen events of the block at `begin`, moved to place `at`.
-SPIKELOOM_INLINE void move_events(const Stream& in, int64_t begin, int64_t size, const uint16_t* chosen, int64_t count,
-                                  const Kept& out, int64_t at) {
-  if (count == size) {
-    memcpy(out.t + at, in.t + begin, size_t(size) * sizeof *in.t);
-    memcpy(out.x + at, in.x + begin, size_t(size) * sizeof *in.x);
-    memcpy(out.y + at, in.y + begin, size_t(size) * sizeof *in.y);
-    memcpy(out.p + at, in.p + begin, size_t(size) * sizeof *in.p);
-    return;
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__)
+template <class Number, int count> struct Row {
+  typedef Number Vec __attribute__((vector_size(count * sizeof(Number))));
+  typedef Number Loose __attribute__((vector_size(count * sizeof(Number)), aligned(sizeof(Number)), may_alias));
+  static Vec load(const void* p) { return *(const Loose*)p; }
+  static void store(void* p, Vec v) { *(Loose*)p = v; }
+};
+using Eight = Row<long long, 8>;
+using Words = Row<int, 16>;
+using Shorts = Row<uint16_t, 16>;
+using Bytes = Row<char, 16>;
+
+// The same, 16 events at once. A store reaches no farther than the events that have been read, of which there is room
+// for all.
+SPIKELOOM_INLINE int64_t move_rows(const Stream& in, int64_t size, const uint8_t* keep, const Kept& out, int64_t at) {
+  int64_t i = 0;
+  for (; i + 16 <= size; i += 16) {
+    const uint32_t mask = uint32_t(__builtin_ia32_pmovmskb128(Bytes::load(keep + i) != 0)), low = mask & 0xff;
+    const Eight::Vec first = Eight::load(in.t + i), second = Eight::load(in.t + i + 8);
+    Eight::store(out.t + at, __builtin_ia32_compressdi512_mask(first, first, uint8_t(low)));
+    Eight::store(out.t + at + __builtin_popcount(low),
+                 __builtin_ia32_compressdi512_mask(second, second, uint8_t(mask >> 8)));
+    const Words::Vec x = __builtin_convertvector(Shorts::load(in.x + i), Words::Vec);
+    const Words::Vec y = __builtin_convertvector(Shorts::load(in.y + i), Words::Vec);
+    const Words::Vec both = x | y << 16, pixel = __builtin_ia32_compresssi512_mask(both, both, uint16_t(mask));
+    Shorts::store(out.x + at, __builtin_convertvector(pixel, Shorts::Vec));
+    Shorts::store(out.y + at, __builtin_convertvector(pixel >> 16, Shorts::Vec));
+    const Words::Vec p = __builtin_convertvector(Bytes::load(in.p + i), Words::Vec);
+    const Words::Vec signs = __builtin_ia32_compresssi512_mask(p, p, uint16_t(mask));
+    Bytes::store(out.p + at, __builtin_convertvector(signs, Bytes::Vec));
+    at += __builtin_popcount(mask);
   }
-  gather(in.t + begin, chosen, count, out.t + at);
-  gather(in.x + begin, chosen, count, out.x + at);
-  gather(in.y + begin, chosen, count, out.y + at);
-  gather(in.p + begin, chosen, count, out.p + at);
+  return move_each(in, i, size, keep, out, at);
+}
+#else
+SPIKELOOM_INLINE int64_t move_rows(const Stream& in, int64_t size, const uint8_t* keep, const Kept& out, int64_t at) {
+  return move_each(in, 0, size, keep, out, at);
+}
+#endif
+
+// The events of a block whose `keep` is 1, moved to place `at`; the place behind them.
+SPIKELOOM_INLINE int64_t move_events(const Stream& in, int64_t size, const uint8_t* keep, const Kept& out, int64_t at) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < size; i++) count += keep[i];
+  if (count == 0) return at;
+  if (count < size) return move_rows(in, size, keep, out, at);
+  memcpy(out.t + at, in.t, size_t(size) * sizeof *in.t);
+  memcpy(out.x + at, in.x, size_t(size) * sizeof *in.x);
+  memcpy(out.y + at, in.y, size_t(size) * sizeof *in.y);
+  memcpy(out.p + at, in.p, size_t(size) * sizeof *in.p);
+  return at + size;
 }
 
 // Keeps the events for which the rule, called once for each in order, says so. The result is how many these are, or
 // -1 where an event has no pixel of the sensor and the rule reads the pixels.
 template <bool PIXELS = true, class Rule>
 SPIKELOOM_INLINE void filter(Stream in, Kept out, Rule rule, int64_t* result) {
-  uint16_t chosen[stream_block];
+  uint8_t keep[stream_block];
   int64_t kept = 0;
   for (int64_t begin = 0; begin < in.n; begin += stream_block) {
     const int64_t size = begin + stream_block < in.n ? stream_block : in.n - begin;
@@ -70,13 +118,9 @@ SPIKELOOM_INLINE void filter(Stream in, Kept out, Rule rule, int64_t* result) {
       *result = -1;
       return;
     }
-    int64_t count = 0;
-    for (int64_t i = 0; i < size; i++) {
-      chosen[count] = uint16_t(i);
-      count += rule(begin + i);
-    }
-    move_events(in, begin, size, chosen, count, out, kept);
-    kept += count;
+    for (int64_t i = 0; i < size; i++) keep[i] = rule(begin + i);
+    const Stream block{in.t + begin, in.x + begin, in.y + begin, in.p + begin, size, in.width, in.height};
+    kept = move_events(block, size, keep, out, kept);
   }
   *result = kept;
 }
@@ -89,7 +133,12 @@ template <class Stamp> struct Clock {
   Stamp at(int64_t i) const { return Stamp(uint64_t(t[i]) - zero); }
 };
 
-template <class Stamp> SPIKELOOM_INLINE bool since(const Stamp* last, int64_t n, Stamp bound) {
+// From one time to another, wrapped where a stream's times fall although it says that they do not.
+template <class Stamp> SPIKELOOM_INLINE Stamp since(Stamp now, Stamp then) {
+  return Stamp(uint64_t(now) - uint64_t(then));
+}
+
+template <class Stamp> SPIKELOOM_INLINE bool any_since(const Stamp* last, int64_t n, Stamp bound) {
   bool any = false;
   for (int64_t i = 0; i < n; i++) any |= last[i] >= bound;
   return any;
@@ -110,7 +159,7 @@ template <bool ITSELF> SPIKELOOM_INLINE bool near(const int32_t* centre, int64_t
   return (halves[0] | halves[1]) != 0;
 }
 template <bool ITSELF> SPIKELOOM_INLINE bool near(const int64_t* centre, int64_t stride, int64_t bound) {
-  return since(centre - stride - 1, 3, bound) | since(centre + stride - 1, 3, bound) | (centre[-1] >= bound) |
+  return any_since(centre - stride - 1, 3, bound) | any_since(centre + stride - 1, 3, bound) | (centre[-1] >= bound) |
          (centre[1] >= bound) | (ITSELF && centre[0] >= bound);
 }
 
@@ -123,7 +172,7 @@ void background_activity(Stream in, int64_t time, Stamp* last, Kept out, int64_t
   filter(in, out, [&](int64_t i) {
     const Stamp stamp = clock.at(i);
     Stamp* centre = last + (int64_t(in.y[i]) + 1) * stride + in.x[i] + 1;
-    const bool keep = near<ITSELF>(centre, stride, Stamp(stamp - Stamp(time)));
+    const bool keep = near<ITSELF>(centre, stride, since(stamp, Stamp(time)));
     *centre = stamp;
     return keep;
   }, result);
@@ -139,7 +188,7 @@ void refractory(Stream in, int64_t time, bool by_polarity, bool every, Stamp* la
     const Stamp stamp = clock.at(i);
     fetch(in, i, last, in.width);
     Stamp& before = last[int64_t(in.y[i]) * in.width + in.x[i] + (in.p[i] != 0) * polarity];
-    const bool keep = stamp - before >= Stamp(time);
+    const bool keep = since(stamp, before) >= Stamp(time);
     const Stamp all_bits = -Stamp(keep | every);  // not a branch, which would be hard to predict
     before ^= (before ^ stamp) & all_bits;
     return keep;

@@ -173,12 +173,13 @@ int64_t time_surface(const Source& in, const int64_t* t, int64_t first, int64_t 
     if (at < 0) return e;
     last[at] = Time(since(t[e], first));
   }
-  const Time late = Time(since(now, first));
+  using Unsigned = std::make_unsigned_t<Time>;  // wraps where times fall although the stream says that they do not
+  const Unsigned late = Unsigned(since(now, first));
   const float rate = float(std::max(-1 / tau, -1e30));  // finite, so that an age of 0 gives 1
   for (int64_t i = 0; i < in.size(); i += lanes<float>) {
     const int64_t here = std::min<int64_t>(in.size() - i, lanes<float>);
     Vec<float> age{};
-    for (int64_t k = 0; k < here; k++) age[k] = last[i + k] < 0 ? INFINITY : float(late - last[i + k]);
+    for (int64_t k = 0; k < here; k++) age[k] = last[i + k] < 0 ? INFINITY : float(Time(late - Unsigned(last[i + k])));
     store_some(out + i, vexp<float>(age * rate), here);
   }
   return -1;
@@ -195,27 +196,30 @@ class Surfaces {
         counts_(counts), columns_((in.width + cell - 1) / cell), base_(in.n ? t[0] : 0) {}
 
   int64_t run() {
-    int64_t held = 0, old = 0;
     for (int64_t e = 0; e < in_.n; e++) {
       if (in_.at(e) < 0) return e;
       if (double(since(t_[e], base_)) > most * tau_) rebase(t_[e]);
-      for (; held < e && t_[held] < t_[e]; held++) held_[in_.at(held)] += grown(held);
-      for (; old < held && since(t_[e], t_[old]) > window_; old++) held_[in_.at(old)] -= grown(old);
+      for (; end_ < e && t_[end_] < t_[e]; end_++) held_[in_.at(end_)] += grown(end_);
+      for (; old_ < end_ && since(t_[e], t_[old_]) > window_; old_++) held_[in_.at(old_)] -= grown(old_);
       add_around(e);
     }
     return -1;
   }
 
  private:
-  static constexpr double most = 300;  // of the exponent, far from where double ends
+  static constexpr double most = 300;     // of the exponent, far from where double ends
+  static constexpr double nothing = 120;  // exp(-120) is 0 in float32
 
   double grown(int64_t e) const {
     return t_[e] < base_ ? std::exp(-double(since(base_, t_[e])) / tau_) : std::exp(double(since(t_[e], base_)) / tau_);
   }
+  // Holds the events that count for something at a time anew, from that time on, and nothing else.
   void rebase(int64_t time) {
-    const double factor = std::exp(-double(since(time, base_)) / tau_);
-    for (int64_t i = 0; i < in_.size(); i++) held_[i] *= factor;
+    for (int64_t e = begin_; e < end_; e++) held_[in_.at(e)] = 0;
     base_ = time;
+    for (; old_ < end_ && double(since(time, t_[old_])) > nothing * tau_; old_++) {}
+    begin_ = old_;
+    for (int64_t e = begin_; e < end_; e++) held_[in_.at(e)] += grown(e);
   }
   void add_around(int64_t e) {
     const int64_t side = 2 * radius_ + 1, x = in_.x[e], y = in_.y[e], plane = in_.p[e] > 0;
@@ -240,6 +244,7 @@ class Surfaces {
   int64_t* const counts_;
   const int64_t columns_;
   int64_t base_;
+  int64_t begin_ = 0, old_ = 0, end_ = 0;  // held: old_ to end_; begin_ to end_: what is not 0
 };
 
 // A set of numbers below `size`, visited in order; `words` has room for three levels, each a 64th of the one before.

@@ -207,7 +207,7 @@ SPIKELOOM_EXPORT void jitter_pixels(SPIKELOOM_STREAM, uint64_t key, const uint32
   const spikeloom::Shifts shift_x{cut_x, other_x, size_x}, shift_y{cut_y, other_y, size_y};
   const spikeloom::Kept out SPIKELOOM_OUT;
   int16_t block_x[spikeloom::stream_block], block_y[spikeloom::stream_block];
-  uint16_t chosen[spikeloom::stream_block];
+  uint8_t keep[spikeloom::stream_block];
   int64_t kept = 0;
   for (int64_t begin = 0; begin < n; begin += spikeloom::stream_block) {
     const int64_t size = begin + spikeloom::stream_block < n ? spikeloom::stream_block : n - begin;
@@ -218,14 +218,9 @@ SPIKELOOM_EXPORT void jitter_pixels(SPIKELOOM_STREAM, uint64_t key, const uint32
       moved_y[i] = spikeloom::moved(y[begin + i] + shift_y.draw(uint32_t(number)), height, clip);
     }
     if (clip) continue;
-    int64_t count = 0;
-    for (int64_t i = 0; i < size; i++) {
-      chosen[count] = uint16_t(i);
-      count += (moved_x[i] >= 0) & (moved_y[i] >= 0);
-    }
+    for (int64_t i = 0; i < size; i++) keep[i] = (moved_x[i] >= 0) & (moved_y[i] >= 0);
     const spikeloom::Stream block{t + begin, moved_x, moved_y, p + begin, size, width, height};
-    spikeloom::move_events(block, 0, size, chosen, count, out, kept);
-    kept += count;
+    kept = spikeloom::move_events(block, size, keep, out, kept);
   }
   *result = clip ? n : kept;
 }
