@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ..native.compiled import compiled
 from ..native.library import Library
-from .compiled import compiled
 from .container import DTYPES, Events
 
 

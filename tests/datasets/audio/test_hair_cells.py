@@ -8,7 +8,7 @@ from scipy.stats import binom
 from spikeloom.datasets.audio import BushyCell, HairCell
 from spikeloom.datasets.audio.hair_cells import Channels, _binomial
 from spikeloom.errors import ParameterError, ShapeError
-from spikeloom.events.compiled import compiled
+from spikeloom.native.compiled import compiled
 
 RATE = 20_000
 RELAY = BushyCell(n_fibres=1, tau_syn=1e-3, tau_m=1e-3, t_ref=0.05, weight=20.0)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ParameterError, ShapeError
-from ...events.compiled import compiled
+from ...native.compiled import compiled
 from ...native.library import Library
 from ...units import steps
 from .sound import check_positive

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import compiled
+from ...native.compiled import compiled
 from ..container import DTYPES, LARGEST_SIDE
 
 HEADER = "event_codecs.hpp"

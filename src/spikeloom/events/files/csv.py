@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, ParameterError
+from ...native.compiled import compiled
 from ...registry import did_you_mean
-from ..compiled import compiled
 from ..container import LARGEST_SIDE, Events
 from .codec import Bytes, Codec, CodecSource, Decoded, Header
 from .columns import Columns

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from ..compiled import compiled
+from ...native.compiled import compiled
 from ..container import LARGEST_SIDE, Events
 from .codec import Bytes, Codec, Decoded, Header
 from .columns import HEADER, Columns

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import compiled
+from ...native.compiled import compiled
 from ..container import Events
 from .codec import Bytes, Header
 from .columns import HEADER, Columns

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import compiled
+from ...native.compiled import compiled
 from ..container import Events
 from .codec import Bytes
 from .columns import HEADER, Columns

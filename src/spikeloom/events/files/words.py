@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import compiled
+from ...native.compiled import compiled
 from ..container import Events
 from .codec import Bytes, Codec, Decoded
 from .columns import HEADER, Columns

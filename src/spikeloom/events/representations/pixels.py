@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, ParameterError
+from ...native.compiled import compiled
 from ...native.library import Library
-from ..compiled import compiled
 from ..container import Events
 from ..filters_native import array_of
 
