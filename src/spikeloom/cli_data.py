@@ -69,6 +69,7 @@ def show(
 
     named = _is_name(source, root, part)
     target = to or _picture_of(source if named else Path(source))
+    _check_picture(target)
     _check_new(target, force)
     with waiting(f"drawing {source}") as progress:
         if named:
@@ -189,6 +190,17 @@ def _picture_of(source: str | Path) -> Path:
         return Path(f"{source}.png")
     name = source.resolve().stem
     return Path(f"{name}-shown.png" if source.name == f"{name}.png" else f"{name}.png")
+
+
+def _check_picture(target: Path) -> None:
+    """ParameterError for a name whose end is no format of pictures."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    known = FigureCanvasBase.get_supported_filetypes()
+    if target.suffix[1:].lower() not in known:
+        raise ParameterError(
+            f"{target}: expected a name that ends with .png, .svg, .pdf or the like; use --out NAME.png"
+        )
 
 
 def _check_new(target: Path, force: bool, source: Path | None = None) -> None:

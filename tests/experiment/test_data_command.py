@@ -217,6 +217,14 @@ def test_a_file_with_the_name_of_a_data_set_comes_first(command, tmp_path):
     assert json.loads(command("info", "digits", "--json")[1])["kind"] == "text"
 
 
+@pytest.mark.parametrize("name", ["x.foo", "x", "."])
+def test_a_picture_whose_name_tells_no_format_is_refused_and_nothing_written(name, command, tmp_path):
+    (tmp_path / "x.png").write_bytes(b"mine")
+    code, _, told = command("show", "digits", "--out", name, "--force")
+    assert (code, (tmp_path / "x.png").read_bytes(), len(list(tmp_path.iterdir()))) == (1, b"mine", 1)
+    assert "expected a name that ends with .png" in told
+
+
 @pytest.mark.parametrize("word", ["info", "show", "convert", "validate", "list"])
 def test_the_help_of_each_command_has_an_example(word, command):
     code, out, _ = command(word, "--help")
