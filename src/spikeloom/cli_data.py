@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from .errors import ParameterError, SpikeloomError, StorageError
+from .registry import did_you_mean
 from .terminal import Command, Commands, err, out, waiting
 
 data_app = typer.Typer(
@@ -39,7 +40,7 @@ def info(source: Source, json: Json = False, root: Root = None, part: Part = Non
     from .datasets.describe import describe
     from .datasets.named import describe_dataset, named_dataset
 
-    with waiting(f"reading {source}") as progress:
+    with waiting(f"reading {source}") as progress, _as_options():
         if _is_name(source, root, part):
             found = describe_dataset(named_dataset(source, root, part))
         else:
@@ -70,8 +71,8 @@ def show(
     named = _is_name(source, root, part)
     target = to or _picture_of(source if named else Path(source))
     _check_picture(target)
-    _check_new(target, force)
-    with waiting(f"drawing {source}") as progress:
+    _check_new(target, force, None if named else Path(source))
+    with waiting(f"drawing {source}") as progress, _as_options():
         if named:
             figure = draw_dataset(named_dataset(source, root, part), sample)
         else:
@@ -156,7 +157,7 @@ def _as_options() -> Iterator[None]:
     try:
         yield
     except SpikeloomError as error:
-        told = str(error).replace("errors='keep' reads", "--keep takes").replace("write_events: ", "")
+        told = str(error).replace("errors='keep' reads", "convert --keep takes").replace("write_events: ", "")
         raise type(error)(told.replace("give format=", "give --from or --to")) from error
 
 
@@ -180,7 +181,8 @@ def _is_name(source: str, root: Path | None, part: str | None) -> bool:
     if Path(source).exists() or Path(source).suffix or len(Path(source).parts) > 1:
         return False
     raise StorageError(
-        f"{source}: there is no such file or folder, and no data set of that name; known are: {', '.join(DATASETS)}"
+        f"{source}: there is no such file or folder, and no data set of that name{did_you_mean(source, DATASETS)} "
+        f"Known: {', '.join(DATASETS)}"
     )
 
 

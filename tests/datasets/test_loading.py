@@ -320,3 +320,10 @@ def ran(data, n_steps):
     net.input(data)
     net.run(float(n_steps))
     return net.output.predict.detach().numpy()
+
+
+def test_a_duration_that_would_have_no_effect_is_refused():
+    with pytest.raises(ParameterError, match="with collate_fn= pad there"):
+        Dataloader([(np.zeros(2), 0)], collate_fn=list, duration=5.0)
+    with pytest.raises(DataError, match="duration is for spikes, the samples are arrays"):
+        next(iter(Dataloader([(np.zeros(2), 0)], duration=5.0)))

@@ -14,6 +14,7 @@ import spikeloom.terminal
 from spikeloom.cli import main
 from spikeloom.datasets import DATASETS
 from spikeloom.datasets.describe import KINDS, describe
+from spikeloom.events import Events
 from spikeloom.events.files import FORMATS, read_events, write_events
 
 
@@ -209,7 +210,10 @@ def test_list_names_all_that_there_is(command):
 def test_a_name_that_is_neither_file_nor_data_set_is_an_error_that_names_the_data_sets(command):
     code, out, err = command("info", "digit")
     assert (code, out) == (1, "")
-    assert "digit: there is no such file or folder, and no data set of that name; known are: digits, mnist" in err
+    assert (
+        "digit: there is no such file or folder, and no data set of that name; did you mean 'digits'? Known: digits, mnist"
+        in err
+    )
 
 
 def test_a_file_with_the_name_of_a_data_set_comes_first(command, tmp_path):
@@ -245,3 +249,21 @@ def test_a_bar_appears_only_after_a_second_and_goes_away(monkeypatch):
         clock[0] = 1.5
         bar(0.5)
         assert "reading x" in screen.getvalue()
+
+
+def test_a_folder_shows_its_first_file_that_has_a_picture(command, tmp_path):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "README.md").write_text("what is here\n")
+    write_events(folder / "some.es", Events.from_arrays([5, 9], [0, 1], [0, 1], [1, 0], (4, 3)))
+    assert command("show", str(folder), "--out", "seen.png")[0] == 0
+    assert is_drawn(tmp_path / "seen.png")
+
+
+def test_a_recording_is_never_written_over_by_its_picture(command, tmp_path):
+    write_events(tmp_path / "some.raw", Events.from_arrays([5], [0], [0], [1], (4, 3)), "evt2")
+    before = (tmp_path / "some.raw").read_bytes()
+    code, _, err = command("show", "some.raw", "--out", "some.raw", "--force")
+    assert code == 1
+    assert "is the file that is read" in err
+    assert (tmp_path / "some.raw").read_bytes() == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -201,14 +202,17 @@ def _neuron_data(path: Path) -> Figure:
 
 
 def _folder(path: Path, sample: int, seed: int) -> Figure:
-    """A grid of images in folders of classes, else the file of that number."""
+    """A grid of images in folders of classes, else the first file from that number on that has a picture."""
     try:
         return draw_dataset(image_folder(path, 64, "RGB"), sample)
     except SpikeloomError:
         files = files_in(path)
     if not 0 <= sample < len(files):
         raise ParameterError(f"sample must be from 0 to {len(files) - 1}, the files of {path}, got {sample}")
-    return draw_file(files[sample], seed=seed)
+    for file in files[sample:]:
+        with suppress(UnsupportedError):
+            return draw_file(file, seed=seed)
+    raise UnsupportedError(f"{path}: no file in it, from number {sample} on, has a picture")
 
 
 def _grid(dataset: Any, sample: int, title: str) -> Figure:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ParameterError, ShapeError
+from ..errors import ParameterError, ShapeError, StorageError
 from ..spikes import Spikes
 from .measures import checked_runs, population_rate
 from .style import BLUE, COLOURS, DARK, INK, MUTED, VERMILION, draw_classes, draw_runs, dress, legend, new_figure
@@ -26,8 +26,11 @@ _MOST_BARS = 120
 def save(figure: Figure, path: str | Path, dpi: float = 150) -> Path:
     """The path, after the figure has been written there in the format of its ending; folders are made."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=dpi)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=dpi)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
     return path
 
 

@@ -313,7 +313,7 @@ def _folder_faults(path: Path, progress: Progress) -> Iterator[Fault]:
         progress(done / len(files))
 
 
-CAPTIONS = Kind("images and their captions, a folder or a zip file", "captions.csv + images/",
+CAPTIONS = Kind("images and their captions, a folder or a zip file", "captions.csv",
                 _is_captions, _captions, _caption_faults)  # fmt: skip
 FOLDER = Kind("files in a folder, and below", "", _is_folder, _folder, _folder_faults)
 SPIKES = Kind("labelled spike trains, as SHD and SSC have them", ".h5", _is_spikes, _spikes)

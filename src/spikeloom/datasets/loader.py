@@ -100,7 +100,7 @@ class Dataloader:
         self.drop_last = check_flag(drop_last, "Dataloader.drop_last")
         self.transform = chain(transform, "Dataloader")
         self.duration = None if duration is None else check_dt(duration, "Dataloader.duration")
-        self.cut = _check_cut(cut, duration)
+        self.cut = _check_cut(cut, duration, collate_fn)
         self.workers = _check_workers(workers)
         self.progress = check_flag(progress, "Dataloader.progress")
         self._random = getattr(dataset, "random", False) is True or any(map(is_random, self.transform))
@@ -215,7 +215,9 @@ class Dataloader:
             if self.collate_fn is not None:
                 return self.collate_fn(samples)
             data, labels = collate(samples, "Dataloader.dataset")
-        if self.duration is not None and isinstance(data, Spikes):
+        if self.duration is not None:
+            if not isinstance(data, Spikes):
+                raise DataError("Dataloader.duration is for spikes, the samples are arrays; leave it out")
             data = lasting(data, self.duration, cut=self.cut, owner="Dataloader")
         return [data, labels]
 
@@ -271,8 +273,10 @@ def _check_workers(workers: Any) -> int:
     return int(workers)
 
 
-def _check_cut(cut: Any, duration: Any) -> bool:
-    """The flag; ParameterError where there is nothing to be cut to."""
+def _check_cut(cut: Any, duration: Any, collate_fn: Any) -> bool:
+    """The flag; ParameterError where there is nothing to be cut to, or the batch is made elsewhere."""
+    if duration is not None and collate_fn is not None:
+        raise ParameterError("Dataloader.duration is of the batches it makes; with collate_fn= pad there, leave it out")
     if check_flag(cut, "Dataloader.cut") and duration is None:
         raise ParameterError("Dataloader.cut=True needs duration=, the ms to which spikes are cut")
     return bool(cut)

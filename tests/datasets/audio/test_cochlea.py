@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from spikeloom.datasets.audio import Cochlea, Sound
+from spikeloom.datasets.audio import Cochlea, HairCell, Sound
 from spikeloom.datasets.audio import hair_cells as module
-from spikeloom.errors import ParameterError, ShapeError
+from spikeloom.errors import DataError, ParameterError, ShapeError
 
 RATE = 16_000
 SMALL = Cochlea(n_channels=50, f_min=100.0, f_max=6000.0)
@@ -205,3 +205,15 @@ def test_a_wrong_parameter_is_named(make, message):
 def test_a_sound_of_two_channels_is_refused():
     with pytest.raises(ShapeError, match=r"Cochlea expected a sound of one channel, got 2"):
         heard(Sound(np.zeros((100, 2)), RATE))
+
+
+def test_cells_that_change_faster_than_a_step_are_refused():
+    for fast in ({"l": 1e5}, {"g": 1e5}, {"x": 1e6}, {"y": 1e5}):
+        with pytest.raises(ParameterError, match="must be at most rate = 20000 /s"):
+            Cochlea(hair_cell=HairCell(**fast))
+
+
+def test_a_waveform_without_a_level_that_no_ear_bears_is_refused():
+    sound = Sound(np.random.default_rng(0).standard_normal(4000).astype(np.float32) * 1e4, 8000)
+    with pytest.raises(DataError, match="at most 140 dB SPL, got an rms of"):
+        Cochlea(n_channels=8, level=None)(sound, np.random.default_rng(0))

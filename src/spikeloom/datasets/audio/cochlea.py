@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from scipy.signal import butter, lfilter
 
-from ...errors import ParameterError
+from ...errors import DataError, ParameterError
 from ...spikes import Spikes
 from ...spikes.validate import check_generator
 from ..checks import check_count
@@ -67,6 +67,13 @@ class Cochlea:
             raise ParameterError(f"Cochlea.middle_ear must lie below {self.rate / 2:g} Hz, got {self.middle_ear!r}")
         if check_positive(self.damping, "Cochlea.damping") > 0.3:
             raise ParameterError(f"Cochlea.damping must be at most 0.3 for places to differ, got {self.damping!r}")
+        cell = self.hair_cell
+        fastest = max(cell.g, cell.y, cell.l + cell.r, cell.x)
+        if fastest > self.rate:
+            raise ParameterError(
+                f"Cochlea.hair_cell: g, y, l + r and x must be at most rate = {self.rate} /s to be stepped, "
+                f"got {fastest:g}"
+            )
         # The amplitude of a place's ringing decays with the rate damping * w0 / 2.
         if self.damping * np.pi * self.f_min * MEMORY / self.rate < 3.0:
             least = 3.0 * self.rate / (np.pi * MEMORY * self.f_min)
@@ -148,6 +155,11 @@ class Cochlea:
         waveform = lfilter(*butter(1, self.middle_ear, "highpass", fs=self.rate), waveform)
         power = np.mean(waveform**2)
         if self.level is None:
+            if not power <= (20e-6 * 10**7) ** 2:
+                raise DataError(
+                    f"Cochlea: without level= a waveform is in pascal, at most 140 dB SPL, got an rms of "
+                    f"{np.sqrt(power):g}; give level="
+                )
             waveform /= 20e-6 * 10**1.5
         elif power > 0:
             waveform *= 10 ** ((self.level - 30) / 20) / np.sqrt(power)
