@@ -327,3 +327,17 @@ def test_a_duration_that_would_have_no_effect_is_refused():
         Dataloader([(np.zeros(2), 0)], collate_fn=list, duration=5.0)
     with pytest.raises(DataError, match="duration is for spikes, the samples are arrays"):
         next(iter(Dataloader([(np.zeros(2), 0)], duration=5.0)))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_bad_index_of_a_batch_comes_behind_the_good_batches_before_it(workers):
+    loader = Dataloader(ArrayDataset(np.zeros((4, 1)), np.arange(4)), batch_sampler=[[0], [1], [9]], workers=workers)
+    batches = iter(loader)
+    assert [next(batches)[1].tolist() for _ in range(2)] == [[0], [1]]
+    with pytest.raises(ParameterError, match="batch_sampler: indices must lie below 4"):
+        next(batches)
+
+
+def test_labels_beyond_int64_are_refused_not_wrapped():
+    with pytest.raises(DataError, match=r"labels\[0, 0\] must be below 2\*\*63"):
+        next(iter(Dataloader([(np.zeros(2), np.array([2**63 + 1, 0], np.uint64))])))

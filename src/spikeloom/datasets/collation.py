@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..spikes import Spikes
 from ..spikes.container import index_dtype
+from ..spikes.validate import check_each
 from ..units import check_dt, duration_steps, times
 
 
@@ -68,6 +69,7 @@ def labels_of(values: Sequence[Any], owner: str) -> NDArray[np.int64] | list[str
     array = np.asarray(values)
     if array.size and array.dtype.kind not in "iu":
         raise DataError(f"{owner}.labels must be integers >= 0, got {array.dtype}; number the classes from 0")
+    check_each(array, array <= np.iinfo(np.int64).max, f"{owner}.labels", "below 2**63")
     return array.astype(np.int64)
 
 

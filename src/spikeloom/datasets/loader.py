@@ -12,7 +12,7 @@ from threading import Event
 from typing import Any, Protocol, final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from ..errors import DataError, ParameterError
 from ..registry import did_you_mean
@@ -192,11 +192,11 @@ class Dataloader:
     def _generator_state(self) -> dict[str, Any] | None:
         return _plain(dict(self.generator.bit_generator.state)) if self._draws else None
 
-    def _index_batches(self) -> Iterator[NDArray[np.int64]]:
+    def _index_batches(self) -> Iterator[ArrayLike]:
         """The indices of each batch of a new epoch, whose order is drawn now."""
         count = len(self.dataset)
         if self.batch_sampler is not None:
-            return (positions(list(batch), count, "Dataloader.batch_sampler") for batch in self.batch_sampler)
+            return map(list, self.batch_sampler)
         if self.sampler is not None:
             order = positions(list(self.sampler), count, "Dataloader.sampler")
         else:
@@ -204,8 +204,9 @@ class Dataloader:
         starts = range(0, len(self) * self.batch_size, self.batch_size)
         return (order[start : start + self.batch_size] for start in starts)
 
-    def _fetch(self, seed: int | None, indices: NDArray[np.int64], stop: Event) -> Any:
+    def _fetch(self, seed: int | None, chosen: ArrayLike, stop: Event) -> Any:
         """The batch of these samples; seed: of the epoch, where they are random."""
+        indices = positions(chosen, len(self.dataset), "Dataloader.batch_sampler")
         whole = isinstance(self.dataset, Dataset) and type(self.dataset).batch is not Dataset.batch
         if whole and not (self._random or self.transform or self.collate_fn):
             with _noted(f"samples {', '.join(map(str, indices[:20]))}{', ...' if len(indices) > 20 else ''}"):
