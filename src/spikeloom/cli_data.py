@@ -124,7 +124,7 @@ def validate(source: Place) -> None:
     with waiting(f"reading {source}") as progress:
         kind, found = kind_of(source), list(faults(source, progress))
     for fault in found:
-        out.print(str(fault).replace("errors='keep' reads", "convert --keep takes"), markup=False)
+        out.print(_in_options(str(fault)), markup=False)
     if found:
         err.print(f"{source}: {len(found)} {'fault' if len(found) == 1 else 'faults'}", markup=False)
         raise typer.Exit(1)
@@ -157,8 +157,13 @@ def _as_options() -> Iterator[None]:
     try:
         yield
     except SpikeloomError as error:
-        told = str(error).replace("errors='keep' reads", "convert --keep takes").replace("write_events: ", "")
-        raise type(error)(told.replace("give format=", "give --from or --to")) from error
+        raise type(error)(_in_options(str(error))) from error
+
+
+def _in_options(message: str) -> str:
+    """The message with the command's options in place of the library's."""
+    told = message.replace("errors='keep' reads", "convert --keep takes").replace("write_events: ", "")
+    return told.replace("give format=", "give --from or --to")
 
 
 def _cell(value: Any) -> str:
