@@ -4,15 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test check sanitize fuzz bench oracles recipes docs pictures format clean
+.PHONY: help demo test check sanitize fuzz stress bench oracles recipes docs pictures format clean
 help:
 	@echo "make demo      set up .venv, train a spiking network on real digits, write runs/<name>/report.html"
 	@echo "make test      run the tests"
 	@echo "make check     formatting, lint, types, import layers, sizes"
 	@echo "make sanitize  run the kernels' tests under AddressSanitizer and UBSan"
 	@echo "make fuzz      feed hostile files to every reader for FUZZ=600 seconds"
+	@echo "make stress    kill recorders at KILLS=200 random moments, and look what is left, into benchmarks/RESULTS.md"
 	@echo "make bench     side by side with the peers, into benchmarks/RESULTS.md (installs them into .bench/)"
-	@echo "make oracles   compare event files with other decoders, event by event (installs them into .bench/)"
+	@echo "make oracles   compare event files with other decoders, measures with Elephant (installs them into .bench/)"
 	@echo "make recipes   train on MNIST=FOLDER (idx files) and FSDD=FOLDER (spoken digits), into benchmarks/RESULTS.md"
 	@echo "make docs      build the documentation into build/docs/ (make pictures draws its pictures again)"
 	@echo "make format    format the code"
@@ -42,7 +43,8 @@ check: $(VENV)/ready
 
 KERNEL_TESTS = $(filter-out %/test_build.py %/test_compiler.py,\
 	$(wildcard tests/native/test_*.py tests/kernels/test_*.py tests/backends/test_kernel*.py)) \
-	tests/events/test_codec_csv.py tests/events/test_codec_references.py tests/events/test_codec_vectors.py tests/datasets/audio/test_hair_cells.py
+	tests/events/test_codec_csv.py tests/events/test_codec_references.py tests/events/test_codec_vectors.py tests/datasets/audio/test_hair_cells.py \
+	tests/analysis/test_correlations.py tests/analysis/test_distances.py tests/analysis/test_synchrony.py
 sanitize: $(VENV)/ready
 	CXX="env -u LD_PRELOAD g++" SPIKELOOM_CACHE=$(CURDIR)/.sanitize \
 	SPIKELOOM_CXXFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" \
@@ -54,6 +56,11 @@ FUZZ ?= 600
 fuzz: $(VENV)/ready
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check atheris==3.0.0
 	$(BIN)/python tools/fuzz.py --seconds $(FUZZ)
+
+KILLS ?= 200
+stress: $(VENV)/ready
+	$(BIN)/python tools/stress.py --kills $(KILLS) --processes 1 --results benchmarks/RESULTS.md
+	$(BIN)/python tools/stress.py --kills $(KILLS) --processes 3 --results benchmarks/RESULTS.md
 
 format: $(VENV)/ready
 	$(BIN)/ruff format .
@@ -67,7 +74,9 @@ PEER_norse := $(TORCH) norse==1.1.0
 PEER_spyx := jax==0.10.2 jaxlib==0.10.2 spyx==1.0.0
 PEER_events := tonic==1.7.0 eventcv==1.0.8 evt3==0.4.1 faery==0.7.1 event-stream==1.6.3 expelliarmus==1.1.12 \
 	evlib==0.13.2 aedat==2.3.0
-PEERS := spaic snntorch spikingjelly norse spyx events
+PEER_analysis := elephant==1.2.1 neo==0.14.6 quantities==0.16.4 pynwb==4.2.0 nwbinspector==0.7.2 pyspike==0.9.0 \
+	libsonata==0.2.2
+PEERS := spaic snntorch spikingjelly norse spyx events analysis
 
 $(PEERS:%=.bench/%/ready): .bench/%/ready:
 	$(PYTHON) -m venv .bench/$*
@@ -84,15 +93,23 @@ bench: $(VENV)/ready $(PEERS:%=.bench/%/ready)
 	$(BIN)/python benchmarks/shd.py
 	$(BIN)/python benchmarks/events.py --records .bench/events.jsonl
 	$(BIN)/python benchmarks/event_codecs.py
+	$(BIN)/python benchmarks/layer_measures.py
+	$(BIN)/python benchmarks/pair_measures.py
+	$(BIN)/python benchmarks/analysis.py
 	$(BIN)/python benchmarks/data_cache.py
+	$(BIN)/python benchmarks/recording.py --results benchmarks/RESULTS.md
 	rm -f .bench/*.jsonl  # kept so far for one that is interrupted and goes on
 
-oracles: $(VENV)/ready .bench/events/ready
+oracles: $(VENV)/ready .bench/events/ready .bench/analysis/ready
 	$(BIN)/python benchmarks/event_oracles.py
+	$(BIN)/python benchmarks/analysis_oracles.py
+	$(BIN)/python benchmarks/exchange_oracles.py
 
 recipes: $(VENV)/ready
 	@test -n "$(MNIST)$(FSDD)" || { echo "name folders of data: make recipes MNIST=FOLDER FSDD=FOLDER"; exit 1; }
 	$(if $(MNIST),$(BIN)/python benchmarks/mnist.py "$(MNIST)",@echo "MNIST is skipped: MNIST=FOLDER names its idx files")
+	$(if $(MNIST),PYTHONPATH=benchmarks $(BIN)/python recipes/diehl_cook.py "$(MNIST)")
+	$(if $(MNIST),PYTHONPATH=benchmarks $(BIN)/python recipes/eventprop.py "$(MNIST)")
 	$(if $(FSDD),PYTHONPATH=benchmarks $(BIN)/python recipes/spoken_digits.py "$(FSDD)",@echo \
 		"spoken digits are skipped: FSDD=FOLDER names the Free Spoken Digit Dataset")
 

@@ -1,4 +1,4 @@
-"""Draws the pictures of the documentation: runs the Python blocks of each page and keeps the PNG files they write.
+"""Draws the pictures of the documentation: runs the Python blocks of each page and keeps the PNG and GIF files.
 
     python tools/draw_docs.py [page.md ...]
 
@@ -27,7 +27,7 @@ def draw(page: Path) -> list[str]:
     with TemporaryDirectory() as folder:
         environment = os.environ | {"MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
         subprocess.run([sys.executable, "-c", program(page)], cwd=folder, env=environment, check=True)
-        pictures = sorted(Path(folder).glob("*.png"))
+        pictures = sorted(path for path in Path(folder).iterdir() if path.suffix in (".png", ".gif"))
         for picture in pictures:
             shutil.copy(picture, IMAGES / picture.name)
         return [picture.name for picture in pictures]

@@ -1,4 +1,5 @@
 from .analysis import SimulationAnalyzer as SimulationAnalyzer
+from .analysis import measures as measures
 from .backends import PlasticRun as PlasticRun
 from .backends import TorchBackend as TorchBackend
 from .backends import Torch_Backend as Torch_Backend
@@ -60,6 +61,7 @@ from .events import read_events as read_events
 from .events import write_events as write_events
 from .network import Assembly as Assembly
 from .network import Connection as Connection
+from .network import Credit as Credit
 from .network import Decoder as Decoder
 from .network import Encoder as Encoder
 from .network import ExcludedTypePolicy as ExcludedTypePolicy
@@ -96,8 +98,12 @@ from .neurons import LeakyIntegrateFireInput as LeakyIntegrateFireInput
 from .neurons import PoissonInput as PoissonInput
 from .neurons import SpikeInput as SpikeInput
 from .recording import RecorderConfig as RecorderConfig
+from .recording import RecordingOptions as RecordingOptions
 from .recording import Session as Session
 from .recording import SimulationRecorder as SimulationRecorder
+from .recording import consolidate as consolidate
+from .recording import follow as follow
+from .recording import sessions_in as sessions_in
 from .recording import set_global_recorder as set_global_recorder
 from .spikes import Spikes as Spikes
 from .spikes import artificial_spikes as artificial_spikes

@@ -11,8 +11,9 @@ import typer
 from rich.table import Table
 
 from .cli_data import data_app
+from .cli_session import session_app
 from .errors import ParameterError, SpikeloomError
-from .terminal import Command, Commands, err, out
+from .terminal import Command, Commands, err, out, waiting
 
 if TYPE_CHECKING:
     from .experiment import RunResult
@@ -29,6 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(data_app, name="data")
+app.add_typer(session_app, name="session")
 
 _MODEL = (
     "Neuron model that spikes and has tau_m, such as lif, clif or alif (default: lif); others with their parameters in "
@@ -141,15 +143,16 @@ def analyze(
     report: Annotated[Path | None, typer.Option(help="The HTML file to write (default: report.html in it).")] = None,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", metavar="", help="Whether to draw pictures.")] = True,
 ) -> None:
-    """Analyses a recorded session: a summary in the terminal, and one HTML file with pictures."""
+    """Analyses a recorded session: a summary, one HTML file to send on, and its pictures in the folder plots."""
     if report is not None and not plots:
         raise ParameterError("--report goes with pictures; leave it or --no-plots out")
-    from .analysis import SimulationAnalyzer, write_session_report
+    from .sim_analyzer import analyze_session
 
-    with SimulationAnalyzer(session) as analyzer:
-        out.print(analyzer.generate_summary_report(), markup=False)
-        if plots:
-            out.print(f"report {write_session_report(session, report)}", markup=False)
+    with waiting("reading the session") as bar:
+        text, written = analyze_session(session, report, plots=plots, progress=bar)
+    out.print(text, markup=False)
+    for name, path in written.items():
+        out.print(f"{name:<7}{path}", markup=False)
 
 
 @app.command(cls=Command)

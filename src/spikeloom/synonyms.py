@@ -79,6 +79,7 @@ SYNONYMS: Mapping[str, Mapping[str, str]] = {
         "lambda": "lam",
         "lambdavalue": "lam",
     },
+    "recorder setting": {"mode": "spike_subsample_mode"},
     "neuron group": {"neuronmodel": "model", "neuronnumber": "num", "neuronshape": "shape", "n": "num"},
     "observable": {
         "o": "spikes",

@@ -338,3 +338,32 @@ class TestBadInput:
 
 def test_the_example_of_the_docstring_runs():
     assert doctest.testmod(plastic).failed == 0
+
+
+@pytest.mark.parametrize("filter", [None, LowPass(tau=3.0)])
+def test_neurons_that_inhibit_each_other_are_the_same_on_both_paths_however_a_run_is_cut(filter):
+    weights, spikes = drawn(4)
+    options = {"filter": filter, "inhibition": 0.4, "homeostasis": Homeostasis(theta_plus=0.1)}
+    kernel, loop = both(NEURONS["lif"], RULES["additive"], weights, threads=2, **options)
+    free = PlasticRun(NEURONS["lif"], RULES["additive"], weights, dt=1.0, filter=filter)
+    fired = loop.run(spikes)
+    torch.testing.assert_close(
+        torch.cat([kernel.run(part(spikes, 0, 23)), kernel.run(part(spikes, 23, T))]), fired, rtol=0, atol=0
+    )
+    assert_close(kernel.state, loop.state, 1e-12)
+    torch.testing.assert_close(kernel.state.fired, loop.state.fired, rtol=0, atol=0)
+    assert 0 < fired.sum() < 0.8 * free.run(spikes).sum()
+
+
+def test_a_spike_inhibits_all_neurons_but_itself_in_the_next_step():
+    neuron = LIF(tau_m=1e9, v_th=1.0)
+    spikes = Spikes.from_raster(np.zeros((2, 1, 3), np.int8), 1.0)
+    current = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.5]], dtype=torch.float64)
+    for path in ("auto", "torch"):
+        run = PlasticRun(neuron, PairRule(), torch.zeros(3, 3, dtype=torch.float64), dt=1.0, inhibition=0.2, path=path)
+        run.run(spikes, current=current)
+        torch.testing.assert_close(run.state.neurons[0], torch.tensor([0.5, 0.3, 0.3], dtype=torch.float64))
+        run.rest()
+        assert not run.state.fired.any()
+    with pytest.raises(ParameterError, match=r"PlasticRun\.inhibition"):
+        PlasticRun(neuron, PairRule(), torch.zeros(3, 3), dt=1.0, inhibition=math.inf)

@@ -20,11 +20,11 @@ class FullDisk(SimulationRecorder):
 
     windows = 0
 
-    def write(self, layer, variable, data, dt):
+    def write(self, layer, variable, data, dt, *, continued=False):
         self.windows += 1
         if self.windows > 2:
             raise StorageError("no space left on device")
-        super().write(layer, variable, data, dt)
+        super().write(layer, variable, data, dt, continued=continued)
 
 
 class FullAtTheEnd(SimulationRecorder):
@@ -60,7 +60,7 @@ def interrupted_report(*parts):
 class InterruptedRecorder(SimulationRecorder):
     """A recorder during whose work the user presses Ctrl-C."""
 
-    def write(self, layer, variable, data, dt):
+    def write(self, layer, variable, data, dt, *, continued=False):
         signal.raise_signal(signal.SIGINT)
 
 

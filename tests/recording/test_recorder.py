@@ -25,6 +25,7 @@ from spikeloom.spikes import Spikes
 
 def recorder(folder, session="s", **settings):
     node, dt = settings.pop("node_id", "main"), settings.pop("dt", 1.0)
+    settings.setdefault("flush_interval", 1000)
     config = RecorderConfig(enable_recording=True, output_dir=folder, session_name=session, **settings)
     return SimulationRecorder(config, node_id=node, dt=dt)
 
@@ -43,17 +44,20 @@ def in_time(windows):
     rasters=st.lists(st.integers(0, 2**16), min_size=1, max_size=4),
     n_samples=st.integers(1, 3),
     buffer_size=st.integers(1, 60),
+    batch_steps=st.integers(1, 60),
     graded=st.booleans(),
     dt=st.sampled_from([0.1, 1.0, 1 / 3]),
 )
-def test_spikes_come_back_from_the_file_as_they_went_in(tmp_path_factory, rasters, n_samples, buffer_size, graded, dt):
+def test_spikes_come_back_from_the_file_as_they_went_in(
+    tmp_path_factory, rasters, n_samples, buffer_size, batch_steps, graded, dt
+):
     windows = []
     for seed in rasters:
         generator = np.random.default_rng(seed)
         raster = (generator.random((17, n_samples, 3, 2)) < 0.2).astype(np.int8)
         raster[0, 0, 0, 0] = 1
         windows.append(Spikes.from_raster(raster * (generator.integers(1, 5, raster.shape) if graded else 1), dt))
-    with recorder(tmp_path_factory.mktemp("r"), buffer_size=buffer_size) as r:
+    with recorder(tmp_path_factory.mktemp("r"), buffer_size=buffer_size, batch_steps=batch_steps) as r:
         for window in windows:
             r.write("layer", "spikes", window, dt)
     with Session(r.path) as session:
@@ -66,12 +70,12 @@ def test_spikes_come_back_from_the_file_as_they_went_in(tmp_path_factory, raster
 def test_a_batch_in_the_file_has_the_stated_layout(tmp_path):
     raster = np.zeros((4, 2, 3), np.int8)
     raster[1, 0, 2] = raster[3, 0, 1] = raster[2, 1, 0] = 1
-    with recorder(tmp_path, buffer_size=4) as r:
+    with recorder(tmp_path, batch_steps=4) as r:
         r.write("out", "spikes", Spikes.from_raster(raster, 0.5), 0.5)
         r.write("out", "spikes", Spikes.from_raster(raster, 0.5), 0.5)
     with h5py.File(r.path / "nodes" / "main.h5") as file:
-        assert list(file["spikes/main/out"]) == ["t_0", "t_2000000"]
-        batch = file["spikes/main/out/t_2000000"]
+        assert list(file["spikes/main/out"]) == ["t_0000000000000000000", "t_0000000000002000000"]
+        batch = file["spikes/main/out/t_0000000000002000000"]
         assert batch[()].tolist() == [(1, 2), (3, 1), (2, 0)]
         assert (batch.dtype["step"], batch.dtype["id"]) == (np.dtype("u4"), np.dtype("u2"))
         assert batch.compression == "gzip"
@@ -96,7 +100,7 @@ def test_the_main_file_links_to_every_node(tmp_path):
         r.record_spike_data("visual-0", "lif", np.array([[1, 0]], np.int8))
     with h5py.File(r.path / "simulation_data.h5") as file:
         assert sorted(file["spikes"]) == ["pfc-0", "visual-0"]
-        assert file["spikes/pfc-0/lif/t_0"][()].tolist() == [(0, 1), (0, 2)]
+        assert file["spikes/pfc-0/lif/t_0000000000000000000"][()].tolist() == [(0, 1), (0, 2)]
         assert json.loads(file["metadata/visual-0/node"][()]) == "visual-0"
 
 
@@ -119,7 +123,7 @@ def test_two_recorders_of_one_session_share_it_and_one_node_is_never_overwritten
 def test_steps_given_one_by_one_equal_steps_given_at_once(tmp_path, convert):
     raster = (np.random.default_rng(0).random((30, 7)) < 0.3).astype(np.int8)
     v = np.random.default_rng(1).random((30, 7)).astype(np.float32)
-    with recorder(tmp_path, record_membrane=True, buffer_size=8) as r:
+    with recorder(tmp_path, record_membrane=True, batch_steps=8) as r:
         r.record_spike_data("n", "whole", convert(raster))
         r.record_membrane_data("n", "whole", convert(v))
         for row, potentials in zip(raster, v, strict=True):
@@ -155,21 +159,23 @@ def test_a_run_of_ten_thousand_samples_keeps_its_offsets(tmp_path):
 
 
 def test_a_session_left_without_close_holds_all_up_to_the_last_flush(tmp_path):
-    r = recorder(tmp_path, buffer_size=10)
+    r = recorder(tmp_path, batch_steps=10)
     raster = (np.random.default_rng(0).random((25, 4)) < 0.5).astype(np.int8)
     for row in raster:
         r.record_spike_data("main", "l", row)
+        if r.get_statistics()["steps"]["main"]["l"] == 20:
+            r.flush_all()
     shutil.copytree(r.path, tmp_path / "left")
     with Session(tmp_path / "left") as session:
         assert np.array_equal(session.train("main", "l").raster()[:, 0], raster[:20])
-        assert session.statistics() == {}
+        assert session.statistics()["stopped_by"] is None
     with Session(r.path) as live:
         assert live.train("main", "l").grid.n_steps == 20
     r.close()
 
 
 def test_without_auto_flush_nothing_is_written_before_it_is_asked_for(tmp_path):
-    with recorder(tmp_path, buffer_size=2, auto_flush=False) as r:
+    with recorder(tmp_path, batch_steps=20, auto_flush=False) as r:
         for _ in range(9):
             r.record_spike_data("main", "l", np.ones(2, np.int8))
         assert r.get_statistics()["batches_written"] == 0
@@ -179,7 +185,7 @@ def test_without_auto_flush_nothing_is_written_before_it_is_asked_for(tmp_path):
 
 def test_membrane_potentials_are_kept_at_every_tenth_step(tmp_path):
     v = np.arange(40.0).reshape(40, 1, 1)
-    with recorder(tmp_path, record_membrane=True, membrane_subsample_rate=0.1, buffer_size=15) as r:
+    with recorder(tmp_path, record_membrane=True, membrane_subsample_rate=0.1, batch_steps=25) as r:
         for part in (v[:15], v[15:]):
             r.write("l", "v", part, 1.0)
     with Session(r.path) as session:
@@ -222,8 +228,9 @@ def test_recording_a_layer_ends_at_the_longest_duration_and_says_so(tmp_path):
 
 def test_recording_stops_when_the_disk_is_nearly_full_and_keeps_what_was_there(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000_000))
-    with recorder(tmp_path, buffer_size=20) as r:
+    with recorder(tmp_path, batch_steps=20) as r:
         r.write("l", "spikes", random_spikes(0), 1.0)
+        r.flush_all()
         r.write("l", "spikes", random_spikes(1), 1.0)
         assert r.stopped_by.startswith("min_free_bytes")
         assert r.wants("l") == frozenset()
@@ -233,10 +240,12 @@ def test_recording_stops_when_the_disk_is_nearly_full_and_keeps_what_was_there(t
 
 
 def test_a_batch_that_does_not_fit_on_the_disk_stops_the_recording(tmp_path, monkeypatch):
-    with recorder(tmp_path, buffer_size=20) as r:
+    with recorder(tmp_path, batch_steps=20) as r:
         r.write("l", "spikes", random_spikes(0), 1.0)
+        r.flush_all()
         monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10))
         r.write("l", "spikes", random_spikes(1), 1.0)
+        r.flush_all()
         assert "was not written" in r.stopped_by
     with Session(r.path) as session:
         assert session.train("main", "l").equals(random_spikes(0)[0])
@@ -246,8 +255,9 @@ def test_a_disk_that_refuses_stops_the_recording_and_not_the_run(tmp_path, monke
     def refuse(*_):
         raise OSError("no space left on device")
 
-    with recorder(tmp_path, buffer_size=20) as r:
+    with recorder(tmp_path, batch_steps=20) as r:
         r.write("l", "spikes", random_spikes(0), 1.0)
+        r.flush_all()
         monkeypatch.setattr("spikeloom.recording.writing.NodeWriter.write", refuse)
         r.write("l", "spikes", random_spikes(1), 1.0)
         r.write("l", "spikes", random_spikes(2), 1.0)
@@ -266,7 +276,7 @@ def test_a_session_that_cannot_be_made_is_refused(tmp_path):
 def test_recording_stops_after_the_wall_time(tmp_path, monkeypatch):
     with recorder(tmp_path, max_wall_seconds=5) as r:
         r.write("l", "spikes", random_spikes(0), 1.0)
-        monkeypatch.setattr("time.monotonic", lambda: r._began + 6)
+        monkeypatch.setattr("time.monotonic", lambda: r._intake.began + 6)
         r.write("l", "spikes", random_spikes(1), 1.0)
         assert r.stopped_by == "max_wall_seconds: 5 s have passed"
     with Session(r.path) as session:
@@ -285,15 +295,15 @@ def test_control_states_and_weights_and_metadata_come_back(tmp_path):
         r.metadata({"seed": 13})
     lines = [json.loads(line) for line in (r.path / "control_states.jsonl").read_text().splitlines()]
     assert [(s["node_id"], s["status"], s["step_count"]) for s in lines] == [
-        ("pfc-0", "Processing", 7),
         ("a-0", "Idle", 0),
+        ("pfc-0", "Processing", 7),
     ]
-    assert lines[0]["metadata"] == {"pfc_entropy": 0.5}
+    assert lines[1]["metadata"] == {"pfc_entropy": 0.5}
     with Session(r.path) as session:
         assert session.control_states() == lines
         assert [(s.t, s.weights[0, 0]) for s in session.weights("pfc-0", "w")] == [(0, 1), (10, 2), (10, 3)]
         metadata = session.metadata("main")
-    assert (metadata["seed"], metadata["layers"], metadata["format"]) == (13, {"l": [2]}, 1)
+    assert (metadata["seed"], metadata["layers"], metadata["format"]) == (13, {"l": [2]}, 2)
     assert metadata["config"]["record_weights"] is True
 
 
@@ -349,6 +359,10 @@ def test_names_that_are_no_names_are_refused(tmp_path, name):
         ("max_recording_duration", -1),
         ("max_wall_seconds", "5"),
         ("buffer_size", 0),
+        ("batch_steps", 0),
+        ("flush_interval", 0),
+        ("weight_interval", -1),
+        ("fsync", 1),
         ("buffer_size", 2.5),
         ("compression", "zstd"),
         ("compression_level", 10),
@@ -365,10 +379,16 @@ def test_settings_that_no_recording_can_have_are_refused(setting, value):
 
 
 def test_an_unknown_setting_is_refused():
-    with pytest.raises(ParameterError, match="unknown setting 'record_spike'; did you mean 'record_spikes'"):
+    with pytest.raises(ParameterError, match="unknown parameter 'record_spike'; did you mean 'record_spikes'"):
         RecorderConfig(record_spike=True)
-    with pytest.raises(ParameterError, match="RecorderConfig: unknown setting 'True'"):
+    with pytest.raises(ParameterError, match=r"RecorderConfig takes settings by name.* got True"):
         RecorderConfig(True)
+
+
+def test_a_mode_is_short_for_the_mode_of_subsampling():
+    assert RecorderConfig(mode="steps").spike_subsample_mode == "steps"
+    with pytest.raises(ParameterError, match="given twice"):
+        RecorderConfig(mode="steps", spike_subsample_mode="spikes")
 
 
 def test_a_recorder_takes_settings_as_a_config_only():
@@ -377,7 +397,7 @@ def test_a_recorder_takes_settings_as_a_config_only():
 
 
 def test_every_run_of_a_layer_is_known_by_its_window(tmp_path):
-    with recorder(tmp_path, record_membrane=True, max_recording_duration=0.05, buffer_size=25) as r:
+    with recorder(tmp_path, record_membrane=True, max_recording_duration=0.05, batch_steps=40) as r:
         for seed, n_samples in ((0, 3), (1, 3), (2, 2)):
             window = random_spikes(seed, n_samples=n_samples)
             r.write("l", "spikes", window, 1.0)
@@ -389,7 +409,7 @@ def test_every_run_of_a_layer_is_known_by_its_window(tmp_path):
 
 
 def test_steps_handed_over_one_by_one_are_one_run(tmp_path):
-    with recorder(tmp_path, buffer_size=4) as r:
+    with recorder(tmp_path, batch_steps=4) as r:
         for _ in range(10):
             r.record_spike_data("main", "l", np.ones(2, np.int8))
     with Session(r.path) as session:
@@ -399,7 +419,7 @@ def test_steps_handed_over_one_by_one_are_one_run(tmp_path):
 
 def test_more_windows_than_an_attribute_holds_are_written_in_batches(tmp_path):
     one = Spikes.from_raster(np.ones((1, 1, 1), np.int8), 1.0)
-    with recorder(tmp_path, auto_flush=False) as r:
+    with recorder(tmp_path, batch_steps=9000, buffer_size=18000, auto_flush=False) as r:
         for _ in range(8003):
             r.write("l", "spikes", one, 1.0)
     with Session(r.path) as session:
@@ -411,6 +431,7 @@ def test_a_recorder_that_stopped_amid_a_window_takes_no_later_one(tmp_path, monk
         r.write("l", "spikes", random_spikes(0, n_samples=3), 1.0)
         monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10))
         r.write("l", "spikes", random_spikes(1, n_samples=2), 1.0)
+        r.flush_all()
         assert "was not written" in r.stopped_by
         monkeypatch.undo()
     with Session(r.path) as session:
@@ -425,7 +446,11 @@ def test_wrong_data_stops_at_the_door(tmp_path):
         with pytest.raises(ParameterError, match="dt must stay"):
             r.write("l", "spikes", random_spikes(0, dt=0.5), 0.5)
         with pytest.raises(ParameterError, match="variable must be"):
-            r.write("l", "weights", np.ones((1, 1, 1)), 1.0)
+            r.write("l", "spikes", np.ones((1, 1, 1)), 1.0)
+        with pytest.raises(ParameterError, match="variable must be"):
+            r.write("l", "v", random_spikes(0), 1.0)
+        with pytest.raises(ParameterError, match="variable must be 1 to 100"):
+            r.write("l", "../x", np.ones((1, 1, 1)), 1.0)
         with pytest.raises(ShapeError, match="v must have shape"):
             r.write("l", "v", np.ones((5, 2)), 1.0)
         with pytest.raises(ShapeError, match=r"\(N,\) or \(T, N\)"):

@@ -102,8 +102,14 @@ class Keeps:
     def wants(self, layer):
         return frozenset({"spikes"}) if layer == "copy" else frozenset()
 
-    def write(self, layer, variable, data, dt):
+    def describe(self, description):
+        self.description = description
+
+    def write(self, layer, variable, data, dt, *, continued=False):
         self.windows.append((layer, variable, data, dt))
+
+    def weights(self, connection, values, duration):
+        self.described = connection in self.description["connections"]
 
     def metadata(self, values):
         raise AssertionError("evaluation has no settings to write")
@@ -113,7 +119,8 @@ def test_a_recorder_gets_the_window_of_every_batch():
     sink = Keeps()
     evaluate(counting(), loader(2), time=T, record=sink, progress=False)
     assert [(layer, variable, dt) for layer, variable, _, dt in sink.windows] == [("copy", "spikes", 1.0)] * 3
-    rasters = [data.raster() for *_, data, _ in sink.windows]
+    assert sink.described
+    rasters = [(data if isinstance(data, Spikes) else data.spikes()).raster() for *_, data, _ in sink.windows]
     np.testing.assert_array_equal(np.concatenate(rasters, axis=1).sum(0), COUNTS)
 
 

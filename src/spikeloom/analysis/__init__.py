@@ -2,9 +2,10 @@
 
 from . import measures, plots
 from .analyzer import SimulationAnalyzer
+from .layer_sections import LayerView
 from .rates import FiringRate, firing_rate
 from .report import Picture, Section, Table, write_report
-from .sessions import LayerView, session_report, write_session_report
+from .sessions import session_report, write_session_report
 from .votes import Votes, votes
 
 __all__ = [

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..events import Events, accumulate
 from ..spikes.validate import check_count
-from .style import BLUE, INK, MUTED, VERMILION, dress, legend, new_figure
+from .style import INK, MUTED, OFF, ON, coloured, dress, legend, new_figure
 
-ON, OFF = BLUE, VERMILION
 _DENSE = 0.2
 """How many events a pixel a frame has at the most, as a mean: more would blur what moves."""
 
@@ -40,7 +38,7 @@ def draw_events(events: Events, n_frames: int = 6, *, title: str | None = None) 
     scale = _scale(shown)
     for column, ((low, high), counts) in enumerate(zip(windows, shown, strict=True)):
         axes = figure.add_subplot(rows[0, column])
-        axes.imshow(_coloured(counts / scale))
+        axes.imshow(coloured(counts / scale))
         axes.set(xticks=[], yticks=[])
         axes.set_title(f"{(low + high) / 2 - first:.3g} ms", fontsize=8.5, color=MUTED, pad=3)
         for spine in axes.spines.values():
@@ -62,14 +60,6 @@ def _scale(shown: list[NDArray[np.int32]]) -> float:
     """The number of events that is drawn in full colour: few pixels have more."""
     counts = np.concatenate([frame[frame > 0] for frame in shown])
     return float(max(1.0, np.percentile(counts, 95))) if counts.size else 1.0
-
-
-def _coloured(strength: NDArray[np.float64]) -> NDArray[np.float64]:
-    """An image (H, W, 3) of OFF and ON strengths (2, H, W) on a white ground."""
-    image = np.ones((*strength.shape[1:], 3))
-    for plane, colour in zip(np.clip(strength, 0, 1), (OFF, ON), strict=True):
-        image *= 1 - plane[..., None] * (1 - np.array(to_rgb(colour)))
-    return image
 
 
 def _draw_rate(axes: Axes, events: Events, windows: list[tuple[float, float]], first: float) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 
 from ..errors import DataError
-from ..recording import Session, runs_of
-
-INPUT = "input"
-"""The layer of what an encoder sends: no neurons."""
+from ..recording import Session
+from .measures import Activity, ActivityAccumulator, PopulationRate
+from .measures.bins import Array
+from .recorded import RecordedLayer
+from .windows import accumulate
 
 
 @dataclass(frozen=True)
@@ -40,39 +40,63 @@ class FiringRate:
 
 def firing_rate(session: Session, node: str, layer: str) -> FiringRate:
     """The firing rate of a layer over all its batches and samples."""
-    sampling, batches = session.sampling(node, layer), list(session.spikes(node, layer))
-    trials = np.array([batch.spikes.duration * batch.n_samples for batch in batches])
-    fractions = [
-        sampling.recorded_fraction(batch.start, batch.start + batch.n_steps, prod(batch.shape)) for batch in batches
-    ]
-    trial_ms, recorded_ms = float(trials.sum()), float(trials @ fractions)
-    if not recorded_ms:
-        raise DataError(f"{node}/{layer}: no step was recorded, so there is no rate")
-    fraction = recorded_ms / trial_ms
-    counts = sum(batch.spikes.counts().sum(axis=0).ravel() for batch in batches)
-    estimate = float(counts.sum()) / fraction
-    of_one = fraction if sampling.neurons is None else 1.0
+    recorded = RecordedLayer.of(session, node, layer)
+    return rate_of(recorded, activity_of(recorded))
+
+
+def activity_of(layer: RecordedLayer) -> Activity:
+    """How often each neuron of a layer fired, counted in one pass through its recording."""
+    counted = counting(layer)
+    accumulate(layer.windows(), counted)
+    return counted.result()
+
+
+def counting(layer: RecordedLayer) -> ActivityAccumulator:
+    """The accumulator of a layer's activity; DataError when no step of the layer was kept."""
+    if not layer.recorded_fraction:
+        raise DataError(f"{layer.node}/{layer.name}: no step was recorded, so there is no rate")
+    return ActivityAccumulator(layer.n_neurons, layer.neurons, layer.recorded_fraction)
+
+
+def rate_of(layer: RecordedLayer, activity: Activity) -> FiringRate:
+    """The firing rate of a layer that was so active."""
+    total, fraction = int(activity.counts.sum()), layer.recorded_fraction
     return FiringRate(
-        mean_rate_hz=estimate / counts.size / trial_ms * 1000,
-        total_spikes=int(counts.sum()),
-        estimated_total_spikes=estimate,
-        n_neurons=counts.size,
-        n_samples=sum(run.n_samples for run in runs_of(batches)),
-        duration_s=sum(batch.spikes.duration for batch in batches) / 1000,
-        trial_s=trial_ms / 1000,
-        active_neurons=int((counts > 0).sum()),
-        max_neuron_rate_hz=float(counts.max()) / of_one / trial_ms * 1000,
-        mode=sampling.mode,
+        mean_rate_hz=total / fraction / layer.n_neurons / layer.trial_ms * 1000,
+        total_spikes=total,
+        estimated_total_spikes=total / fraction,
+        n_neurons=layer.n_neurons,
+        n_samples=sum(run.n_samples for run in layer.runs),
+        duration_s=layer.n_recorded_steps * layer.dt / 1000,
+        trial_s=layer.trial_ms / 1000,
+        active_neurons=int((activity.counts > 0).sum()),
+        max_neuron_rate_hz=float(neuron_rates_of(layer, activity).max()),
+        mode=layer.sampling.mode,
         recorded_fraction=fraction,
     )
 
 
-def mean_of_neurons(rates: Mapping[tuple[str, str], FiringRate]) -> tuple[str, float]:
-    """What the mean rate of layers, by (node, layer), is called, and the mean over their neurons in Hz.
+def neuron_rates_of(layer: RecordedLayer, activity: Activity) -> Array:
+    """The rate of each recorded neuron in Hz, averaged over samples, (K,)."""
+    of_one = 1.0 if layer.sampling.neurons is not None else layer.recorded_fraction
+    return activity.counts[layer.neurons] / of_one / layer.trial_ms * 1000
 
-    The input is left out where there are other layers.
-    """
-    chosen = {key: rate for key, rate in rates.items() if key[1] != INPUT} or rates
-    n_neurons = sum(rate.n_neurons for rate in chosen.values())
-    mean = sum(rate.mean_rate_hz * rate.n_neurons for rate in chosen.values()) / max(1, n_neurons)
-    return "mean rate without input" if len(chosen) < len(rates) else "mean rate", mean
+
+def corrected(rate: PopulationRate, layer: RecordedLayer) -> PopulationRate:
+    """The rate over time of the recorded neurons, divided by the recorded part of each bin; NaN where nothing was."""
+    sampling = layer.sampling
+    if sampling.mode not in ("steps", "spikes"):
+        return rate
+    if sampling.mode == "spikes":
+        return rate._replace(rate=rate.rate / sampling.rate)
+    begin = np.rint(rate.start / layer.dt)
+    end = np.rint((rate.start + rate.width) / layer.dt)
+    kept = np.floor(end * sampling.rate + 1e-9) - np.floor(begin * sampling.rate + 1e-9)
+    part = np.where(kept > 0, kept, np.nan) / (end - begin)
+    return rate._replace(rate=rate.rate / part)
+
+
+def mean_of_neurons(rates: Iterable[FiringRate]) -> float:
+    """The mean over all neurons of some layers, in Hz; 0 without neurons."""
+    counted = [(rate.mean_rate_hz, rate.n_neurons) for rate in rates]
+    return sum(rate * n for rate, n in counted) / max(1, sum(n for _, n in counted))

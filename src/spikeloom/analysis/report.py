@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from ..errors import StorageError
 from ..storage import write_atomically
 
 
@@ -36,7 +37,8 @@ class Section:
     """A part of a report: a heading, and below it what there is of cards, text, pictures and a table.
 
     Cards are short values under a label, such as {'test accuracy': '97.2 %'}; blank lines part paragraphs of the text.
-    Pictures in `row` are small ones that stand side by side where there is room, before the others.
+    `warnings` are sentences on what a reader must not overlook. Pictures in `row` are small ones that stand side by
+    side where there is room, after the others. `details` are tables that open with a click, by what they hold.
     """
 
     heading: str = ""
@@ -45,31 +47,52 @@ class Section:
     row: Sequence[Picture] = ()
     table: Table | None = None
     cards: Mapping[str, object] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    details: Mapping[str, Table] = field(default_factory=dict)
 
 
-def write_report(path: str | Path, title: str, sections: Sequence[Section]) -> Path:
-    """The path, after the sections have been written there as one self-contained HTML file; folders are made."""
+def write_report(path: str | Path, title: str, sections: Iterable[Section]) -> Path:
+    """The path, after the sections have been written there as one self-contained HTML file; folders are made.
+
+    Of many sections the page begins with a list. A section may be made when it is asked for: one is held at a time,
+    with its figures.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    body = "\n".join(_section(section) for section in sections)
-    page = _PAGE.format(title=escape(title), style=_STYLE, body=body)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make {path.parent}: {error.strerror or error}") from error
+    headings, parts = [], []
+    for number, section in enumerate(sections, start=1):
+        headings.append(section.heading)
+        parts.append(_section(section, number))
+    page = _PAGE.format(title=escape(title), style=_STYLE, contents=_contents(headings), body="\n".join(parts))
     write_atomically(path, page.encode())
     return path
 
 
-def _section(section: Section) -> str:
+def _contents(headings: Sequence[str]) -> str:
+    """Links to the sections, where there are more than fit on a screen or two."""
+    links = [f'<a href="#s{k}">{escape(name)}</a>' for k, name in enumerate(headings, start=1) if name]
+    return f"<nav>{''.join(links)}</nav>" if len(headings) > _FEW else ""
+
+
+def _section(section: Section, number: int) -> str:
     parts = [f"<h2>{escape(section.heading)}</h2>"] if section.heading else []
+    parts += [f'<p class="warning">{escape(sentence)}</p>' for sentence in section.warnings]
     if section.cards:
         parts.append(
             f'<div class="cards">{"".join(_card(label, value) for label, value in section.cards.items())}</div>'
         )
     parts += [f"<p>{escape(paragraph)}</p>" for paragraph in section.text.split("\n\n") if paragraph.strip()]
+    parts += [_picture(picture) for picture in section.figures]
     if section.row:
         parts.append(f'<div class="row">{"".join(map(_picture, section.row))}</div>')
-    parts += [_picture(picture) for picture in section.figures]
     if section.table is not None:
-        parts.append("\n".join(_table(section.table)))
-    return "\n".join(["<section>", *parts, "</section>"])
+        parts += _table(section.table)
+    for name, table in section.details.items():
+        parts += [f"<details><summary>{escape(name)}</summary>", *_table(table), "</details>"]
+    return "\n".join([f'<section id="s{number}">', *parts, "</section>"])
 
 
 def _card(label: str, value: object) -> str:
@@ -93,10 +116,20 @@ def _table(table: Table) -> Iterator[str]:
         + "</tr></thead><tbody>"
     )
     for row in table.rows:
-        yield "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>"
+        yield "<tr>" + "".join(map(_cell, row)) + "</tr>"
     yield "</tbody></table></div>"
 
 
+def _cell(value: object) -> str:
+    text = str(value)
+    kind = ' class="text"' if len(text) > _LONG else ""
+    return f"<td{kind}>{escape(text)}</td>"
+
+
+_FEW = 4
+"""Of as many sections or fewer, a page has no list."""
+_LONG = 40
+"""A cell of more characters may be broken into lines."""
 _WIDE = 6.5
 """Wider figures, in inches, are scrolled on a narrow screen: shrunk, their words could not be read."""
 
@@ -112,6 +145,7 @@ _PAGE = """<!DOCTYPE html>
 <body>
 <main>
 <h1>{title}</h1>
+{contents}
 {body}
 </main>
 </body>
@@ -127,7 +161,16 @@ main { max-width: 60rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; overflow-
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 1.5rem; }
 h2 { font-size: 1.2rem; margin: 0 0 .75rem; }
 section { background: #fff; border: 1px solid #e4e7eb; border-radius: 10px; padding: 1.5rem; margin: 0 0 1.25rem; }
-p { margin: 0 0 1rem; }
+p { margin: 0 0 1rem; max-width: 46rem; }
+.warning { background: #fff5eb; border-left: 4px solid #d55e00; border-radius: 6px; padding: .6rem .9rem;
+  max-width: none; }
+nav { display: flex; flex-wrap: wrap; gap: .4rem; margin: 0 0 1.25rem; max-height: 11rem; overflow-y: auto; }
+nav a { background: #fff; border: 1px solid #cbd2d9; border-radius: 999px; padding: .15rem .7rem; font-size: .86rem;
+  color: #003a5d; text-decoration: none; }
+nav a:hover, nav a:focus { border-color: #0072b2; background: #e8f3fa; }
+details { margin: 1rem 0 0; }
+summary { cursor: pointer; color: #003a5d; font-size: .92rem; }
+details table { margin-top: .5rem; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.4rem, 1fr)); gap: .75rem;
   margin: 0 0 1.25rem; }
 .card { background: #f5f7fa; border-left: 4px solid #0072b2; border-radius: 6px; padding: .7rem .9rem; }
@@ -135,7 +178,7 @@ p { margin: 0 0 1rem; }
 .card strong { display: block; font-size: 1.35rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .scroll { overflow-x: auto; }
 .row { display: flex; flex-wrap: wrap; gap: 1rem; margin: 0 0 1.25rem; }
-.row figure { flex: 1 1 15rem; max-width: 24rem; margin: 0; }
+.row figure { flex: 1 1 20rem; max-width: 27rem; margin: 0; }
 figure { margin: 0 0 1.25rem; }
 figure:last-child { margin-bottom: 0; }
 img { display: block; max-width: 100%; height: auto; }
@@ -145,5 +188,6 @@ table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-
 th { text-align: left; color: #52606d; font-weight: 600; border-bottom: 2px solid #cbd2d9; padding: .45rem .6rem; }
 td { border-bottom: 1px solid #e4e7eb; padding: .45rem .6rem; }
 th, td { white-space: nowrap; }
-@media print { body { background: #fff; } section { break-inside: avoid; } }
+td.text { white-space: normal; min-width: 12rem; }
+@media print { body { background: #fff; } nav { display: none; } figure { break-inside: avoid; } }
 """

@@ -7,19 +7,32 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from ..errors import ParameterError
 
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 COLOURS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
-INK, MUTED, GRID = "#1F2933", "#52606D", "#E4E7EB"
+INK, MUTED, GREY, GRID = "#1F2933", "#52606D", "#A9B3BD", "#E4E7EB"
 DARK = "#003A5D"
 """The blue of small marks, which a lighter one would make vanish."""
+ON, OFF = BLUE, VERMILION
+SEQUENTIAL = LinearSegmentedColormap.from_list(
+    "spikeloom", [(0.0, "white"), (0.03, "#D5E7F3"), (0.5, "#3C93C6"), (0.75, "#00619A"), (1.0, "#002238")]
+)
+"""From nothing, which is white, to much; the least that there is can be told from nothing."""
+DIVERGING = LinearSegmentedColormap.from_list("spikeloom_signed", ["#7A3300", VERMILION, "white", BLUE, DARK], N=257)
+"""From negative, orange, through 0, white, to positive, blue."""
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (6, 1.5, 1.2, 1.5)), (0, (1.2, 1.2)), (0, (3, 3)), (0, (9, 2)))
 
 _MOST_LINES, _MOST_NOTES = 60, 12
+_LONG, _FEW = 20_000.0, 8
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -48,6 +61,56 @@ def dress(axes: Axes, title: str, x: str, y: str, *, grid: str | None = "y") -> 
 def legend(axes: Axes, **options: Any) -> None:
     """A legend without a frame, on a ground that lines do not shine through."""
     axes.legend(framealpha=0.9, edgecolor="none", fontsize=8.5, labelcolor=INK, **options)
+
+
+def time_axis(axes: Axes, duration: float) -> None:
+    """Names the axis of time, in ms or, of more than 20 s, in s; the data stay in ms."""
+    scale, unit = (1000, "s") if duration > _LONG else (1, "ms")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / scale:,.6g}"))
+    if axes.get_xlabel():
+        axes.set_xlabel(axes.get_xlabel().replace("(ms)", f"({unit})"))
+
+
+def whole_ticks(axis: Axis, n: int) -> None:
+    """Puts ticks at whole numbers of 0 to n - 1: at all of few, at about six of many."""
+    if n <= _FEW:
+        axis.set_ticks(range(n))
+    else:
+        axis.set_major_locator(MaxNLocator(integer=True, nbins=6, steps=[1, 2, 5, 10]))
+        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+
+
+def log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Puts ticks on a logarithmic axis from low to high: at powers of ten or, of less than two decades, between too."""
+    near = high < 100 * low
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if near else (1,)))
+    if near:
+        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.6g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def colour_bar(image: ScalarMappable, axes: Axes, label: str, *, whole: bool = False, above: bool = False) -> None:
+    """A bar beside the axes that says what the colours of an image mean; `above`: values beyond it are in its last."""
+    bar = axes.figure.colorbar(image, ax=axes, pad=0.015, extend="max" if above else "neither")
+    bar.set_label(label, fontsize=8.5, color=INK)
+    bar.ax.tick_params(labelsize=8, colors=MUTED)
+    bar.outline.set_visible(False)
+    if whole:
+        bar.locator = MaxNLocator(integer=True, nbins=6, steps=[1, 2, 5, 10])
+        bar.update_ticks()
+
+
+def coloured(strength: NDArray[np.float64]) -> NDArray[np.float64]:
+    """An image (H, W, 3) of OFF and ON strengths (2, H, W), of which 1 is full colour, on a white ground."""
+    image = np.ones((*strength.shape[1:], 3))
+    for plane, colour in zip(np.clip(strength, 0, 1), (OFF, ON), strict=True):
+        image *= 1 - plane[..., None] * (1 - np.array(to_rgb(colour)))
+    return image
+
+
+def cycled(n: int) -> list[tuple[str, Any]]:
+    """n colours, each with dashes of its own, so that lines are told apart in print without colour too."""
+    return [(COLOURS[k % len(COLOURS)], _DASHES[k % len(_DASHES)]) for k in range(n)]
 
 
 def draw_runs(axes: Axes, runs: NDArray[np.float64], notes: Sequence[str] = ()) -> None:

@@ -8,7 +8,9 @@ behind one autograd function a block and window.
 Keys in:  ("signal", source), ("weight", connection, name), ("parameter", layer, name), ("state", layer, k),
           ("under way", connection, k)
 Keys out: ("spikes", layer) where wanted, ("trace", layer, variable), ("state", layer, k); without a gradient
-          ("under way", connection, k), and ("bits", layer) where a path has the spikes as bits: integers (T, B, words)
+          ("under way", connection, k), and, of what is not wanted, ("bits", layer), the spikes as integers
+          (T, B, words), or ("mean", layer), the mean output. A path that knows exact times gives ("first spike",
+          layer), (B, *shape) in ms, beside wanted spikes.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import torch
 from torch import Tensor
 
 from ..errors import StateError, UnsupportedError
+from ..network.credit import BPTT, Credit
 from ..network.links import SpikeRows
 from .plan import Block
 from .product import apply
@@ -44,7 +47,8 @@ class Call:
     tensors: all that can carry a gradient, by key; a state (B, *shape), a signal (T, B, *shape) or (1, B, *shape) where
     it is constant. rows: the signals that come as events. want: what is asked for, by layer: 'spikes' and traces.
     probes: by layer, what takes the gradients of an observable, step by step, on the way back; for the torch path.
-    training: whether the network is in training; seed: of what connections draw in this run.
+    training: whether the network is in training; seed: of what connections draw in this run. credit: which paths
+    gradients take.
     """
 
     block: Block
@@ -56,6 +60,7 @@ class Call:
     probes: Mapping[str, Sequence[tuple[str, Probe]]] = field(default_factory=dict)
     training: bool = True
     seed: int = 0
+    credit: Credit = BPTT
 
 
 class Path(Protocol):
@@ -123,7 +128,7 @@ class _BlockFunction(torch.autograd.Function):
 
 
 def _carries_gradient(key: Key, result: Tensor) -> bool:
-    return key[0] != "under way" and result.is_floating_point()
+    return key[0] not in ("under way", "mean") and result.is_floating_point()
 
 
 def run_block(path: Path, call: Call) -> Tensors:

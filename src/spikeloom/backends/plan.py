@@ -287,4 +287,4 @@ def across(plan: Plan) -> set[str]:
     return {path for block in plan.blocks for path in block.needs - block.paths}
 
 
-__all__ = ["Block", "Branch", "Layer", "Plan", "Route", "Stage", "across", "make_plan", "sources"]
+__all__ = ["Block", "Branch", "Choose", "Layer", "Plan", "Route", "Stage", "across", "make_plan", "sources"]

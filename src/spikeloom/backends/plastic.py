@@ -32,9 +32,10 @@ class PlasticRun:
     """One plastic connection and the neurons behind it, for one sample at a time.
 
     weights: (N, K), float32 or float64, within the bounds of the rule; a copy is changed. dt: in ms. filter: what the
-    current passes on its way into the neuron's first port. path: 'auto' runs the kernel where it can and logs where it
-    cannot, 'torch' runs the model's own lines on tensors, step by step; both give the same up to rounding. threads: of
-    the kernel; they change no bit.
+    current passes on its way into the neuron's first port. inhibition: what a spike takes from the input of every other
+    neuron in the next step, so that they compete (Diehl and Cook 2015); then one thread does the work. path: 'auto'
+    runs the kernel where it can and logs where it cannot, 'torch' runs the model's own lines on tensors, step by step;
+    both give the same up to rounding. threads: of the kernel; they change no bit.
 
     >>> import torch
     >>> from spikeloom.neurons import LIF
@@ -57,12 +58,15 @@ class PlasticRun:
         dt: float,
         homeostasis: Homeostasis | None = None,
         filter: LowPass | None = None,
+        inhibition: float = 0.0,
         path: str = "auto",
         threads: int = 1,
     ) -> None:
         if path not in ("auto", "torch"):
             raise ParameterError(f"PlasticRun.path must be 'auto' or 'torch', got {path!r}")
-        model = PlasticModel(neuron=neuron, rule=rule, dt=dt, homeostasis=homeostasis, filter=filter)
+        model = PlasticModel(
+            neuron=neuron, rule=rule, dt=dt, homeostasis=homeostasis, filter=filter, inhibition=inhibition
+        )
         _check_weights(weights, rule)
         self.model = _on_tensors(model, weights)
         self.threads = threads
@@ -158,7 +162,8 @@ class _Loop:
     def state(self) -> PlasticState:
         s = self._state
         traces = Traces(s.traces.pre.clone(), s.traces.post.clone())
-        return PlasticState(s.weights.clone(), tuple(v.clone() for v in s.neurons), traces, s.theta.clone(), s.done)
+        neurons = tuple(v.clone() for v in s.neurons)
+        return PlasticState(s.weights.clone(), neurons, traces, s.theta.clone(), s.fired.clone(), s.done)
 
     def rest(self) -> None:
         fresh = self._model.initial(self._state.weights)
@@ -200,6 +205,7 @@ class _Kernel:
         self._plastic = Plastic(
             functor, state.weights.contiguous().numpy(), self._at_rest, numbers, self._trace(rule.pre),
             self._trace(rule.post), theta=theta, moved=-1 if home is None else _moved(home, functor),
+            inhibition=float(model.inhibition),
         )  # fmt: skip
 
     def _amount(self, change: Change) -> Amount:
@@ -217,7 +223,8 @@ class _Kernel:
         theta = np.zeros(self.shape[0], p.dtype) if p.theta is None else p.theta
         traces = Traces(torch.from_numpy(p.pre), torch.from_numpy(p.post))
         neurons = tuple(torch.from_numpy(p.state))
-        return PlasticState(torch.from_numpy(p.weights), neurons, traces, torch.from_numpy(theta), p.done)
+        fired = torch.from_numpy(_bits(p.last[None], self.shape[0])[0]).to(traces.post)
+        return PlasticState(torch.from_numpy(p.weights), neurons, traces, torch.from_numpy(theta), fired, p.done)
 
     def rest(self) -> None:
         self._plastic.rest(self._at_rest)
@@ -233,8 +240,12 @@ class _Kernel:
             at_end=last and normalise is not None and normalise.every is None,
             threads=threads,
         )
-        raster = np.unpackbits(bits.astype("<u8").view(np.uint8), axis=1, count=self.shape[0], bitorder="little")
-        return torch.from_numpy(raster.view(np.int8))
+        return torch.from_numpy(_bits(bits, self.shape[0]))
+
+
+def _bits(words: NDArray[np.uint64], n: int) -> NDArray[np.int8]:
+    """Who fired, (T, N), of bits (T, words)."""
+    return np.unpackbits(words.astype("<u8").view(np.uint8), axis=1, count=n, bitorder="little").view(np.int8)
 
 
 def _moved(homeostasis: Homeostasis, functor: Functor) -> int:

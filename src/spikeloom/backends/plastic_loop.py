@@ -14,6 +14,7 @@ from ..errors import ParameterError, UnsupportedError
 from ..filters import LowPass
 from ..neurons import Neuron, advance
 from ..neurons.emission import Step
+from ..neurons.surrogates import is_number
 from ..ops import Array, Ops
 from ..plasticity import Homeostasis, PairRule, Traces
 from ..registry import did_you_mean
@@ -23,13 +24,15 @@ from ..units import check_dt
 class PlasticState(NamedTuple):
     """Where a run stands after `done` steps.
 
-    weights (N, K); neurons: their variables, then the filter's, each (N,); theta: on top of the thresholds, (N,).
+    weights (N, K); neurons: their variables, then the filter's, each (N,); theta: on top of the thresholds, (N,);
+    fired: the spikes of the last step, (N,).
     """
 
     weights: Array
     neurons: tuple[Array, ...]
     traces: Traces[Array]
     theta: Array
+    fired: Array
     done: int = 0
 
 
@@ -37,8 +40,9 @@ class PlasticState(NamedTuple):
 class PlasticModel:
     """One plastic connection and the neurons behind it, stepped by dt ms.
 
-    filter: what the current passes on its way into the neuron's first port. Raises UnsupportedError for neurons that
-    do not spike: a rule pairs spikes.
+    filter: what the current passes on its way into the neuron's first port. inhibition: what a spike takes from the
+    input of every other neuron in the next step. Raises UnsupportedError for neurons that do not spike: a rule pairs
+    spikes.
     """
 
     neuron: Neuron[Any]
@@ -46,6 +50,7 @@ class PlasticModel:
     dt: float
     homeostasis: Homeostasis | None = None
     filter: LowPass | None = None
+    inhibition: float = 0.0
 
     def __post_init__(self) -> None:
         kinds: dict[str, type[Any]] = {
@@ -59,6 +64,8 @@ class PlasticModel:
             if not isinstance(value, kind) and not (value is None and name in ("homeostasis", "filter")):
                 raise ParameterError(f"PlasticRun.{name} must be a {kind.__name__}, got {value!r}")
         object.__setattr__(self, "dt", check_dt(self.dt))
+        if not is_number(self.inhibition):
+            raise ParameterError(f"PlasticRun.inhibition must be a finite number, got {self.inhibition!r}")
         if not isinstance(self.neuron.emission.forward, Step):
             name = type(self.neuron.emission.forward).__name__
             raise UnsupportedError(f"a pair rule needs neurons that spike; emission.forward is {name}, give Step()")
@@ -79,11 +86,13 @@ class PlasticModel:
         variables = tuple(value + post for value in self.neuron.initial())
         filtered = () if self.filter is None else self.filter.initial(post)
         traces = Traces(self.rule.pre.initial(pre), self.rule.post.initial(post))
-        return PlasticState(weights, (*variables, *filtered), traces, post)
+        return PlasticState(weights, (*variables, *filtered), traces, post, post)
 
     def step(self, state: PlasticState, pre: Array, current: Array, modulator: float, xp: Ops[Any]) -> tuple[Any, Any]:
         """Spikes (N,) and state after one step with the pre spikes (K,); current: what else comes in, (N,) or 0.0."""
         rule, home = self.rule, self.homeostasis
+        if self.inhibition:
+            current = current - self.inhibition * (state.fired.sum() - state.fired)
         spikes, neurons = self._emit(state, state.weights @ pre + current, xp)
         weights, traces = rule.step(
             state.weights, state.traces, pre, spikes, rule.leaks(self.dt, xp), xp, modulator=modulator
@@ -91,7 +100,7 @@ class PlasticModel:
         theta = state.theta
         if home is not None:
             theta = home.step(theta, spikes, home.filter.coefficients(self.dt, xp))
-        return spikes, PlasticState(weights, neurons, traces, theta, state.done + 1)
+        return spikes, PlasticState(weights, neurons, traces, theta, spikes, state.done + 1)
 
     def _emit(self, state: PlasticState, arriving: Any, xp: Ops[Any]) -> tuple[Any, tuple[Any, ...]]:
         """Spikes (N,) of the neurons that this arrives at, and the state of neurons and filter."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -19,12 +19,18 @@ def apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
 
 @dataclass
 class Term:
-    """A signal on its way through a link: signal, weights by name, the shapes of the two ends."""
+    """A signal on its way through a link: signal, weights by name, the shapes of the two ends.
+
+    pre: makes what stands for the signal in the gradient of the weights; back: the weights that bring the gradient to
+    the signal; None: the signal and the weights themselves.
+    """
 
     link: Link
     ends: Ends
     signal: Signal
     weights: Mapping[str, Tensor]
+    pre: Callable[[], Signal] | None = None
+    back: Mapping[str, Tensor] | None = None
     _kept: Any = field(default=None, init=False, repr=False)
 
     def product(self, keep: bool = True) -> Tensor:
@@ -44,8 +50,15 @@ class Term:
         if isinstance(self.signal, Tensor) and self.signal.shape[0] == 1:
             grad = grad.sum(0, keepdim=True)
         with torch.no_grad():
-            wanted = Wanted(to_signal, names)
-            return self.link.gradients(self.signal, self.weights, self.ends, grad, wanted, self._kept)
+            if self.pre is None and self.back is None:
+                wanted = Wanted(to_signal, names)
+                return self.link.gradients(self.signal, self.weights, self.ends, grad, wanted, self._kept)
+            signal, back = self.signal if self.pre is None else self.pre(), self.back or self.weights
+            by_signal, by_weights = Wanted(to_signal, ()), Wanted(False, names)
+            return Gradients(
+                self.link.gradients(self.signal, back, self.ends, grad, by_signal, self._kept).signal,
+                self.link.gradients(signal, self.weights, self.ends, grad, by_weights, self._kept).weights,
+            )
 
     def forward_in_parts(self, keep: bool, room: Room) -> ForwardInParts | None:
         """`product` for a range of samples at a time; None where the link has no such."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..native.events import count_bits
+from ..network.credit import BPTT, Credit
 from ..network.links import Signal, SpikeRows
 from .nodes import joined
 from .path import Call, Key, Path, Probe, run_block
@@ -26,7 +27,7 @@ class Runner:
 
     weights: the tensors of each connection by name; parameters: those of each population; batch: how many samples;
     like: a tensor of the run's device and precision; probes: by layer, what takes gradients; training: whether
-    the network is in training; seed: of what connections draw.
+    the network is in training; seed: of what connections draw; credit: which paths gradients take.
     """
 
     dt: float
@@ -41,6 +42,7 @@ class Runner:
     probes: Mapping[str, Sequence[tuple[str, Probe]]] = field(default_factory=dict)
     training: bool = True
     seed: int = 0
+    credit: Credit = BPTT
     results: dict[Key, Tensor] = field(default_factory=dict)
     _kept: dict[Key, dict[Key, Tensor]] = field(default_factory=dict)
 
@@ -61,7 +63,7 @@ class Runner:
 
     def emitted(self, path: str) -> Tensor:
         """What a population put out: its output (T, B, *shape), or its spikes as bits, integers (T, B, words)."""
-        found = self.results.get(("bits", path))
+        found = self.results.get(("bits", path), self.results.get(("mean", path)))
         return (self.results["spikes", path] if found is None else found).detach()
 
     def last_state(self) -> dict[Key, Tensor]:
@@ -88,7 +90,8 @@ class Runner:
             elif signal is not None:
                 tensors["signal", source] = signal
         return Call(
-            block, self.dt, self.n_steps, self.want, tensors, rows, self.probes, self.training, self.seed
+            block, self.dt, self.n_steps, self.want, tensors, rows, self.probes, self.training, self.seed,
+            self.credit,
         )  # fmt: skip
 
     def _state(self, layer: Layer) -> dict[Key, Tensor]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..neurons import advance
+from .credited import Credited
 from .nodes import joined
 from .ops import XP, fire
 from .plan import Branch, Layer, Route
@@ -46,6 +47,7 @@ def step_block(call: Call) -> dict[Key, Tensor]:
         results.update({("under way", *key, k): current for k, current in enumerate(currents)})
     for special in traffic.special.values():
         results.update(special.results())
+    results.update(traffic.credited.results())
     return results
 
 
@@ -61,6 +63,7 @@ class Traffic:
                 self.weights.setdefault(str(key[1]), {})[str(key[2])] = tensor
         self.under_way: dict[tuple[str, ...], deque[Tensor]] = {}
         self.special = self._special(call)
+        self.credited = Credited(call)
         self.potential: dict[str, Tensor] = {}
         self.nodes = {node.path: node for node in call.block.nodes}
         self._t, self._joined = 0, dict[str, Tensor]()
@@ -100,7 +103,7 @@ class Traffic:
         if signal is None:
             signal = self.call.tensors.get(("signal", route.source))
         weights = self.weights.get(c.path, {})
-        return Term(c.link, c.ends, self.call.rows[route.source] if signal is None else signal, weights)
+        return self.credited.term(route, self.call.rows[route.source] if signal is None else signal, weights)
 
     def from_outside(self, route: Route) -> Tensor:
         """The current (T, B, *shape), or (1, B, *shape) for a constant one, that a connection from outside brings."""
@@ -115,7 +118,7 @@ class Traffic:
         special, c = self.special.get(route.connection.path), route.connection
         if special is not None and c.synapses.electrical:
             return [special.gap(self.potential[c.pre.path], self.potential[c.post.path], route.back)]
-        signal = self.output(route.source)[None]
+        signal = self.credited.signal(self.output(route.source)[None])
         current = product(self.term(route, signal)) if special is None else special.current(signal, stepped=True)
         return current.unbind(0)
 
@@ -225,6 +228,9 @@ class Population:
             trace.append(seen[name])
         for name, probe in self.probes:
             probe.watch(t, seen[name])
+        credited = self.traffic.credited
+        self.variables = self.neuron.State(*credited.state(tuple(self.variables)))
+        self.filters = [credited.state(parts) for parts in self.filters]
 
     def _current(self, k: int, t: int) -> Tensor:
         """What arrives in a branch in this step: from outside, from this step's spikes, from earlier ones."""

@@ -11,18 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import DeviceError, ParameterError, ShapeError
+from ..errors import DeviceError, ParameterError, ShapeError, UnsupportedError
 from ..network import Component, Module, Network, Sink
+from ..network.credit import Credit
 from ..network.parameters import as_array, check_range
 from ..registry import did_you_mean
 from ..spikes import Spikes
 from ..units import check_dt
 from .compiling import outside_of_compile
+from .event_path import EventPath, is_exact
 from .kernel_path import KernelPath
 from .path import Path, TorchPath
-from .plan import Block, Branch, Layer, Plan, Stage, across, make_plan, sources
+from .plan import Block, Branch, Choose, Layer, Plan, Stage, across, make_plan, sources
 from .schedule import Runner, State, mean_output, to_signal
-from .watchers import forget, observable, probed, probes, show, wanted, watched_inputs
+from .sinks import Taken, description, hand_over, taken
+from .watchers import forget, probed, probes, show, wanted, watched_inputs
 
 _log = logging.getLogger(__name__)
 
@@ -81,10 +84,13 @@ class TorchBackend:
         self._check()
         dt, device = float(self.dt), checked_device(self.device)
         paths: dict[str, Path] = {"torch path": TorchPath()}
-        choose = _torch_path
+        choose: Choose = _torch_path
         if self.path == "auto" and device.type == "cpu":
             kernels = KernelPath(self.dtype, self.threads, sparing=self.sparing)
-            paths[kernels.name], choose = kernels, _Fastest(kernels, probed(network))
+            paths[kernels.name], choose = kernels, _Fastest(kernels, probed(network), network.credit)
+        if device.type == "cpu":
+            paths[EventPath.name] = EventPath()
+        choose = _Exact(paths.get(EventPath.name), choose)
         plan = make_plan(network, dt, self.schedule, choose)
         return TorchBuild(network, plan, paths, device, self.dtype)
 
@@ -102,15 +108,35 @@ def _torch_path(stage: Stage) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
+class _Exact:
+    """The event path for populations whose learner asks for the times of spikes, `other` for the rest."""
+
+    events: Path | None
+    other: Choose
+
+    def __call__(self, stage: Stage) -> tuple[str, str]:
+        if not any(map(is_exact, stage.layers)):
+            return self.other(stage)
+        if not isinstance(self.events, EventPath):
+            raise UnsupportedError("algorithm 'eventprop' runs on the CPU; use device='cpu'")
+        if why := self.events.refusal(stage):
+            raise UnsupportedError(f"algorithm 'eventprop': {why}")
+        return self.events.name, ""
+
+
+@dataclass(frozen=True)
 class _Fastest:
     """The kernel path for what it can take, the torch path for the rest; the log says so once for each reason."""
 
     kernels: KernelPath
     probed: Mapping[str, str]
+    credit: Credit
 
     def __call__(self, stage: Stage) -> tuple[str, str]:
         if monitors := [self.probed[path] for path in sorted(stage.paths) if path in self.probed]:
             return "torch path", f"monitor {monitors[0]} keeps gradients"
+        if not self.credit.is_plain:
+            return "torch path", "the learner's credit is not that of backpropagation through time"
         if not (why := self.kernels.refusal(stage)):
             return self.kernels.name, ""
         if why not in _told:
@@ -147,12 +173,18 @@ class TorchBuild:
             self.module = self._module()
         self.state: State = {}
         self._done = 0
+        self._described: Sink | None = None
+        self._taking: Taken = {}
         self._begun: dict[str, tuple[int, int]] = {}
         self._emitted: dict[str, Tensor] = {}
         tensors = dict(self.module.named_parameters()) | dict(self.module.named_buffers())
         self.weights = {c.path: _below(tensors, c.path) for c in network.connections}
         self.parameters = {g.path: _below(tensors, g.path) for g in network.groups}
         self.parameters |= {m.path: dict(m.torch_module.named_parameters()) for m in network.running(Module)}
+        for block, path in zip(self._plan.blocks, self.paths, strict=True):
+            if isinstance(path, EventPath):
+                for route in (r for layer in block.layers for branch in layer.branches for r in branch.routes):
+                    path.prepare(self.weights[route.connection.path]["weight"])
         self._feeds, self._across = sources(plan), across(plan)
         self._versions: dict[str, tuple[int, ...]] = {}
 
@@ -165,9 +197,12 @@ class TorchBuild:
     def run(self, n_steps: int, *, keep_state: bool, sink: Sink | None) -> None:
         """Runs n steps; decoders, monitors and the sink get the window. A run that fails leaves the state as it was."""
         self._check_trained()
+        if keep_state and any(isinstance(path, EventPath) for path in self.paths):
+            raise UnsupportedError("a run with exact spike times cannot be continued; run the whole time at once")
         self._emitted = {}
         forget(self.network)
         network, watching = self.network, probes(self.network, self.dt, continued=keep_state)
+        taking = self._taken(sink, keep_state)
         first = self._done if keep_state else 0
         begun = self._begins(first)
         raw = self._encoded(n_steps, first, begun)
@@ -175,15 +210,15 @@ class TorchBuild:
         _check_continued(state, batch)
         signals = {path: to_signal(value, n_steps, self.like) for path, value in raw.items()}
         runner = Runner(
-            self.dt, n_steps, batch, self.weights, self.parameters, self._wanted(sink), signals, state, self.like,
-            watching, network.training, self._drawn_seed(),
+            self.dt, n_steps, batch, self.weights, self.parameters, self._wanted(taking), signals, state, self.like,
+            watching, network.training, self._drawn_seed(), network.credit,
         )  # fmt: skip
         runner.run(self._plan.blocks, self.paths)
         self.state, self._done, self._begun = runner.last_state(), first + n_steps, begun
         self._emitted = {g.path: runner.emitted(g.path) for g in network.groups}
         show(network, runner, self.weights, continued=keep_state)
         if sink is not None:
-            self._record(sink, runner, raw)
+            hand_over(sink, taking, runner, raw, network, continued=keep_state)
 
     def _drawn_seed(self) -> int:
         """A seed for what connections draw in a run; zero, and nothing drawn, where none does."""
@@ -234,25 +269,28 @@ class TorchBuild:
             raise ShapeError(f"the inputs were given batches of different sizes ({each}); give all the same")
         return next(iter(sizes.values()), 1)
 
-    def _wanted(self, sink: Sink | None) -> dict[str, list[str]]:
+    def _taken(self, sink: Sink | None, continued: bool) -> Taken:
+        """What a sink takes; one that comes new to this build is told of it before."""
+        if sink is None:
+            return {}
+        if sink != self._described:
+            sink.describe(description(self))
+            self._described = sink
+        elif continued:  # a loop of short runs does not ask again; a sink that has enough drops what comes
+            return self._taking
+        self._taking = taken(self.network, self._described)
+        return self._taking
+
+    def _wanted(self, taking: Taken) -> dict[str, list[str]]:
+        """What is read of each population; spikes that only a sink takes stay bits where kernels leave them so."""
         want = wanted(self.network)
         for path in self._across & want.keys():
             want[path].add("spikes")
-        if sink is not None:
-            for group in self.network.groups:
-                want[group.path] |= sink.wants(group.path) & set(group.observables)
+        packing = {path for b, p in zip(self._plan.blocks, self.paths, strict=True) for path in b.paths
+                   if isinstance(p, KernelPath)}  # fmt: skip
+        for path in want:
+            want[path] |= taking.get(path, frozenset()) - ({"spikes"} if path in packing else set())
         return {path: sorted(names) for path, names in want.items()}
-
-    def _record(self, sink: Sink, runner: Runner, raw: Mapping[str, Any]) -> None:
-        for path, value in raw.items():
-            if isinstance(value, Spikes) and "spikes" in sink.wants(path):
-                sink.write(path, "spikes", value, self.dt)
-        for group in self.network.groups:
-            for name in sorted(sink.wants(group.path) & set(group.observables)):
-                values = as_array(observable(runner, group, name))
-                sink.write(
-                    group.path, name, Spikes.from_raster(values, self.dt) if name == "spikes" else values, self.dt
-                )
 
     def _placed_block(self, block: Block) -> Block:
         stages = [replace(stage, layers=tuple(map(self._placed, stage.layers))) for stage in block.stages]

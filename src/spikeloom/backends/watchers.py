@@ -58,7 +58,10 @@ def forget(network: Network) -> None:
 def show(network: Network, runner: Runner, weights: Mapping[str, Mapping[str, Tensor]], *, continued: bool) -> None:
     """Hands what a run gave to those who read it."""
     for decoder in network.decoders:
-        decoder.decode(observable(runner, decoder.target, decoder.variable), runner.dt)
+        if (first := runner.results.get(("first spike", decoder.target.path))) is not None and decoder.takes_times:
+            decoder.decode_times(first)
+        else:
+            decoder.decode(observable(runner, decoder.target, decoder.variable), runner.dt)
     for tap in network.taps:
         if ("spikes", tap.target.path) in runner.results or ("trace", tap.target.path, tap.variable) in runner.results:
             tap.take(observable(runner, tap.target, tap.variable), runner.dt)

@@ -62,7 +62,7 @@ def _inside(session: Session, config: TrainConfig, test: Dataset) -> list[Sectio
     text = (
         f"The recorded part of the final test run. Each run of the network lasts {config.time:g} ms and shows up to "
         f"{config.batch_size} test samples side by side, one batch; the runs follow one another in model time. "
-        "Pictures show sample 0, the first of each batch."
+        "Rasters and potentials show sample 0, the first of each batch."
     )
     return [
         *_inputs(session, node, config, test, answers),

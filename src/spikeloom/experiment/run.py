@@ -15,7 +15,7 @@ import platform
 import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -105,8 +105,8 @@ def _complete(folder: Path, config: TrainConfig, data: Splits, tested: Tested, *
             network, train, epochs=config.epochs, time=config.time, loss=config.loss, validation=test,
             checkpoint=checkpoint, resume=resume,
         )  # fmt: skip
-        recording = _Recording(folder, config)
-        result = evaluate(network, test, time=config.time, loss=config.loss, record=recording)
+        with _Recording(folder, config) as recording:
+            result = evaluate(network, test, time=config.time, loss=config.loss, record=recording)
         tested(result)
         _write_json(folder / "metrics.json", {"history": [asdict(e) for e in history], "test": asdict(result)})
         network_save(network, "network", path=str(folder))
@@ -148,6 +148,14 @@ class _Recording:
             self._recorder = SimulationRecorder(_recorder_config(config, self._part))
             self._recorder.metadata({"run": folder.name, "seed": config.seed, "dt": config.dt})
 
+    def __enter__(self) -> _Recording:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Leaves the recording as far as it got where what was recorded failed."""
+        if kind is not None:
+            self._abandon()
+
     def wants(self, layer: str) -> frozenset[str]:
         """What the recorder takes of a layer."""
         with self._kept_apart():
@@ -155,11 +163,23 @@ class _Recording:
                 return self._recorder.wants(layer)
         return frozenset()
 
-    def write(self, layer: str, variable: str, data: Any, dt: float) -> None:
+    def describe(self, description: Mapping[str, Any]) -> None:
+        """Hands on what the network says of itself."""
+        with self._kept_apart():
+            if self._recorder is not None:
+                self._recorder.describe(description)
+
+    def write(self, layer: str, variable: str, data: Any, dt: float, *, continued: bool = False) -> None:
         """Hands a window of a run on."""
         with self._kept_apart():
             if self._recorder is not None:
-                self._recorder.write(layer, variable, data, dt)
+                self._recorder.write(layer, variable, data, dt, continued=continued)
+
+    def weights(self, connection: str, values: Any, duration: float) -> None:
+        """Hands the weights of a run on."""
+        with self._kept_apart():
+            if self._recorder is not None:
+                self._recorder.weights(connection, values, duration)
 
     def metadata(self, values: Mapping[str, Any]) -> None:
         """Hands settings of a run on."""
@@ -188,7 +208,14 @@ class _Recording:
         try:
             yield
         except _FAILURES as error:
-            self.problem, self._recorder = f"the test could not be recorded: {error}", None
+            self.problem = f"the test could not be recorded: {error}"
+            self._abandon()
+
+    def _abandon(self) -> None:
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            with suppress(*_FAILURES):
+                recorder.close()
 
 
 def _recorder_config(config: TrainConfig, folder: Path) -> RecorderConfig:

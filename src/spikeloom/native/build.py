@@ -18,12 +18,14 @@ LIBRARIES = (
     "event_frames.hpp",
     "event_text.hpp",
     "event_transforms.hpp",
+    "eventprop.hpp",
     "events.hpp",
     "optimizer.hpp",
     "products.hpp",
     "saccades.hpp",
     "schedule.hpp",
     "spike_sort.hpp",
+    "train_pairs.hpp",
 )
 """The headers that are libraries as they are; the others are parts of generated kernels."""
 

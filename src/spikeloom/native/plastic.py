@@ -88,7 +88,7 @@ class _Change(ctypes.Structure):
 
 
 _SIZES = ("n_steps", "n_pre", "n_post", "begin", "end", "moved", "every", "done", "at_end")
-_ARRAYS = ("start", "ids", "modulator", "current", "coefficients", "state", "weights", "scaled", "bits")
+_ARRAYS = ("start", "ids", "modulator", "last", "current", "coefficients", "state", "weights", "scaled", "bits")
 
 
 class _Window(ctypes.Structure):
@@ -99,7 +99,7 @@ class _Window(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in _ARRAYS),
         *((name, _Trace) for name in ("pre", "post", "theta")),
         *((name, _Change) for name in ("at_pre", "at_post")),
-        *((name, ctypes.c_double) for name in ("w_min", "w_max", "total")),
+        *((name, ctypes.c_double) for name in ("w_min", "w_max", "total", "inhibition")),
     )
 
 
@@ -120,8 +120,9 @@ class Plastic:
     """The weights, states and traces of one connection in the kernel's layout; `run` moves them on in place.
 
     weights (N, K) and state (n_states, N): float32 or float64, both alike, copied. The connection is inlet 0 of the
-    functor. pre, post: the traces; theta: what is added to the coefficient `moved`, the threshold's. Raises ShapeError,
-    DataError or ParameterError for what does not fit the functor or each other.
+    functor. pre, post: the traces; theta: what is added to the coefficient `moved`, the threshold's. inhibition: what a
+    spike takes from the next input of every other neuron. Raises ShapeError, DataError or ParameterError for what does
+    not fit the functor or each other.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class Plastic:
         *,
         theta: Leaky | None = None,
         moved: int = -1,
+        inhibition: float = 0.0,
     ) -> None:
         self._library = functor.library()
         sizes = np.empty(3, np.int64)
@@ -158,7 +160,9 @@ class Plastic:
         self._coefficients = self._tiled(np.array(rows, self.dtype).reshape(-1, n_post))
         self._pre, self._post = self._trace(pre, n_pre, self._width), self._trace(post, n_post, WORD)
         self._theta = None if theta is None else self._trace(theta, n_post, WORD)
+        self._last = np.zeros(self.words, np.uint64)
         self._window = self._filled(rule, moved)
+        self._window.inhibition = inhibition
 
     def run(
         self,
@@ -181,6 +185,7 @@ class Plastic:
         padded = None if current is None else self._padded(current, n_steps)
         bits = np.empty((n_steps, self.words), np.uint64)
         given = {"start": events.start, "ids": events.ids, "modulator": modulator, "current": padded, "bits": bits}
+        given["last"] = self._last
 
         def work(begin: int, end: int) -> None:
             window = _Window.from_buffer_copy(self._window)
@@ -194,8 +199,9 @@ class Plastic:
             window.pre.value = address(pre, "pre trace")
             self._library.call(self._entry, window)
 
-        pool.run(work, self.words, threads)
+        pool.run(work, self.words, 1 if self._window.inhibition else threads)
         self.done += n_steps
+        self._last[:] = bits[-1] if n_steps else self._last
         return bits
 
     @property
@@ -223,11 +229,17 @@ class Plastic:
         """What is added to the thresholds (N,), None where they do not move."""
         return None if self._theta is None else self._theta.value[: self.shape[0]].copy()
 
+    @property
+    def last(self) -> NDArray[np.uint64]:
+        """Who fired in the last step, as bits (words,)."""
+        return self._last.copy()
+
     def rest(self, state: NDArray[Any]) -> None:
         """Puts the neurons into a state (n_states, N) and both traces to 0; weights and thresholds stay."""
         check(state, "state", str(self.dtype), (self._state.shape[1], self.shape[0]))
         self._state[:] = self._tiled(state)
         self._pre.value[:] = self._post.value[:] = 0
+        self._last[:] = 0
 
     def _tiled(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Rows (n, N) as (tile, n, width) up to a whole word; the last neuron fills the padding."""

@@ -3,6 +3,7 @@
 from .codings import CODINGS
 from .component import Assembly, Component
 from .connection import Connection
+from .credit import CREDITS, Credit
 from .decoder import Decoder
 from .decodings import DECODINGS
 from .description import ATTACHED, describe, network_from
@@ -46,12 +47,14 @@ from .policies import ConnectPolicy, ExcludedTypePolicy, IncludedTypePolicy, Ind
 from .population import InputPopulation, Population
 from .projection import Projection
 from .protocols import Attached, Build, Engine, Sink
+from .sinks import Record, global_sink, set_global_sink
 from .synapses import SYNAPSES
 
 __all__ = [
     "ATTACHED",
     "BACKENDS",
     "CODINGS",
+    "CREDITS",
     "DECODINGS",
     "GENERATORS",
     "INITIALIZERS",
@@ -65,6 +68,7 @@ __all__ = [
     "ConnectPolicy",
     "Connection",
     "Constant",
+    "Credit",
     "Decoder",
     "Encoder",
     "Engine",
@@ -87,6 +91,7 @@ __all__ = [
     "ParameterStore",
     "Population",
     "Projection",
+    "Record",
     "Sink",
     "SparseNormal",
     "SpikeMonitor",
@@ -98,6 +103,7 @@ __all__ = [
     "XavierUniform",
     "constant",
     "describe",
+    "global_sink",
     "kaiming_normal",
     "kaiming_uniform",
     "member",
@@ -106,6 +112,7 @@ __all__ = [
     "network_save",
     "normal",
     "orthogonal",
+    "set_global_sink",
     "sparse",
     "truncated_normal",
     "uniform",

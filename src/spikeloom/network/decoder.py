@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ParameterError, ShapeError, StateError, UnsupportedError
 from ..registry import fill_keywords, resolve_keywords
 from .component import Component
-from .decodings import DECODINGS
+from .decodings import DECODINGS, FirstSpikeTime
 from .group import NeuronGroup
 from .monitors import observable_of
 
@@ -18,9 +18,9 @@ class Decoder(Component):
 
     num: how many answers, which must be what the target gives (default: that). coding_method: 'spike_counts' (default),
     'spike_rate', 'time_spike_counts', 'first_spike', 'first_spike_time', 'final_step_voltage', 'voltage_sum',
-    'voltage_mean', 'voltage_max', 'v_t', 'null'. coding_var_name: the observable that is decoded, in place of the
-    coding's own. After a run `.predict` holds the answer with its gradients; after `run_continue` that of the window
-    run last.
+    'voltage_mean', 'voltage_mean_exp', 'voltage_max', 'v_t', 'null'. coding_var_name: the observable that is decoded,
+    in place of the coding's own. After a run `.predict` holds the answer with its gradients; after `run_continue` that
+    of the window run last.
     """
 
     kind = "decoder"
@@ -95,6 +95,15 @@ class Decoder(Component):
     def forget(self) -> None:
         """Drops the answer of the last run, and with it the graph behind it."""
         self._predict = None
+
+    @property
+    def takes_times(self) -> bool:
+        """Whether its answer can be made from the exact times of first spikes."""
+        return isinstance(self.decoding, FirstSpikeTime) and self.variable == "spikes"
+
+    def decode_times(self, first: Any) -> None:
+        """Makes the answer from the exact times (B, *shape) in ms of first spikes."""
+        self._predict = first.flatten(1) * self.decoding.scale  # type: ignore[attr-defined]
 
     def decode(self, activity: Any, dt: float) -> None:
         """Makes the answer from what was observed of the target, (T, B, *shape)."""

@@ -168,6 +168,21 @@ class VoltageMean(Decoding):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class VoltageMeanExp(Decoding):
+    """The mean of exp(-t / T) v(t) over all steps, (B, n), t being the end of a step and T that of the run.
+
+    What is early counts more: the loss shaping of Nowotny, Turner and Knight 2025, mlGeNN's AvgVarExpWeight.
+    """
+
+    variable = "v"
+
+    def decode(self, activity: Tensor, dt: float) -> Tensor:
+        n = activity.shape[0]
+        weight = torch.exp(torch.arange(1, n + 1, dtype=activity.dtype, device=activity.device) / -n)
+        return (weight[:, None, None] * activity).mean(0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class VoltageMax(Decoding):
     """The greatest membrane potential of all steps, (B, n); steps that are equally great share its gradient."""
 
@@ -192,6 +207,7 @@ DECODINGS.add("first_spike_time", FirstSpikeTime)
 DECODINGS.add("final_step_voltage", FinalStepVoltage)
 DECODINGS.add("voltage_sum", VoltageSum)
 DECODINGS.add("voltage_mean", VoltageMean)
+DECODINGS.add("voltage_mean_exp", VoltageMeanExp)
 DECODINGS.add("voltage_max", VoltageMax)
 DECODINGS.add("v_t", MembraneTrace)
 DECODINGS.add("null", Whole)

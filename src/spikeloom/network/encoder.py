@@ -96,14 +96,22 @@ class Encoder(Component):
         self._data = self._reshaped(data) if isinstance(data, Spikes) else self._checked(data)
         self._n_batches += 1
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether a run that continues another gets more of the same batch, not silence."""
+        return (
+            hasattr(CODINGS[self.coding_method], "going_on")
+            and self.time is None
+            and not isinstance(self._given(), Spikes)
+        )
+
     def encode(self, n_steps: int, dt: float, generator: np.random.Generator, first: int = 0) -> Any:
         """The signal of the batch: Spikes on the grid of dt, or values (T, B, *shape), T = 1 where constant.
 
         first: the step that the window begins with, counted from the first run of the batch. Raises StateError for an
         array of steps that have all been run.
         """
-        data, coding = self._given(), CODINGS[self.coding_method]
-        goes_on = hasattr(coding, "going_on") and self.time is None and not isinstance(data, Spikes)
+        data, coding, goes_on = self._given(), CODINGS[self.coding_method], self.goes_on
         if first and not goes_on:
             return self._nothing(n_steps, dt)
         length = self._window(n_steps, dt)

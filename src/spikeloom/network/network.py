@@ -14,14 +14,16 @@ from ..registry import Registry, takes_only_its_own
 from ..units import check_dt, duration_steps
 from .component import Assembly, Component
 from .connection import Connection
+from .credit import BPTT, Credit
 from .decoder import Decoder
 from .encoder import Encoder
 from .generator import Generator
 from .group import NeuronGroup
 from .monitors import Monitor, Tap
 from .parameters import ParameterSpec, ParameterStore
-from .protocols import Attached, Build, Engine, Sink
+from .protocols import Attached, Build, Engine
 from .relations import family
+from .sinks import Record, sink_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -120,6 +122,15 @@ class Network(Assembly):
     def spiking(self) -> list[NeuronGroup]:
         """The groups that emit spikes: all but those whose output is graded."""
         return [group for group in self.groups if not isinstance(group.neuron.emission.forward, Graded)]
+
+    @property
+    def credit(self) -> Credit:
+        """Which paths gradients take: what its learners say; ParameterError where they differ."""
+        found = [learner.credit for learner in self.learners] or [BPTT]
+        if any(credit != found[0] for credit in found):
+            names = ", ".join(learner.path for learner in self.learners)
+            raise ParameterError(f"learners {names} differ in their credit; a run has one: give all the same")
+        return found[0]
 
     def emission_of(self, group: NeuronGroup) -> Emission:
         """The emission of a group with the surrogate of the learner that trains it, else of the one that trains a
@@ -229,20 +240,24 @@ class Network(Assembly):
         self.store.retain({spec.name for spec in specs})
         return self.store
 
-    def run(self, time: float, *, record: Sink | None = None) -> None:
-        """Runs `time` ms from rest; decoders and monitors hold the result, a recorder takes what it wants."""
+    def run(self, time: float, *, record: Record = None) -> None:
+        """Runs `time` ms from rest; decoders and monitors hold the result, a recorder takes what it wants.
+
+        record: a recorder; None means that of `set_global_recorder`, where there is one, and False means none.
+        """
         self._run(time, record, keep_state=False)
 
-    def run_continue(self, time: float, *, record: Sink | None = None) -> None:
-        """Runs `time` ms from where the last run ended."""
+    def run_continue(self, time: float, *, record: Record = None) -> None:
+        """Runs `time` ms from where the last run ended; record: as that of `run`."""
         self._run(time, record, keep_state=True)
 
-    def _run(self, time: float, record: Sink | None, *, keep_state: bool) -> None:
+    def _run(self, time: float, record: Record, *, keep_state: bool) -> None:
+        sink = sink_of(record)
         n_steps = duration_steps(time, self.backend.dt, "Network.run: time")
         before, build = self._build, self._built()
         if keep_state and self._ran and build is not before:
             raise StateError("the network was edited since the last run, which cannot be continued; use run")
-        build.run(n_steps, keep_state=keep_state and self._ran, sink=record)
+        build.run(n_steps, keep_state=keep_state and self._ran, sink=sink)
         self._ran = True
 
     def _built(self) -> Build:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from .component import Component
+from .credit import BPTT, Credit
 
 if TYPE_CHECKING:
     from ..neurons import Emission
-    from ..spikes import Spikes
+    from ..spikes import PackedSpikes, Spikes
     from .group import NeuronGroup
     from .network import Network
 
@@ -45,17 +46,29 @@ class Build(Protocol):
         """The mean firing rate of each population that spikes in the last run, in Hz."""
 
 
+@runtime_checkable
 class Sink(Protocol):
     """A receiver of what happened in a run: a recorder."""
 
-    def wants(self, layer: str) -> frozenset[str]:
-        """The observables of a layer that it takes, such as {'spikes', 'v'}."""
+    def describe(self, description: Mapping[str, Any]) -> None:
+        """Takes what a built network says of itself, as JSON values: before the first run that it gets of a build."""
 
-    def write(self, layer: str, variable: str, data: Spikes | Any, dt: float) -> None:
-        """Takes one window of one run: Spikes, or an array (T, B, *shape)."""
+    def wants(self, layer: str) -> frozenset[str]:
+        """The observables of a layer that it takes, such as {'spikes', 'v'}; what the layer does not have is passed."""
+
+    def write(
+        self, layer: str, variable: str, data: Spikes | PackedSpikes | Any, dt: float, *, continued: bool = False
+    ) -> None:
+        """Takes one window of one run: spikes, or an array (T, B, *shape), of steps of dt ms.
+
+        continued: whether it goes on where the layer's window before ended.
+        """
+
+    def weights(self, connection: str, values: Any, duration: float) -> None:
+        """Takes the weights that a connection had in a run of `duration` ms; `connection.bias` and so on are others."""
 
     def metadata(self, values: Mapping[str, Any]) -> None:
-        """Takes settings of the run: seed, dt, layers."""
+        """Takes further settings of what it receives."""
 
 
 class Attached(Component):
@@ -69,6 +82,11 @@ class Attached(Component):
     def emission_for(self, group: NeuronGroup, emission: Emission) -> Emission:
         """The emission, with the surrogate of the learner in place."""
         return emission
+
+    @property
+    def credit(self) -> Credit:
+        """Which paths gradients take."""
+        return BPTT
 
     def trains(self, owner: Component) -> bool:
         """Whether the parameters of a component are to be trained by it."""

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ParameterError
+from ..errors import ParameterError, UnsupportedError
 from ..ops import Array, Ops
 from ..registry import Registry
 
@@ -138,6 +138,29 @@ class Blocked(Surrogate):
 
     def derivative(self, d: Array, xp: Ops[Any]) -> Array:
         return xp.where(xp.abs(d) < 0.0, 1.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class SpikeTimes(Surrogate):
+    """No surrogate: the exact derivative of the times of spikes, which only the event path has; alpha has no part.
+
+    regularisation: what each spike of a neuron adds to dL/dv there, for each spike a sample that the neuron sends more
+    than n_spikes in the mean of the batch, divided by the samples.
+    """
+
+    alpha: float = 1.0
+    regularisation: float = 0.0
+    n_spikes: float = 0.0
+
+    def __post_init__(self) -> None:
+        Surrogate.__post_init__(self)
+        for name in ("regularisation", "n_spikes"):
+            value = getattr(self, name)
+            if not is_number(value) or value < 0:
+                raise ParameterError(f"eventprop's {name} must be a number of at least 0, got {value!r}")
+
+    def derivative(self, d: Array, xp: Ops[Any]) -> Array:
+        raise UnsupportedError("the times of spikes have exact derivatives on the event path only; use a surrogate")
 
 
 SURROGATES: Registry[type[Surrogate]] = Registry("surrogate")

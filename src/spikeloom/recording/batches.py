@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..spikes import Spikes
+from ..spikes.container import index_dtype
 from ..units import times
-from .sampling import Sampling, is_kept
+from .sampling import Sampling
 
 
 @dataclass(frozen=True)
 class SpikeBatch:
     """The spikes of a stretch that begins at step `start` of its layer's clock; their steps count from there.
 
-    windows: the number of steps of each run in it; empty where it goes on from the batch before without a break.
+    windows: the number of steps of each run in it; empty where all of it goes on from the batch before, if that ends
+    where it begins and has as many samples.
     """
 
     start: int
@@ -54,19 +56,25 @@ class SpikeBatch:
         cut = replace(self.spikes, n_steps=n_steps, duration=times(n_steps, self.dt))
         return SpikeBatch(self.start, _only(cut, self.spikes.grid.step < n_steps), _cut(self.windows, n_steps))
 
-    def recorded(self, start: int, sampling: Sampling, generator: np.random.Generator) -> SpikeBatch:
-        """The batch at another start, with what the sampling keeps."""
+    def after(self, n_steps: int) -> SpikeBatch:
+        """All but the first `n_steps` steps."""
+        left, grid = self.n_steps - n_steps, self.spikes.grid
+        late = replace(self.spikes, step=grid.step - n_steps, n_steps=left, duration=times(left, self.dt))
+        windows = _rest(self.windows, n_steps)
+        return SpikeBatch(self.start + n_steps, _only(late, grid.step >= n_steps), windows)
+
+    def thinned(self, sampling: Sampling, generator: np.random.Generator) -> SpikeBatch:
+        """What the sampling keeps of it."""
         if sampling.mode == "all":
-            return replace(self, start=start)
-        step = self.spikes.grid.step.astype(np.int64) + start
-        kept = sampling.keeps(step, self.spikes.ids, generator)
-        return replace(self, start=start, spikes=_only(self.spikes, kept))
+            return self
+        step = self.spikes.grid.step.astype(np.int64) + self.start
+        return replace(self, spikes=_only(self.spikes, sampling.keeps(step, self.spikes.ids, generator)))
 
     @staticmethod
     def joined(batches: Sequence[SpikeBatch], start: int | None = None) -> SpikeBatch:
         """Batches in the order of time as one, from step `start` on; they agree in dt, shape and number of samples.
 
-        Nothing fires in the stretches between them.
+        Nothing fires in the stretches between them. Of several, the windows are not kept.
         """
         first, last = batches[0], batches[-1]
         start = first.start if start is None else start
@@ -74,22 +82,29 @@ class SpikeBatch:
             return first
         parts = [batch.spikes for batch in batches]
         graded = any(part.value is not None for part in parts)
-        spikes = Spikes.from_steps(
-            np.concatenate([b.spikes.grid.step.astype(np.int64) + (b.start - start) for b in batches]),
-            np.concatenate([part.ids for part in parts]),
-            first.shape,
-            last.start + last.n_steps - start,
-            first.dt,
-            samples=np.concatenate([part.samples() for part in parts]),
-            values=np.concatenate([part.values() for part in parts]) if graded else None,
-            n_samples=first.n_samples,
+        n_steps = last.start + last.n_steps - start
+        dtype = np.dtype(index_dtype(n_steps))
+        counts = np.stack([np.diff(part.offsets) for part in parts])
+        # Within a sample the parts follow one another in time; only samples are to be brought together.
+        order = slice(None) if first.n_samples == 1 else _by_sample(counts)
+        spikes = Spikes(
+            offsets=np.concatenate(([0], np.cumsum(counts.sum(0)))),
+            ids=np.concatenate([part.ids for part in parts])[order],
+            shape=first.shape,
+            duration=times(n_steps, first.dt),
+            step=np.concatenate([b.spikes.grid.step.astype(dtype) + dtype.type(b.start - start) for b in batches])[
+                order
+            ],
+            dt=first.dt,
+            n_steps=n_steps,
+            value=np.concatenate([part.values() for part in parts])[order] if graded else None,
         )
-        return SpikeBatch(start, spikes, _windows(batches))
+        return SpikeBatch(start, spikes)
 
 
 @dataclass(frozen=True)
 class MembraneBatch:
-    """The potentials of `n_steps` steps of dt ms from step `start` of a layer's clock.
+    """The potentials, or another observable, of `n_steps` steps of dt ms from step `start` of a layer's clock.
 
     values (K, B, *shape) belong to the K steps `step`, which count from `start`. windows: as those of SpikeBatch.
     """
@@ -100,11 +115,6 @@ class MembraneBatch:
     step: NDArray[np.int64]
     values: NDArray[Any]
     windows: tuple[int, ...] = ()
-
-    @classmethod
-    def of(cls, v: NDArray[Any], dt: float, windows: tuple[int, ...] = ()) -> MembraneBatch:
-        """The batch of all steps of v (T, B, *shape), from step 0."""
-        return cls(0, len(v), dt, np.arange(len(v)), v, windows)
 
     @property
     def n_samples(self) -> int:
@@ -128,22 +138,30 @@ class MembraneBatch:
         windows = _cut(self.windows, n_steps)
         return replace(self, n_steps=n_steps, step=self.step[kept], values=self.values[kept], windows=windows)
 
-    def recorded(self, start: int, sampling: Sampling, generator: np.random.Generator) -> MembraneBatch:
-        """A copy at another start, as float32, with the steps that the sampling keeps."""
-        kept = is_kept(self.step + start, sampling.rate)
-        values = self.values[kept].astype(np.float32, copy=False)
-        return replace(self, start=start, step=self.step[kept], values=values)
-
-    @staticmethod
-    def joined(batches: Sequence[MembraneBatch]) -> MembraneBatch:
-        """Batches that follow one another in time as one; they agree in dt, shape and number of samples."""
+    def after(self, n_steps: int) -> MembraneBatch:
+        """All but the first `n_steps` steps."""
+        kept = self.step >= n_steps
         return replace(
-            batches[0],
-            n_steps=sum(batch.n_steps for batch in batches),
-            step=np.concatenate([batch.step + (batch.start - batches[0].start) for batch in batches]),
-            values=np.concatenate([batch.values for batch in batches]),
-            windows=_windows(batches),
+            self,
+            start=self.start + n_steps,
+            n_steps=self.n_steps - n_steps,
+            step=self.step[kept] - n_steps,
+            values=self.values[kept],
+            windows=_rest(self.windows, n_steps),
         )
+
+
+class Timed(Protocol):
+    """What a batch says of its time."""
+
+    @property
+    def start(self) -> int: ...
+    @property
+    def n_steps(self) -> int: ...
+    @property
+    def n_samples(self) -> int: ...
+    @property
+    def windows(self) -> tuple[int, ...]: ...
 
 
 class Run(NamedTuple):
@@ -154,31 +172,42 @@ class Run(NamedTuple):
     n_samples: int
 
 
-def runs_of(batches: Iterable[SpikeBatch | MembraneBatch]) -> list[Run]:
-    """The runs in batches in the order of time; batches without windows that meet are one."""
+def runs_of(batches: Iterable[Timed]) -> list[Run]:
+    """The runs in batches in the order of time; one without windows goes on with the run before where it can."""
     runs: list[Run] = []
-    open_end = False
     for batch in batches:
         at = batch.start
+        if not batch.windows and runs and runs[-1][1:] == (at, batch.n_samples):
+            runs[-1] = runs[-1]._replace(stop=at + batch.n_steps)
+            continue
         for n_steps in batch.windows or (batch.n_steps,):
             runs.append(Run(at, at + n_steps, batch.n_samples))
             at += n_steps
-        if open_end and not batch.windows and runs[-2][1:] == (batch.start, batch.n_samples):
-            runs[-2:] = [Run(runs[-2].start, at, batch.n_samples)]
-        open_end = not batch.windows
     return runs
 
 
-def _windows(batches: Sequence[SpikeBatch | MembraneBatch]) -> tuple[int, ...]:
-    if not any(batch.windows for batch in batches):
-        return ()
-    return tuple(n for batch in batches for n in (batch.windows or (batch.n_steps,)))
+def _by_sample(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The order in which spikes that lie by part and sample, as many as counted, lie by sample and part."""
+    begin = np.cumsum(counts).reshape(counts.shape) - counts
+    return ranges(begin.T.ravel(), counts.T.ravel())
+
+
+def ranges(begin: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The numbers from each begin on, so many of each, one range after the other."""
+    before = np.cumsum(counts) - counts
+    found: NDArray[np.int64] = np.arange(int(counts.sum())) + np.repeat(begin - before, counts)
+    return found
 
 
 def _cut(windows: tuple[int, ...], n_steps: int) -> tuple[int, ...]:
     """The windows of the first n steps."""
     stops = np.minimum(np.cumsum(windows, dtype=int), n_steps)
     return tuple(int(n) for n in np.diff(stops, prepend=0) if n)
+
+
+def _rest(windows: tuple[int, ...], n_steps: int) -> tuple[int, ...]:
+    """The windows after the first n steps."""
+    return _cut(windows[::-1], sum(windows) - n_steps)[::-1]
 
 
 def _only(spikes: Spikes, kept: NDArray[np.bool_]) -> Spikes:

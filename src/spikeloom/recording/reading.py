@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from math import isfinite, prod
 from typing import Any, cast, get_args
 
@@ -16,13 +18,35 @@ from ..errors import DataError, ParameterError, ShapeError, SpikeloomError
 from ..spikes import Spikes
 from ..units import steps
 from .batches import MembraneBatch, SpikeBatch
-from .layout import is_name, key_time
+from .layout import is_name, key_time, nanoseconds
 from .sampling import Mode, Sampling, is_kept
 
 _MOST_STEPS = 1 << 31
 _MOST_NEURONS = 1 << 31
 _MOST_RATIO = 1100
 """gzip makes data at most about 1030 times smaller; what claims more is not on disk."""
+_MOST_ATTRIBUTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What a batch states of itself, its data unread: its steps from `start` on, its samples, how much it holds.
+
+    size: the number of spikes, or of values. windows: as those of SpikeBatch.
+    """
+
+    start: int
+    n_steps: int
+    dt: float
+    shape: tuple[int, ...]
+    n_samples: int
+    size: int
+    windows: tuple[int, ...]
+
+    @property
+    def stop(self) -> int:
+        """The step behind its last."""
+        return self.start + self.n_steps
 
 
 @contextmanager
@@ -39,14 +63,14 @@ def damage_named() -> Iterator[None]:
 @damage_named()
 def members(group: h5py.Group) -> list[str]:
     """The names of a group's own members, sorted; links to elsewhere and names no recorder writes are left out."""
-    return sorted(name for name in group if is_name(name) and isinstance(group.get(name, getlink=True), h5py.HardLink))
+    return sorted(name for name in group if _has(group, name))
 
 
 @damage_named()
 def subgroup(group: h5py.Group, *names: str) -> h5py.Group | None:
     """The group of these names below a group, or None."""
     for name in names:
-        if name not in members(group) or not isinstance(group[name], h5py.Group):
+        if not _has(group, name) or not isinstance(group[name], h5py.Group):
             return None
         group = group[name]
     return group
@@ -55,32 +79,51 @@ def subgroup(group: h5py.Group, *names: str) -> h5py.Group | None:
 @damage_named()
 def member(group: h5py.Group, name: str) -> h5py.Dataset:
     """The data set of this name in a group."""
-    if name not in members(group) or not isinstance(group[name], h5py.Dataset):
+    if not _has(group, name):
         raise DataError(f"{name_of(group)} must have a data set {name!r}")
-    return group[name]
+    return named(group, name)
 
 
 @damage_named()
-def datasets(group: h5py.Group) -> list[h5py.Dataset]:
-    """The batches of a group in the order of model time."""
-    timed = [(time, name) for name in members(group) if (time := key_time(name)) is not None]
-    found = [group[name] for _, name in sorted(timed)]
-    for data in found:
-        if not isinstance(data, h5py.Dataset):
-            raise DataError(f"{name_of(data)} must be a data set, got a group")
+def named(group: h5py.Group, name: str) -> h5py.Dataset:
+    """The data set of a name that is known to be a group's own."""
+    found = group[name]
+    if not isinstance(found, h5py.Dataset):
+        raise DataError(f"{name_of(group)} must have a data set {name!r}, got a group")
     return found
+
+
+def batch_names(group: h5py.Group) -> list[str]:
+    """The names of the batches of a group in the order of model time."""
+    return sorted((name for name in members(group) if key_time(name) is not None), key=_time)
+
+
+def reaching_into(names: Sequence[str], begin: int, end: float) -> Sequence[str]:
+    """Of names in the order of model time, those whose batches can reach into [begin, end) ns."""
+    first = bisect_right(names, begin, key=_time) - 1
+    return names[max(0, first) : bisect_left(names, end, key=_time)]
+
+
+def _time(name: str) -> int:
+    return key_time(name) or 0
+
+
+@damage_named()
+def check_own(dataset: h5py.Dataset) -> None:
+    """Nothing, or DataError unless the content of a data set lies in the file itself, as large as it claims."""
+    owner = name_of(dataset)
+    if dataset.external is not None or dataset.is_virtual:
+        raise DataError(f"{owner} must lie in the file itself, got a link to other files")
+    if dataset.nbytes > 4096 + _MOST_RATIO * dataset.id.get_storage_size():
+        raise DataError(f"{owner} claims {dataset.nbytes} bytes, but takes {dataset.id.get_storage_size()} in the file")
 
 
 @damage_named()
 def read_array(dataset: h5py.Dataset, kinds: str) -> NDArray[Any]:
     """The content of a data set of these NumPy kinds, once it is known to lie in the file itself."""
-    owner = name_of(dataset)
-    if dataset.external is not None or dataset.is_virtual:
-        raise DataError(f"{owner} must lie in the file itself, got a link to other files")
     if dataset.dtype.kind not in kinds:
-        raise DataError(f"{owner} must hold data of kind {kinds}, got {dataset.dtype}")
-    if dataset.nbytes > 4096 + _MOST_RATIO * dataset.id.get_storage_size():
-        raise DataError(f"{owner} claims {dataset.nbytes} bytes, but takes {dataset.id.get_storage_size()} in the file")
+        raise DataError(f"{name_of(dataset)} must hold data of kind {kinds}, got {dataset.dtype}")
+    check_own(dataset)
     return np.asarray(dataset[()])
 
 
@@ -94,6 +137,19 @@ def read_json(dataset: h5py.Dataset) -> Any:
 
 
 @damage_named()
+def read_stretch(dataset: h5py.Dataset, offsets: h5py.Group | None) -> Stretch:
+    """What the batch of spikes or of values in a data set states of itself."""
+    n_steps, dt, start, shape = _clock(dataset)
+    if dataset.dtype.kind == "V":
+        n_samples = len(_bounds(dataset, offsets)) - 1
+    else:
+        n_samples = dataset.shape[1] if dataset.ndim > 1 else 0
+    if dataset.ndim < 1 or n_samples < 1:
+        raise DataError(f"{name_of(dataset)} must hold at least one sample, got shape {dataset.shape}")
+    return Stretch(start, n_steps, dt, shape, n_samples, int(dataset.size), _windows(dataset, n_steps))
+
+
+@damage_named()
 def read_spikes(dataset: h5py.Dataset, offsets: h5py.Group | None) -> SpikeBatch:
     """The batch of spikes in a data set; long offsets have a data set of the same name in a group of their own."""
     owner, events = name_of(dataset), read_array(dataset, "V")
@@ -102,7 +158,7 @@ def read_spikes(dataset: h5py.Dataset, offsets: h5py.Group | None) -> SpikeBatch
         raise DataError(f"{owner} must be a list of events with step and id, got {dataset.dtype} of {dataset.shape}")
     if any(events.dtype[name].kind not in "iuf" for name in names):
         raise DataError(f"{owner} must hold numbers, got {events.dtype}")
-    n_steps, dt, start, shape = _stretch(dataset)
+    n_steps, dt, start, shape = _clock(dataset)
     bounds = _bounds(dataset, offsets)
     if (len(bounds) - 1) * n_steps * prod(shape) >= 1 << 62:
         raise DataError(f"{owner} claims {len(bounds) - 1} samples of {n_steps} steps of shape {shape}: too many")
@@ -126,7 +182,7 @@ def read_spikes(dataset: h5py.Dataset, offsets: h5py.Group | None) -> SpikeBatch
 def read_membrane(dataset: h5py.Dataset) -> MembraneBatch:
     """The batch of potentials in a data set."""
     owner, values = name_of(dataset), read_array(dataset, "f")
-    n_steps, dt, start, shape = _stretch(dataset)
+    n_steps, dt, start, shape = _clock(dataset)
     rate = _rate(dataset)
     if values.ndim < 3 or n_steps * rate > len(values) + 1:
         raise DataError(f"{owner} must hold {rate} of {n_steps} steps, got shape {values.shape}")
@@ -144,7 +200,7 @@ def read_sampling(dataset: h5py.Dataset, neurons: h5py.Group | None) -> Sampling
         raise DataError(f"{owner}: mode must be one of {', '.join(get_args(Mode))}, got {mode!r}")
     if mode != "neurons":
         return Sampling(cast(Mode, mode), _rate(dataset))
-    n_neurons = prod(_stretch(dataset)[3])
+    n_neurons = prod(_clock(dataset)[3])
     if neurons is None:
         raise DataError(f"{owner}: the neurons that were sampled are missing")
     chosen = read_array(member(neurons, dataset.parent.name.rpartition("/")[2]), "iu")
@@ -159,13 +215,18 @@ def read_sampling(dataset: h5py.Dataset, neurons: h5py.Group | None) -> Sampling
     return Sampling("neurons", _rate(dataset), chosen.astype(np.int64))
 
 
+def _has(group: h5py.Group, name: str) -> bool:
+    """Whether a group has a member of its own of this name."""
+    return is_name(name) and isinstance(group.get(name, getlink=True), h5py.HardLink)
+
+
 def name_of(dataset: h5py.Dataset | h5py.Group) -> str:
     """What a data set is called in messages."""
     return f"recorded {dataset.name}"
 
 
 def _bounds(dataset: h5py.Dataset, offsets: h5py.Group | None) -> NDArray[Any]:
-    if "offsets" in dataset.attrs or offsets is None:
+    if offsets is None or h5py.h5a.exists(dataset.id, b"offsets"):
         bounds = attribute(dataset, "offsets", "iu")
     else:
         bounds = read_array(member(offsets, dataset.name.rpartition("/")[2]), "iu")
@@ -180,7 +241,7 @@ def _bounds(dataset: h5py.Dataset, offsets: h5py.Group | None) -> NDArray[Any]:
     return bounds
 
 
-def _stretch(dataset: h5py.Dataset) -> tuple[int, float, int, tuple[int, ...]]:
+def _clock(dataset: h5py.Dataset) -> tuple[int, float, int, tuple[int, ...]]:
     """n_steps, dt, the first step and the shape that a batch states."""
     n_steps = attribute(dataset, "n_steps", "iu")
     shape = attribute(dataset, "shape", "iu")
@@ -191,12 +252,14 @@ def _stretch(dataset: h5py.Dataset) -> tuple[int, float, int, tuple[int, ...]]:
         raise DataError(
             f"{name_of(dataset)}: n_steps, shape, dt and t_start must be sane, got {n_steps}, {shape}, {dt}, {t_start}"
         )
+    if key_time(dataset.name.rpartition("/")[2]) != nanoseconds(t_start):
+        raise DataError(f"{name_of(dataset)} must begin when its name says, got t_start {t_start} ms")
     return int(n_steps), dt, steps(t_start, dt), sizes
 
 
 def _windows(dataset: h5py.Dataset, n_steps: int) -> tuple[int, ...]:
     """The lengths of the runs in a batch, where it states them."""
-    if "windows" not in dataset.attrs:
+    if not h5py.h5a.exists(dataset.id, b"windows"):
         return ()
     lengths = attribute(dataset, "windows", "iu")
     if lengths.ndim != 1 or not lengths.size or lengths.min() < 1 or int(lengths.sum()) != n_steps:
@@ -206,9 +269,17 @@ def _windows(dataset: h5py.Dataset, n_steps: int) -> tuple[int, ...]:
 
 def attribute(dataset: h5py.Dataset, name: str, kinds: str) -> NDArray[Any]:
     """An attribute of these NumPy kinds; texts of variable length are not read, damaged ones can hang HDF5."""
-    if name not in dataset.attrs or dataset.attrs.get_id(name).dtype.kind not in kinds:
+    # What `dataset.attrs` does besides takes most of the time of reading a batch.
+    key = name.encode()
+    found = h5py.h5a.open(dataset.id, key) if h5py.h5a.exists(dataset.id, key) else None
+    if found is None or found.dtype.kind not in kinds:
         raise DataError(f"{name_of(dataset)} must have an attribute {name} of kind {kinds}")
-    return np.asarray(dataset.attrs[name])
+    if (n_bytes := prod(found.shape) * found.dtype.itemsize) > _MOST_ATTRIBUTE:
+        raise DataError(f"{name_of(dataset)}: the attribute {name} must be small, got {n_bytes} bytes")
+    value = np.empty(found.shape, found.dtype)
+    if value.size:
+        found.read(value)
+    return value
 
 
 def number(dataset: h5py.Dataset, name: str) -> float:

@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
+import atexit
+import json
 import logging
-import shutil
+import os
+import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
-from io import TextIOWrapper
 from itertools import count
 from math import isfinite
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
-from zlib import crc32
+from typing import Any, NoReturn, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ParameterError, ShapeError, StateError, StorageError
-from ..spikes import Spikes
-from ..spikes.validate import Numbers, as_array
-from ..units import check_dt, times
-from .batches import MembraneBatch, SpikeBatch
+from ..network import Sink, global_sink, set_global_sink
+from ..spikes import Numbers, PackedSpikes, Spikes
+from ..spikes.validate import as_array
+from ..units import check_dt
+from .chosen import Chosen
 from .config import RecorderConfig
-from .layout import (
-    check_name,
-    control_file,
-    json_text,
-    write_control_states,
-    write_links,
-    write_statistics,
-)
-from .track import Track
+from .intake import Intake
+from .layout import check_name, json_text, new_control_file, write_control_states, write_links
+from .parts import Data, Part, parts, rows, spike_row
+from .statistics import StatisticsPart
+from .track import Key
 from .writing import NodeWriter
-
-Kind = Literal["spikes", "v"]
 
 _log = logging.getLogger(__name__)
 
@@ -44,13 +40,17 @@ _log = logging.getLogger(__name__)
 class SimulationRecorder:
     """Records spikes, membrane potentials, weights and control states into a session folder.
 
-    It is a sink of runs (`wants`, `write`, `metadata`, recorded under `node_id`), and takes data directly
-    (`record_spike_data`, ..., with `dt` ms a step). Each layer has its own clock: its windows follow one another in
-    model time. A batch is written, and flushed to disk, when `config.buffer_size` steps wait, and by `flush_all()`
-    and `close()`. It stops by itself at the limits of `config`; `get_statistics()["stopped_by"]` says why.
+    It is a sink of runs (`net.run(time, record=recorder)`, recorded under `node_id`), and takes data directly
+    (`record_spike_data`, ..., with `dt` ms a step), from any thread. Each layer has its own clock: its windows follow
+    one another in model time. A thread of its own writes: a batch when more than `config.batch_steps` steps of a layer
+    wait, all every `config.flush_interval`, and at `flush_all()` and `close()`. Nothing is dropped: where the disk is
+    slower than the simulation, `config.buffer_size` steps wait, then the simulation does;
+    `get_statistics()["blocked_seconds"]` says how long. It stops by itself at the limits of `config` and when the disk
+    refuses, and the simulation goes on; `get_statistics()["stopped_by"]` says why.
 
     Recording is off unless `config.enable_recording`: such a recorder may be given to runs all the same, takes every
-    call and keeps nothing. Raises ParameterError for a config that is not a RecorderConfig.
+    call and keeps nothing. An interpreter that ends closes its recorders. A process that is forked makes its own: calls
+    of the parent's raise StateError there. Raises ParameterError for a config that is not a RecorderConfig.
     """
 
     def __init__(self, config: RecorderConfig | None = None, *, node_id: str = "main", dt: float = 1.0) -> None:
@@ -62,72 +62,153 @@ class SimulationRecorder:
             )
         self.node_id = check_name(node_id, "SimulationRecorder.node_id")
         self.dt = check_dt(dt, "SimulationRecorder.dt")
-        self.stopped_by: str | None = None
-        self._is_stopped = not self.config.enable_recording
-        self._is_closed = False
-        self._began = time.monotonic()
-        self._writers: dict[str, NodeWriter] = {}
-        self._tracks: dict[tuple[Kind, str, str], Track[Any]] = {}
-        self._controls: dict[str, TextIOWrapper] = {}
-        self._batches = self._snapshots = self._control_records = 0
-        self._path: Path | None = _session_folder(self.config) if self.config.enable_recording else None
+        asked = {"spikes": self.config.record_spikes, "v": self.config.record_membrane}
+        self._asked = tuple(name for name, is_asked in asked.items() if is_asked)
+        self._closing = threading.Lock()
+        self._is_finished = False
+        self._controls: dict[str, TextIO] = {}
+        self._schedule: dict[str, tuple[float, float]] = {}
+        self._network: dict[str, Any] = {}
+        self._n_snapshots = self._n_controls = 0
+        self._longest = max(1, min(self.config.batch_steps, self.config.buffer_size // 2))
+        path: Path | None = None
+        if self.config.enable_recording:
+            path = _session_folder(self.config)
+            self._part = StatisticsPart(path, asdict(self.config))
+            self._part.start()
+            _open.add(self)
+        self._intake = Intake(self.config, path, self._tell)
 
     @property
     def path(self) -> Path:
         """The session's folder; StateError when recording is off."""
-        if self._path is None:
+        if self._intake.path is None:
             raise StateError("SimulationRecorder is off and has no session; give RecorderConfig(enable_recording=True)")
-        return self._path
+        return self._intake.path
+
+    @property
+    def stopped_by(self) -> str | None:
+        """Why something is recorded no further, or None."""
+        return self._intake.stopped_by
+
+    # ---- a sink of runs
 
     def wants(self, layer: str) -> frozenset[str]:
-        """The observables of a layer that are recorded: a subset of {'spikes', 'v'}."""
-        kinds: tuple[Kind, ...] = ("spikes", "v")
-        return frozenset(kind for kind in kinds if self._is_recorded(kind, self.node_id, layer))
+        """The observables of a layer that are recorded: a subset of {'spikes', 'v'}; `only` takes others too."""
+        return frozenset([name for name in self._asked if self.is_open_for(layer, name)])
 
-    def write(self, layer: str, variable: str, data: Spikes | Numbers, dt: float) -> None:
-        """Takes one window of one run: `Spikes` for 'spikes', an array (T, B, *shape) for 'v'; dt in ms."""
-        if variable == "spikes" and isinstance(data, Spikes):
-            spikes = data.on_grid(dt)
-            self._add("spikes", self.node_id, layer, SpikeBatch(0, spikes, (spikes.grid.n_steps,)))
-        elif variable == "v" and not isinstance(data, Spikes):
-            v = as_array(data, "v")
-            if v.ndim < 3 or not v.size:
-                raise ShapeError(f"SimulationRecorder.write: v must have shape (T, B, *shape), got {v.shape}")
-            self._add("v", self.node_id, layer, MembraneBatch.of(v, check_dt(dt), (len(v),)))
-        else:
+    def only(self, choice: Mapping[str, str | Sequence[str]]) -> Sink:
+        """A sink for runs that takes these observables of these layers and no others, whatever `config` says.
+
+        `net.run(50.0, record=recorder.only({"hidden": ("spikes", "v"), "votes": "spikes"}))`. Any observable of a
+        group will do. The run raises UnknownNameError for a layer, ParameterError for an observable it does not have.
+        """
+        return Chosen.of(self, choice)
+
+    def is_open_for(self, layer: str, observable: str) -> bool:
+        """Whether an observable of a layer of this node is taken: nothing has stopped, and its duration is not full."""
+        return self._intake.is_open_for(Key(observable, self.node_id, layer))
+
+    def write(
+        self, layer: str, variable: str, data: Spikes | PackedSpikes | Numbers, dt: float, *, continued: bool = False
+    ) -> None:
+        """Takes one window of one run: spikes for 'spikes', an array (T, B, *shape) for 'v' and others; dt in ms.
+
+        continued: whether it goes on, without a break, where the window before ended. 'spikes' and 'v' are recorded
+        where `config` says so.
+        """
+        if variable in self._asked or variable not in ("spikes", "v"):
+            self.take(layer, variable, data, dt, continued=continued)
+
+    def take(
+        self, layer: str, variable: str, data: Spikes | PackedSpikes | Numbers, dt: float, *, continued: bool
+    ) -> None:
+        """`write`, whatever `config` says."""
+        if variable == "spikes" and self._intake.add_step(("spikes", self.node_id, layer), data, dt, not continued):
+            return
+        is_spikes = isinstance(data, (Spikes, PackedSpikes))
+        if not isinstance(variable, str) or is_spikes != (variable == "spikes"):
             raise ParameterError(
-                "SimulationRecorder.write: variable must be 'spikes' with Spikes or 'v' with an array, "
-                f"got {variable!r} with {type(data).__name__}"
+                "SimulationRecorder.write: variable must be 'spikes' with Spikes, or 'v' or another observable with "
+                f"an array, got {variable!r} with {type(data).__name__}"
             )
+        found: Data
+        if isinstance(data, PackedSpikes):
+            found, shape, dt = data, data.shape, data.dt
+        elif isinstance(data, Spikes):
+            found, shape = data.on_grid(dt), data.shape
+        else:
+            found, dt = as_array(data, variable), check_dt(dt)
+            shape = found.shape[2:]
+            if found.ndim < 3 or not found.size:
+                raise ShapeError(
+                    f"SimulationRecorder.write: {variable} must have shape (T, B, *shape), got {found.shape}"
+                )
+            found = found if found.dtype != np.int8 else found.astype(np.float32)
+        self._intake.add(
+            Key(variable, self.node_id, layer), parts(found, self._longest, begins=not continued), dt, shape
+        )
+
+    def weights(self, connection: str, values: Numbers, duration: float) -> None:
+        """Takes the weights that a connection had in a run of `duration` ms; keeps them every `weight_interval`."""
+        if not (self.config.record_weights and self._intake.is_on()):
+            return
+        with self._intake.background.lock:
+            clock, due = self._schedule.get(connection, (0.0, 0.0))
+            is_due = clock * (1 + 1e-9) >= due
+            self._schedule[connection] = (clock + duration, clock + self.config.weight_interval if is_due else due)
+        if is_due:
+            self.record_weight_data(self.node_id, connection, values, clock)
 
     def metadata(self, values: Mapping[str, Any]) -> None:
         """Keeps settings of the run (numbers, texts, lists, mappings) with the recording of this node."""
-        if self._is_on():
-            writer = self._writer(self.node_id)
-            with self._stopping_on_failure():
-                writer.metadata(values)
+        if self._intake.is_on():
+            texts = {check_name(name, "metadata's names"): json_text(value, name) for name, value in values.items()}
+            kept = {name: json.loads(text) for name, text in texts.items()}
+            self._intake.task(self.node_id, lambda writer: writer.metadata(kept), 0)
+
+    def describe(self, description: Mapping[str, Any]) -> None:
+        """Keeps what a network says of itself as the metadata 'network'; of several networks, what all of them say."""
+        if self._intake.is_on():
+            for name, value in description.items():
+                is_both = isinstance(value, Mapping) and isinstance(self._network.get(name), Mapping)
+                self._network[name] = {**self._network[name], **value} if is_both else value
+            self.metadata({"network": self._network})
+
+    # ---- data of a program
 
     def record_spike_data(self, node_id: str, layer: str, spikes: Numbers) -> None:
         """Takes the spikes of one step, (N,), or of T steps, (T, N): 0 or 1 each, NumPy or torch."""
-        raster = _steps(spikes, "spikes")
-        self._add("spikes", node_id, layer, SpikeBatch(0, Spikes.from_raster(raster, self.dt, batched=False)))
+        key = Key("spikes", node_id, layer)
+        row = spike_row(spikes)
+        if row is not None:
+            found: Iterable[Part] = (row,)
+            shape: tuple[int, ...] = (row.nbytes,)
+        else:
+            several = Spikes.from_raster(rows(spikes, "spikes"), self.dt, batched=False)
+            found, shape = parts(several, self._longest, begins=False), several.shape
+        if self.config.record_spikes:
+            self._intake.add(key, found, self.dt, shape)
 
     def record_membrane_data(self, node_id: str, layer: str, v: Numbers) -> None:
         """Takes the membrane potentials of one step, (N,), or of T steps, (T, N), NumPy or torch."""
-        self._add("v", node_id, layer, MembraneBatch.of(_steps(v, "v")[:, None], self.dt))
+        values = rows(v, "v")[:, None]
+        if self.config.record_membrane:
+            self._intake.add(
+                Key("v", node_id, layer), parts(values, self._longest, begins=False), self.dt, values.shape[2:]
+            )
 
     def record_weight_data(self, node_id: str, layer: str, weights: Numbers, t: float | None = None) -> None:
         """Takes a snapshot of weights of any shape at a model time in ms, by default the latest of the node."""
-        _check_names(node_id, layer)
+        for name, owner in ((node_id, "node_id"), (layer, "layer")):
+            check_name(name, owner)
         array = as_array(weights, "weights")
         t = self._model_time(node_id) if t is None else float(t)
         if not isfinite(t) or t < 0:
             raise ParameterError(f"record_weight_data: t must be a model time of at least 0 ms, got {t!r}")
-        if self.config.record_weights and self._is_on():
-            writer = self._writer(node_id)
-            with self._stopping_on_failure():
-                writer.weights(layer, array, t)
-                self._snapshots += 1
+        if self.config.record_weights and self._intake.is_on():
+            kept = array.copy()
+            self._intake.task(node_id, lambda writer: self._snapshot(writer, layer, kept, t), kept.nbytes)
 
     def record_control_state(
         self,
@@ -138,10 +219,11 @@ class SimulationRecorder:
         step_count: int = 0,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Takes the state of a node at its step `step_count`, with the time of the clock on the wall."""
+        """Takes the state of a node at its step `step_count`, with its model time in ms and that of the wall."""
         check_name(node_id, "node_id")
         state = {
             "timestamp": time.time(),
+            "t": self._model_time(node_id),
             "node_id": node_id,
             "module_type": module_type,
             "status": status,
@@ -150,54 +232,73 @@ class SimulationRecorder:
             "metadata": {} if metadata is None else metadata,
         }
         text = json_text(state, "record_control_state: the state")
-        if not (self.config.record_control and self._is_on()):
+        if not (self.config.record_control and self._intake.is_on()):
             return
-        with self._stopping_on_failure():
-            if node_id not in self._controls:
-                self._controls[node_id] = control_file(self.path, node_id).open("a", encoding="utf-8")
-            self._controls[node_id].write(text + "\n")
-            self._controls[node_id].flush()
-            self._control_records += 1
+        with self._closing, self._intake.stopping_on_failure():
+            if not self._is_finished:
+                if node_id not in self._controls:
+                    self._controls[node_id] = new_control_file(self.path, node_id)
+                self._controls[node_id].write(text + "\n")
+                self._controls[node_id].flush()
+                self._n_controls += 1
+
+    # ---- the whole recording
 
     def flush_all(self) -> None:
-        """Writes all that waits to disk."""
-        for key in self._tracks:
-            self._flush(key)
+        """Returns when all that was handed over before is on the disk."""
+        self._intake.flush()
 
     def get_statistics(self) -> dict[str, Any]:
-        """What has been recorded so far: counts, simulated seconds, steps of each layer, and `stopped_by`."""
-        steps: dict[str, dict[str, int]] = {}
-        sizes: dict[Kind, int] = {"spikes": 0, "v": 0}
-        for (kind, node, layer), track in self._tracks.items():
-            sizes[kind] += track.size
-            steps.setdefault(node, {})[layer] = track.clock
+        """What is on the disk so far: counts, simulated seconds, steps of each layer, and `stopped_by`.
+
+        state: 'off', 'recording', 'stopped' or 'closed'. blocked_seconds: how long callers have waited for the disk;
+        writer_cpu_seconds: the processor time of the thread that writes. Steps count as soon as they are handed over;
+        `flush_all()` has the other counts follow.
+        """
+        intake, steps = self._intake, dict[str, dict[str, int]]()
+        tracks = intake.settled()
+        for track in tracks:
+            layers = steps.setdefault(track.key.node, {})
+            layers[track.key.layer] = max(track.clock, layers.get(track.key.layer, 0))
         return {
-            "session": None if self._path is None else self._path.name,
-            "total_spikes_recorded": sizes["spikes"],
-            "total_membrane_values": sizes["v"],
-            "total_weight_snapshots": self._snapshots,
-            "total_control_records": self._control_records,
-            "batches_written": self._batches,
-            "simulated_seconds": max((self._model_time(node) for node in steps), default=0.0) / 1000,
-            "wall_seconds": time.monotonic() - self._began,
+            "session": None if intake.path is None else intake.path.name,
+            "state": intake.state,
+            "total_spikes_recorded": sum(t.size for t in tracks if t.key.observable == "spikes"),
+            "total_membrane_values": sum(t.size for t in tracks if t.key.observable == "v"),
+            "total_variable_values": sum(t.size for t in tracks if t.key.observable not in ("spikes", "v")),
+            "total_weight_snapshots": self._n_snapshots,
+            "total_control_records": self._n_controls,
+            "batches_written": intake.n_batches,
+            "simulated_seconds": max((track.model_time for track in tracks), default=0.0) / 1000,
+            "wall_seconds": time.monotonic() - intake.began,
+            "blocked_seconds": intake.background.blocked_seconds,
+            "writer_cpu_seconds": intake.background.cpu_seconds,
             "steps": steps,
             "stopped_by": self.stopped_by,
         }
 
     def close(self) -> None:
-        """Writes what waits, joins the session's files and ends the recording; a second call does nothing."""
-        if self._is_closed:
-            return
-        self.flush_all()
-        self._is_closed = True
-        for writer in self._writers.values():
-            writer.close()
-        for file in self._controls.values():
-            file.close()
-        if self._path is not None:
-            write_links(self.path)
-            write_control_states(self.path)
-            write_statistics(self.path, self.get_statistics())
+        """Writes what waits, joins the session's files and ends the recording; a second call does nothing.
+
+        The global recorder is so no longer. Nothing is raised when the disk refuses: `stopped_by` says so.
+        """
+        self._intake.check_process()
+        if (sink := global_sink()) is self or (isinstance(sink, Chosen) and sink.recorder is self):
+            set_global_sink(None)
+        with self._closing:
+            if self._is_finished:
+                return
+            self._intake.close()
+            self._is_finished = True
+            for file in self._controls.values():
+                with self._intake.stopping_on_failure():
+                    file.close()
+            if self._intake.path is not None:
+                with self._intake.stopping_on_failure():
+                    write_links(self.path)
+                    self._part.close(self.get_statistics(), self._controls)
+                    write_control_states(self.path)
+        _open.discard(self)
 
     def __enter__(self) -> SimulationRecorder:
         return self
@@ -207,124 +308,47 @@ class SimulationRecorder:
     ) -> None:
         self.close()
 
-    def _is_on(self) -> bool:
-        if self._is_closed:
-            raise StateError("SimulationRecorder is closed; make a new one with another session_name")
-        limit = self.config.max_wall_seconds
-        if not self._is_stopped and limit is not None and time.monotonic() - self._began >= limit:
-            self._stop(f"max_wall_seconds: {limit:g} s have passed")
-        return not self._is_stopped
-
-    def _stop(self, reason: str) -> None:
-        if not self._is_stopped:
-            self._is_stopped = True
-            self._note(reason)
-            self.flush_all()
-
-    def _note(self, reason: str) -> None:
-        if self.stopped_by is None:
-            self.stopped_by = reason
-            _log.warning("recording %s stopped by %s", self.path.name, reason)
-            try:
-                write_statistics(self.path, self.get_statistics())
-            except StorageError as error:
-                _log.warning("%s; close() tries again", error)
-
-    @contextmanager
-    def _stopping_on_failure(self) -> Iterator[None]:
-        """Stops the recording, not the run, when the disk refuses."""
-        try:
-            yield
-        except OSError as error:
-            self._stop(f"the disk: {error}; what came last was not written")
-
-    def _model_time(self, node: str) -> float:
-        clocks = [times(track.clock, track.dt) for (_, name, _), track in self._tracks.items() if name == node]
-        return max(clocks, default=0.0)
-
-    def _writer(self, node: str) -> NodeWriter:
-        if node not in self._writers:
-            self._writers[node] = NodeWriter(self.path, node, self.config)
-            write_links(self.path)
-        return self._writers[node]
-
-    def _is_recorded(self, kind: Kind, node: str, layer: str) -> bool:
-        asked = self.config.record_spikes if kind == "spikes" else self.config.record_membrane
-        track = self._tracks.get((kind, node, layer))
-        return self._is_on() and asked and not (track and track.is_full)
-
-    def _add(self, kind: Kind, node: str, layer: str, batch: SpikeBatch | MembraneBatch) -> None:
-        _check_names(node, layer)
-        if not self._is_recorded(kind, node, layer):
-            return
-        key = (kind, node, layer)
-        if key not in self._tracks:
-            self._writer(node)
-            self._tracks[key] = self._track(key, batch)
-        track = self._tracks[key]
-        track.check(batch)
-        if not track.fits(batch):
-            self._flush(key)
-            if self._is_stopped:
-                return
-        track.add(batch)
-        if self.config.auto_flush and track.is_due(self.config.buffer_size):
-            self._flush(key)
-        if track.is_full:
-            self._note(f"max_recording_duration: {self.config.max_recording_duration} s of {node}/{layer} recorded")
-
-    def _track(self, key: tuple[Kind, str, str], batch: SpikeBatch | MembraneBatch) -> Track[Any]:
-        config, name = self.config, "/".join(key[1:])
-        mode, rate = config.spike_subsample_mode, config.spike_subsample_rate
-        if key[0] == "v":
-            mode, rate = "steps", config.membrane_subsample_rate
-        return Track(
-            name,
-            batch,
-            mode=mode,
-            rate=rate,
-            generator=np.random.default_rng([config.seed, crc32(name.encode())]),
-            max_seconds=config.max_recording_duration,
+    def __reduce__(self) -> NoReturn:
+        raise StateError(
+            "SimulationRecorder cannot be sent to another process; make a recorder there, with the same session_name "
+            "and another node_id"
         )
 
-    def _flush(self, key: tuple[Kind, str, str]) -> None:
-        batch = self._tracks[key].take()
-        if batch is None:
+    def _tell(self, reason: str | None, node: str | None) -> None:
+        """Writes what the recorder says of itself: why it stopped, or a node that it has begun."""
+        if reason is None:
+            self._part.update(self.get_statistics(), [] if node is None else [node])
             return
-        free = shutil.disk_usage(self.path).free
-        if free <= batch.nbytes:
-            self._stop(f"min_free_bytes: {free} bytes are free, a batch of {batch.nbytes} was not written")
-            return
-        writer = self._writer(key[1])
-        with self._stopping_on_failure():
-            writer.write(key[2], batch, self._tracks[key].sampling)
-            self._batches += 1
-        if free - batch.nbytes < self.config.min_free_bytes:
-            self._stop(f"min_free_bytes: less than {self.config.min_free_bytes} bytes are free")
+        try:
+            self._part.stop(reason, self.get_statistics(), self._controls)
+        except StorageError as error:
+            _log.warning("%s; close() tries again", error)
 
+    def _snapshot(self, writer: NodeWriter, layer: str, weights: NDArray[Any], t: float) -> None:
+        writer.weights(layer, weights, t)
+        self._n_snapshots += 1
 
-def _check_names(node: str, layer: str) -> None:
-    check_name(node, "node_id")
-    check_name(layer, "layer")
-
-
-def _steps(x: Numbers, owner: str) -> NDArray[Any]:
-    """The array of one step (N,) or of several (T, N) as (T, N)."""
-    array = as_array(x, owner)
-    if array.ndim not in (1, 2) or not array.size:
-        raise ShapeError(f"{owner} must have shape (N,) or (T, N), got {array.shape}; give samples to write() instead")
-    return array if array.ndim == 2 else array[None]
+    def _model_time(self, node: str) -> float:
+        return max((t.model_time for t in self._intake.settled() if t.key.node == node), default=0.0)
 
 
 def _session_folder(config: RecorderConfig) -> Path:
-    folder = Path(config.output_dir)
-    names: Iterable[str] = [config.session_name] if config.session_name is not None else _stamps()
-    path = next(folder / name for name in names if config.session_name or not (folder / name).exists())
+    """The folder of the session that is named, or a new one, which no other process has been given."""
+    folder = Path(config.output_dir).absolute()
+    path = folder / (config.session_name or "")
     try:
         path.mkdir(parents=True, exist_ok=True)
+        return path if config.session_name else next(folder / name for name in _stamps() if _is_made(folder / name))
     except OSError as error:
         raise StorageError(f"RecorderConfig.output_dir: cannot make {path}: {error.strerror}") from error
-    return path
+
+
+def _is_made(path: Path) -> bool:
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True
 
 
 def _stamps() -> Iterator[str]:
@@ -334,15 +358,34 @@ def _stamps() -> Iterator[str]:
         yield f"{stamp}_{n}"
 
 
-_recorder: SimulationRecorder | None = None
+_open: set[SimulationRecorder] = set()
+"""The recorders of this process that were not closed; they are when it ends."""
 
 
-def set_global_recorder(recorder: SimulationRecorder | None) -> None:
-    """Makes a recorder the one that `get_global_recorder` returns in this process; None for none."""
-    global _recorder
-    _recorder = recorder
+@atexit.register
+def _close_open() -> None:
+    for recorder in list(_open):
+        recorder.close()
 
 
-def get_global_recorder() -> SimulationRecorder | None:
+def _forget_parent() -> None:
+    """In a fork: the recorders are the parent's."""
+    _open.clear()
+    set_global_sink(None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)
+
+
+def set_global_recorder(recorder: Sink | None) -> None:
+    """Makes a recorder, or what its `only` returns, serve every run of this process that names no other; None for none.
+
+    `net.run(time, record=False)` is not recorded. It ends with the recorder's `close()`.
+    """
+    set_global_sink(recorder)
+
+
+def get_global_recorder() -> Sink | None:
     """The recorder of this process, or None."""
-    return _recorder
+    return global_sink()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from math import prod
+from math import inf, prod
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
@@ -14,24 +12,34 @@ from typing import Any, NamedTuple, TypeVar
 import h5py
 from numpy.typing import NDArray
 
-from ..errors import DataError, UnknownNameError
+from ..errors import DataError, ParameterError, UnknownNameError
 from ..registry import did_you_mean
 from ..spikes import Spikes
+from ..units import times
 from .batches import MembraneBatch, Run, SpikeBatch, runs_of
-from .layout import node_file, node_names, read_control_states
+from .layout import OWN_KINDS, nanoseconds, node_names, observable_path, read_control_states
+from .node_files import NodeFiles, listed
 from .reading import (
-    datasets,
+    Stretch,
     member,
     members,
+    named,
     number,
+    reaching_into,
     read_array,
     read_json,
     read_membrane,
     read_sampling,
     read_spikes,
+    read_stretch,
     subgroup,
 )
 from .sampling import Sampling
+from .statistics import RecorderState, joined, read_joined, read_recorders
+
+R = TypeVar("R")
+B = TypeVar("B", SpikeBatch, MembraneBatch, Stretch)
+C = TypeVar("C", SpikeBatch, MembraneBatch)
 
 
 class Snapshot(NamedTuple):
@@ -39,6 +47,27 @@ class Snapshot(NamedTuple):
 
     t: float
     weights: NDArray[Any]
+
+
+class Extent(NamedTuple):
+    """How far a layer's clock was recorded: the step behind the last recorded one, and dt in ms."""
+
+    n_steps: int
+    dt: float
+
+
+def is_session(path: Path) -> bool:
+    """Whether a folder is a recorded session, be it that only its recorder has begun."""
+    parts = ("control_states*.jsonl", "recording_statistics.*.json")
+    return bool(node_names(path)) or any(next(path.glob(part), None) is not None for part in parts)
+
+
+def sessions_in(folder: str | Path) -> list[Path]:
+    """The recorded sessions in a folder, sorted; DataError when it is no folder."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"sessions_in: folder must be a folder with recorded sessions, got {folder}")
+    return sorted(path for path in folder.iterdir() if path.is_dir() and is_session(path))
 
 
 class Session:
@@ -50,12 +79,11 @@ class Session:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not node_names(self.path) and not any(self.path.glob("control_states*.jsonl")):
+        if not is_session(self.path):
             inside = self.path / "session"
             hint = f"; the session of this run is {inside}" if node_names(inside) else ""
             raise DataError(f"Session.path must be a recorded session with nodes/<node>.h5, got {self.path}{hint}")
-        self._files: dict[str, h5py.File] = {}
-        self._open = ExitStack()
+        self._files = NodeFiles(self.path)
 
     def __enter__(self) -> Session:
         return self
@@ -67,8 +95,7 @@ class Session:
 
     def close(self) -> None:
         """Closes the files."""
-        self._open.close()
-        self._files.clear()
+        self._files.close()
 
     @property
     def title(self) -> str:
@@ -81,100 +108,213 @@ class Session:
         return node_names(self.path)
 
     def layers(self, node: str, kind: str = "spikes") -> list[str]:
-        """The layers of a node with recorded 'spikes', 'membrane' or 'weights', sorted."""
-        group = subgroup(self._file(node), kind, node)
-        return [] if group is None else members(group)
+        """The layers of a node with recorded 'spikes', 'membrane', 'weights' or other 'variables', sorted."""
 
-    def spikes(self, node: str, layer: str) -> Iterator[SpikeBatch]:
-        """The batches of a layer's spikes in the order of model time, read one by one."""
-        group = self._layer("spikes", node, layer)
-        offsets = subgroup(self._file(node), "offsets", node, layer)
-        batches = (read_spikes(data, offsets) for data in datasets(group))
-        return _in_order(batches, f"{node}/{layer}")
+        def read() -> list[str]:
+            self._files.file(node)
+            group = self._files.group(node, kind)
+            return [] if group is None else members(group)
 
-    def sampling(self, node: str, layer: str) -> Sampling:
-        """How the spikes of a layer were thinned."""
-        batches = datasets(self._layer("spikes", node, layer))
-        neurons = subgroup(self._file(node), "sampled_neurons", node)
-        return read_sampling(batches[0], neurons) if batches else Sampling()
+        return self._files.read(node, read)
 
-    def train(self, node: str, layer: str, sample: int = 0) -> Spikes:
-        """All recorded spikes of one sample of a layer, from step 0 of its clock to the last one recorded: B = 1.
+    def observables(self, node: str, layer: str) -> list[str]:
+        """What was recorded of a layer over time: 'spikes', 'v', and others by name; none of a layer that is not there.
 
-        What was not recorded has no spikes; `runs` says which stretches were.
+        `values` gives all but the spikes.
         """
-        batches = list(self.spikes(node, layer))
+
+        def read() -> list[str]:
+            self._files.file(node)
+            own = [name for name, kind in OWN_KINDS.items() if self._files.group(node, kind, layer) is not None]
+            others = self._files.group(node, "variables", layer)
+            return own if others is None else own + members(others)
+
+        return self._files.read(node, read)
+
+    def spikes(self, node: str, layer: str, begin: int | None = None, end: int | None = None) -> Iterator[SpikeBatch]:
+        """The batches of a layer's spikes in the order of model time, read one by one.
+
+        Of steps `begin` (0) to `end` (the last) only; batches outside of them are not read.
+        """
+
+        def read(data: h5py.Dataset) -> SpikeBatch:
+            return read_spikes(data, self._files.group(node, "offsets", layer))
+
+        return _within(self._batches(node, layer, "spikes", read, begin, end), begin, end)
+
+    def membrane(
+        self, node: str, layer: str, begin: int | None = None, end: int | None = None
+    ) -> Iterator[MembraneBatch]:
+        """The batches of a layer's membrane potentials in the order of model time, as `spikes` gives those."""
+        return self.values(node, layer, "v", begin, end)
+
+    def values(
+        self, node: str, layer: str, observable: str, begin: int | None = None, end: int | None = None
+    ) -> Iterator[MembraneBatch]:
+        """The batches of an observable of a layer other than its spikes, as `spikes` gives those."""
+        return _within(self._batches(node, layer, observable, read_membrane, begin, end), begin, end)
+
+    def train(self, node: str, layer: str, sample: int = 0, begin: int | None = None, end: int | None = None) -> Spikes:
+        """All recorded spikes of one sample of a layer, B = 1, from step `begin` (0) of its clock to step `end`.
+
+        It ends with the last step that was recorded. What was not recorded has no spikes; `runs` says which stretches
+        were.
+        """
+        batches = list(self.spikes(node, layer, begin, end))
         least = min((batch.n_samples for batch in batches), default=0)
         if not 0 <= sample < least:
             raise DataError(f"{node}/{layer}: sample must be in 0..{least - 1} to be in every window, got {sample}")
         if batches[-1].start * prod(batches[-1].shape) >= 1 << 61:
             raise DataError(f"{node}/{layer}: a batch at step {batches[-1].start} lies too far from the others")
-        return SpikeBatch.joined([replace(batch, spikes=batch.spikes[sample]) for batch in batches], 0).spikes
+        return SpikeBatch.joined([replace(batch, spikes=batch.spikes[sample]) for batch in batches], begin or 0).spikes
 
-    def runs(self, node: str, layer: str) -> list[Run]:
-        """The stretches of a layer's clock in which spikes were recorded: one for each run of the network."""
-        return runs_of(self.spikes(node, layer))
+    def sampling(self, node: str, layer: str) -> Sampling:
+        """How the spikes of a layer were thinned."""
 
-    def membrane(self, node: str, layer: str) -> Iterator[MembraneBatch]:
-        """The batches of a layer's membrane potentials in the order of model time, read one by one."""
-        batches = (read_membrane(data) for data in datasets(self._layer("membrane", node, layer)))
-        return _in_order(batches, f"{node}/{layer}")
+        def read() -> Sampling:
+            names = self._names(node, layer, "spikes")[:1]
+            neurons = self._files.group(node, "sampled_neurons")
+            return read_sampling(self._dataset(node, layer, "spikes", names[0]), neurons) if names else Sampling()
+
+        return self._files.read(node, read)
+
+    def runs(self, node: str, layer: str, observable: str = "spikes") -> list[Run]:
+        """The stretches of a layer's clock in which an observable was recorded: one for each run of the network."""
+        return runs_of(self.stretches(node, layer, observable))
+
+    def extent(self, node: str, layer: str, observable: str = "spikes") -> Extent:
+        """How far an observable of a layer was recorded; no data is read."""
+
+        def read() -> Extent:
+            names = self._names(node, layer, observable)[-1:]
+            if not names:
+                return Extent(0, 1.0)
+            data = self._dataset(node, layer, observable, names[0])
+            last = read_stretch(data, self._files.group(node, "offsets", layer))
+            return Extent(last.stop, last.dt)
+
+        return self._files.read(node, read)
+
+    def stretches(self, node: str, layer: str, observable: str = "spikes") -> Iterator[Stretch]:
+        """What the batches of an observable state of themselves, in the order of model time; no data is read."""
+
+        def read(data: h5py.Dataset) -> Stretch:
+            return read_stretch(data, self._files.group(node, "offsets", layer))
+
+        return self._batches(node, layer, observable, read)
 
     def weights(self, node: str, layer: str) -> Iterator[Snapshot]:
-        """The snapshots of weights in the order in which they were taken."""
-        for data in datasets(self._layer("weights", node, layer)):
-            yield Snapshot(number(data, "t_start"), read_array(data, "biuf"))
+        """The snapshots of weights in the order in which they were taken, read one by one."""
+
+        def read(data: h5py.Dataset) -> Snapshot:
+            return Snapshot(number(data, "t_start"), read_array(data, "biuf"))
+
+        return self._members(node, layer, "weights", read)
+
+    def weight_times(self, node: str, layer: str) -> list[float]:
+        """The model times in ms at which weights were taken; no weights are read."""
+        return list(self._members(node, layer, "weights", lambda data: number(data, "t_start")))
 
     def metadata(self, node: str) -> dict[str, Any]:
         """The settings recorded with a node, among them `config` and what the network said of itself."""
-        group = subgroup(self._file(node), "metadata")
-        return {} if group is None else {name: read_json(member(group, name)) for name in members(group)}
+
+        def read() -> dict[str, Any]:
+            group = subgroup(self._files.file(node), "metadata")
+            return {} if group is None else {name: read_json(member(group, name)) for name in members(group)}
+
+        return self._files.read(node, read)
 
     def control_states(self) -> list[dict[str, Any]]:
-        """The control states of all nodes in the order of their timestamps."""
+        """The control states of all nodes in the order of model time, step and time of the clock on the wall."""
         return read_control_states(self.path)
 
+    def recorders(self) -> list[RecorderState]:
+        """What each recorder last said of itself, in the order in which they started; none in sessions of format 1.
+
+        What those that did not close have written is counted in their files.
+        """
+        return [part if part.state == "closed" else self._as_written(part) for part in read_recorders(self.path)]
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a process of this machine is recording into the session."""
+        return any(part.is_live for part in read_recorders(self.path))
+
     def statistics(self) -> dict[str, Any]:
-        """What recording_statistics.json says; empty while the recorder has not been closed."""
-        path = self.path / "recording_statistics.json"
-        if not path.exists():
-            return {}
-        try:
-            found = json.loads(path.read_bytes())
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{path} must be JSON: {error}") from error
-        if not isinstance(found, dict):
-            raise DataError(f"{path} must hold a mapping, got {type(found).__name__}")
-        return found
+        """The counts of all recorders together, why recording stopped, and what each recorder said of itself.
 
-    def _file(self, node: str) -> h5py.File:
-        if node not in self._files:
-            known = self.nodes()
-            if node not in known:
-                raise UnknownNameError(
-                    f"unknown node {node!r}{did_you_mean(str(node), known)} Recorded: {_list(known)}"
-                )
-            path = node_file(self.path, node)
-            # HDF5 opens a file object without its own locks, which would also refuse a writer in this process.
-            handle = self._open.enter_context(path.open("rb"))
-            try:
-                self._files[node] = self._open.enter_context(h5py.File(handle, "r"))
-            except (OSError, RuntimeError) as error:
-                raise DataError(
-                    f"{path} cannot be read as HDF5: it is damaged or was cut off; copy it anew, or record again"
-                ) from error
-        return self._files[node]
+        Empty in a session of format 1 whose recorder did not close.
+        """
+        recorders = self.recorders()
+        return joined(self.path.resolve().name, recorders) if recorders else read_joined(self.path)
 
-    def _layer(self, kind: str, node: str, layer: str) -> h5py.Group:
-        group = subgroup(self._file(node), kind, node, layer)
+    def _as_written(self, part: RecorderState) -> RecorderState:
+        written: dict[str, dict[str, int]] = {}
+        sizes = {"spikes": 0, "v": 0}
+        for node in [node for node in part.nodes if node in self.nodes()]:
+            for name, kind in OWN_KINDS.items():
+                for layer in self.layers(node, kind):
+                    stretches = list(self.stretches(node, layer, name))
+                    sizes[name] += sum(stretch.size for stretch in stretches)
+                    written.setdefault(node, {})[layer] = max((stretch.stop for stretch in stretches), default=0)
+        counts = {"total_spikes_recorded": sizes["spikes"], "total_membrane_values": sizes["v"]}
+        return replace(part, steps=written, counts={**part.counts, **counts})
+
+    def _batches(
+        self,
+        node: str,
+        layer: str,
+        observable: str,
+        read: Callable[[h5py.Dataset], B],
+        begin: int | None = None,
+        end: int | None = None,
+    ) -> Iterator[B]:
+        """What is read of the batches of an observable that reach into [begin, end), one by one, each checked."""
+        if not (begin or 0) >= 0 or not (end is None or end >= (begin or 0)):
+            raise ParameterError(f"{node}/{layer}: begin and end must be steps 0 <= begin <= end, got {begin}, {end}")
+        dt = self.extent(node, layer, observable).dt if begin or end is not None else 1.0
+        last = inf if end is None else nanoseconds(times(end, dt))
+        found = self._members(node, layer, observable, read, nanoseconds(times(begin or 0, dt)), last)
+        return _in_order(found, f"{node}/{layer}")
+
+    def _members(
+        self,
+        node: str,
+        layer: str,
+        observable: str,
+        read: Callable[[h5py.Dataset], R],
+        begin: int = 0,
+        end: float = inf,
+    ) -> Iterator[R]:
+        """What is read of the data sets of an observable in [begin, end) ns, one by one."""
+
+        def read_one(name: str) -> R:
+            return self._files.read(node, lambda: read(self._dataset(node, layer, observable, name)))
+
+        names = self._files.read(node, lambda: self._names(node, layer, observable))
+        return map(read_one, reaching_into(names, begin, end))
+
+    def _names(self, node: str, layer: str, observable: str) -> list[str]:
+        path = self._path(node, layer, observable)
+        return self._files.batches(*path)
+
+    def _dataset(self, node: str, layer: str, observable: str, name: str) -> h5py.Dataset:
+        group = self._files.group(*self._path(node, layer, observable))
         if group is None:
-            known = self.layers(node, kind)
-            hint = did_you_mean(str(layer), known)
-            raise UnknownNameError(f"node {node!r} has no {kind} of layer {layer!r}{hint} Recorded: {_list(known)}")
-        return group
+            raise DataError(f"{node}/{layer}: {observable} have gone while they were read")
+        return named(group, name)
 
-
-B = TypeVar("B", SpikeBatch, MembraneBatch)
+    def _path(self, node: str, layer: str, observable: str) -> tuple[str, ...]:
+        """Where an observable of a layer, or its 'weights', lie; UnknownNameError when they do not."""
+        path = observable_path(node, layer, observable)
+        if self._files.group(*path) is not None:
+            return path
+        if path[1] == "variables" and (known := self.observables(node, layer)):
+            hint = did_you_mean(str(observable), known)
+            raise UnknownNameError(f"{node}/{layer} has no {observable!r}{hint} Recorded: {listed(known)}")
+        known = self.layers(node, path[1])
+        hint = did_you_mean(str(layer), known)
+        raise UnknownNameError(f"node {node!r} has no {path[1]} of layer {layer!r}{hint} Recorded: {listed(known)}")
 
 
 def _in_order(batches: Iterator[B], owner: str) -> Iterator[B]:
@@ -193,5 +333,11 @@ def _in_order(batches: Iterator[B], owner: str) -> Iterator[B]:
         yield batch
 
 
-def _list(names: list[str]) -> str:
-    return ", ".join(names) or "none"
+def _within(batches: Iterator[C], begin: int | None, end: int | None) -> Iterator[C]:
+    """What of the batches lies in steps [begin, end)."""
+    for batch in batches:
+        first, last = max(batch.start, begin or 0), batch.start + batch.n_steps
+        if end is not None and end < last:
+            batch, last = batch.first(max(0, end - batch.start)), end
+        if first < last:
+            yield batch if first == batch.start else batch.after(first - batch.start)

@@ -1,84 +1,163 @@
-"""What of one layer and variable waits to be written, and the clock that it has in model time."""
+"""What of one layer and observable waits to be written, and the clock that it has in model time."""
 
 from __future__ import annotations
 
+from itertools import groupby
 from math import prod
-from typing import Generic, TypeVar
+from typing import Any, NamedTuple, cast
+from zlib import crc32
 
 import numpy as np
 
 from ..errors import ParameterError, ShapeError
-from ..units import steps
+from ..spikes import PackedSpikes, Spikes
+from ..units import steps, times
 from .batches import MembraneBatch, SpikeBatch
-from .sampling import Mode, Sampling
+from .config import RecorderConfig
+from .parts import BATCH_BYTES, Part, first_steps
+from .sampling import Mode, Sampling, is_kept
 
-B = TypeVar("B", SpikeBatch, MembraneBatch)
-
-_MOST_BYTES = 1 << 25
 _MOST_WINDOWS = 8000
 """Their lengths stand in an attribute, which HDF5 limits to 64 KB."""
 
 
-class Track(Generic[B]):
-    """Batches that follow one another in model time, thinned, and waiting to be written.
+class Key(NamedTuple):
+    """What a track is of: an observable ('spikes', 'v', ...) of a layer of a node."""
 
-    dt in ms and the population's shape are those of the first batch and stay; after `max_seconds` of model time the
-    track is full.
+    observable: str
+    node: str
+    layer: str
+
+
+class Handed(NamedTuple):
+    """What a track hands over to be written as one batch."""
+
+    track: Track
+    start: int
+    parts: list[Part]
+    n_steps: int
+    nbytes: int
+
+
+class Track:
+    """Parts that follow one another in model time and wait to be written; what is kept of them is chosen then.
+
+    dt in ms and the population's shape are those of the first part and stay. size: how many spikes or values of it
+    are on the disk.
     """
 
-    def __init__(
-        self, name: str, first: B, *, mode: Mode, rate: float, generator: np.random.Generator, max_seconds: float | None
-    ) -> None:
-        self.clock = 0
-        self.size = 0
-        self.dt = first.dt
-        self.sampling = Sampling.drawn(mode, rate, prod(first.shape), generator)
-        self._name, self._shape, self._generator = name, first.shape, generator
-        self._end = None if max_seconds is None else max(1, steps(max_seconds * 1000, first.dt))
-        self._waiting: list[B] = []
-        self._waiting_steps = self._waiting_bytes = self._waiting_windows = 0
+    def __init__(self, key: Key, dt: float, shape: tuple[int, ...], config: RecorderConfig) -> None:
+        self.key, self.dt, self.shape = key, dt, shape
+        self.clock = self.size = self.n_steps = 0
+        self._generator = np.random.default_rng([config.seed, crc32(f"{key.node}/{key.layer}".encode())])
+        mode: Mode = config.spike_subsample_mode if key.observable == "spikes" else "steps"
+        rate = config.spike_subsample_rate if key.observable == "spikes" else config.membrane_subsample_rate
+        self.sampling = Sampling.drawn(mode, rate, prod(shape), self._generator)
+        seconds = config.max_recording_duration
+        self._end = None if seconds is None else max(1, steps(seconds * 1000, dt))
+        self._most_steps = config.batch_steps
+        self._sealed: list[Handed] = []
+        self._waiting: list[Part] = []
+        self._nbytes = self._n_windows = 0
 
-    def check(self, batch: B) -> None:
-        """Nothing, or an error unless a further batch has the dt and the shape of the first."""
-        if batch.dt != self.dt:
-            raise ParameterError(
-                f"{self._name}: dt must stay {self.dt} ms in a session, got {batch.dt}; make a new session for it"
-            )
-        if batch.shape != self._shape:
+    def check(self, dt: float, shape: tuple[int, ...]) -> None:
+        """Nothing, or an error unless a further part has the dt and the shape of the first."""
+        name = f"{self.key.node}/{self.key.layer}"
+        if dt != self.dt:
+            raise ParameterError(f"{name}: dt must stay {self.dt} ms in a session, got {dt}; make a new session for it")
+        if shape != self.shape:
             raise ShapeError(
-                f"{self._name}: the population must stay of shape {self._shape} in a session, got {batch.shape}; "
+                f"{name}: the population must stay of shape {self.shape} in a session, got {shape}; "
                 "make a new session for it"
             )
+
+    @property
+    def model_time(self) -> float:
+        """The time of its clock in ms."""
+        return times(self.clock, self.dt)
 
     @property
     def is_full(self) -> bool:
         """Whether the duration limit is reached."""
         return self._end is not None and self.clock >= self._end
 
-    def fits(self, batch: B) -> bool:
-        """Whether the batch can be joined to those that wait."""
-        return not self._waiting or (
-            self._waiting[0].n_samples == batch.n_samples and self._waiting_windows < _MOST_WINDOWS
+    @property
+    def is_due(self) -> bool:
+        """Whether a batch waits, and more."""
+        return bool(self._sealed)
+
+    def within(self, part: Part) -> Part:
+        """The part, cut where the duration limit lies."""
+        left = part.n_steps if self._end is None else self._end - self.clock
+        return part if part.n_steps <= left else first_steps(part, left)
+
+    def add(self, part: Part) -> None:
+        """Lets a part wait; the clock advances."""
+        if self._waiting and not self._fits(part):
+            self._seal()
+        self._waiting.append(part)
+        self.n_steps += part.n_steps
+        self.clock += part.n_steps
+        self._nbytes += part.nbytes
+        self._n_windows += part.begins
+
+    def take(self, *, whole: bool = False) -> list[Handed]:
+        """All that waits, batch by batch; whole: only as far as batches are full."""
+        if not whole or self.n_steps >= self._most_steps or self._nbytes >= BATCH_BYTES:
+            self._seal()
+        handed, self._sealed = self._sealed, []
+        return handed
+
+    def _fits(self, part: Part) -> bool:
+        """Whether a part can be in one batch with those that wait."""
+        first = self._waiting[0]
+        return (
+            first.n_samples == part.n_samples
+            and (first.begins or not part.begins)
+            and self._n_windows < _MOST_WINDOWS
+            and self.n_steps + part.n_steps <= self._most_steps
+            and self._nbytes + part.nbytes <= BATCH_BYTES
         )
 
-    def add(self, batch: B) -> None:
-        """Lets what is kept of a batch wait, cut where the duration limit lies; the clock advances."""
-        if self._end is not None and self.clock + batch.n_steps > self._end:
-            batch = batch.first(self._end - self.clock)
-        batch = batch.recorded(self.clock, self.sampling, self._generator)
-        self._waiting.append(batch)
-        self._waiting_steps += batch.n_steps
-        self._waiting_bytes += batch.nbytes
-        self._waiting_windows += len(batch.windows)
-        self.clock += batch.n_steps
-        self.size += batch.size
+    def _seal(self) -> None:
+        """Makes a batch of what waits."""
+        if self._waiting:
+            self._sealed.append(Handed(self, self.clock - self.n_steps, self._waiting, self.n_steps, self._nbytes))
+        self._waiting = []
+        self.n_steps = self._nbytes = self._n_windows = 0
 
-    def is_due(self, n_steps: int) -> bool:
-        """Whether as many steps wait, or too many bytes."""
-        return self._waiting_steps >= n_steps or self._waiting_bytes >= _MOST_BYTES
+    def batch(self, handed: Handed) -> SpikeBatch | MembraneBatch:
+        """What is kept of what was handed over, as it is written; in the order of time, once for each."""
+        windows = _windows(handed.parts)
+        if self.key.observable == "spikes":
+            spikes = self._events(handed.parts)
+            return SpikeBatch(handed.start, spikes, windows).thinned(self.sampling, self._generator)
+        values = np.concatenate([cast(Any, part.data) for part in handed.parts])
+        step = np.flatnonzero(is_kept(np.arange(handed.n_steps) + handed.start, self.sampling.rate))
+        return MembraneBatch(handed.start, handed.n_steps, self.dt, step, values[step], windows)
 
-    def take(self) -> B | None:
-        """All that waits, as one batch, or None; nothing waits after that."""
-        batches, self._waiting = self._waiting, []
-        self._waiting_steps = self._waiting_bytes = self._waiting_windows = 0
-        return batches[0].joined(batches) if batches else None
+    def _events(self, parts: list[Part]) -> Spikes:
+        """The spikes of parts as one."""
+        found: list[SpikeBatch] = []
+        at = 0
+        for kind, group in groupby(parts, lambda part: type(part.data)):
+            data: list[Any] = [part.data for part in group]
+            if kind is PackedSpikes:
+                data = [PackedSpikes(np.concatenate([each.bits for each in data]), self.shape, self.dt).spikes()]
+            elif kind is not Spikes:
+                data = [Spikes.from_raster(np.concatenate(data), self.dt, batched=False)]
+            for spikes in data:
+                found.append(SpikeBatch(at, spikes))
+                at += spikes.grid.n_steps
+        return SpikeBatch.joined(found).spikes
+
+
+def _windows(parts: list[Part]) -> tuple[int, ...]:
+    """How long the runs are that begin in parts; none where the first goes on with an earlier one, as then do all."""
+    windows: list[int] = []
+    for part in parts:
+        if part.begins:
+            windows.append(part.n_steps)
+        elif windows:
+            windows[-1] += part.n_steps
+    return tuple(windows)

@@ -15,6 +15,7 @@ from .encode import (
     uniform,
 )
 from .latency_codes import linear_latency_encode_data, log_latency_encode_data
+from .packed import PackedSpikes
 from .preprocessed import (
     PreprocessedSpikes,
     batch_spikes,
@@ -33,6 +34,7 @@ __all__ = [
     "Collisions",
     "Grid",
     "Numbers",
+    "PackedSpikes",
     "PreprocessedSpikes",
     "Spikes",
     "artificial_spikes",

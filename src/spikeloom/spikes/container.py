@@ -269,6 +269,18 @@ class Spikes:
             collisions=collisions,
         )
 
+    def window(self, begin: int, end: int) -> Spikes:
+        """The spikes of the steps begin to end - 1, with steps that count from `begin`; on a grid only."""
+        step, n_steps, dt = self.grid
+        if not 0 <= begin < end <= n_steps:
+            raise ParameterError(f"Spikes.window must lie in 0 <= begin < end <= {n_steps} steps, got {begin}, {end}")
+        kept = (step >= begin) & (step < end)
+        counts = np.bincount(self.samples()[kept], minlength=len(self))
+        chosen = {"ids": self.ids[kept], "step": step[kept] - step.dtype.type(begin)}
+        value = None if self.value is None else self.value[kept]
+        duration = times(end - begin, dt)
+        return replace(self, offsets=_offsets(counts), value=value, n_steps=end - begin, duration=duration, **chosen)
+
     def times_ms(self) -> NDArray[np.float64]:
         """The time of each spike in ms, (n_spikes,); on a grid, the beginning of its step."""
         return times(self.grid.step, self.grid.dt) if self.time is None else self.time

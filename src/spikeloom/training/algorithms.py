@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from ..errors import ParameterError
 from ..neurons import SURROGATES, Gaussian, Rectangle, Surrogate
+from ..neurons.surrogates import SpikeTimes
 from ..registry import Registry
 
 Algorithm = Callable[..., Surrogate]
@@ -38,7 +39,17 @@ def sbp(*, surrogate: str | Surrogate | type[Surrogate] = "arctan", alpha: float
     return made
 
 
+def eventprop(*, regularisation: float = 0.0, n_spikes: float = 14.0) -> Surrogate:
+    """Exact derivatives of the times of spikes (EventProp; Wunderlich and Pehle, 2021, Scientific Reports 11:12829).
+
+    regularisation, n_spikes: draws each neuron towards so many spikes a sample (Nowotny et al., 2025, eq. 22), since a
+    neuron that does not fire has no gradient, and one that does not stop too many.
+    """
+    return SpikeTimes(regularisation=regularisation, n_spikes=n_spikes)
+
+
 ALGORITHMS: Registry[Algorithm] = Registry("learning algorithm")
 ALGORITHMS.add("stca", stca)
 ALGORITHMS.add("stbp", stbp)
 ALGORITHMS.add("sbp", sbp)
+ALGORITHMS.add("eventprop", eventprop)

@@ -21,11 +21,12 @@ from ..network import Network
 from ..network.parameters import check_fit
 from ..registry import takes_only_its_own
 from .checkpoint import load_checkpoint, save_checkpoint
-from .evaluation import Metrics, Tally, answer, ends, evaluate, labels_for, loss_of, mean_rate, scored
+from .evaluation import Metrics, Tally, ends, evaluate, loss_of
 from .interrupt import StopRequest
 from .learner import Learner
 from .losses import Loss
 from .progress import Bar
+from .windows import Windows, whole_run, windows_of
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class _Training:
     patience: int | None
     shown: bool
     after_epoch: Callable[[Epoch], None] | None
+    windows: Windows | None
     progress: Progress = field(default_factory=Progress)
 
     def run(self) -> list[Epoch]:
@@ -104,19 +106,12 @@ class _Training:
         self._end_epoch()
 
     def _step(self, values: Any, label: Any) -> None:
-        found = answer(self.network, values, self.time)
-        labels = labels_for(self.network, found, label)
-        loss = scored(self.loss, found, labels)
-        if not loss.requires_grad:
-            raise StateError(
-                f"the loss depends on nothing that learner {self.learner.name!r} trains; check its trainable= and the "
-                "connections to the decoder"
-            )
         self.learner.optim_zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._check_finite(float(loss.detach()))
+        run = whole_run if self.windows is None else self.windows.run
+        given = run(self.network, values, label, self.time, self.loss)
+        self._check_finite(given.loss)
         self.learner.optim_step()
-        self.progress.tally.add(float(loss.detach()), found, labels, mean_rate(self.network))
+        self.progress.tally.add(given.loss, given.answer, given.labels, given.rate_hz)
 
     def _check_finite(self, loss: float) -> None:
         """Raises before the step: weights of NaN are silent, since no neuron fires any more."""
@@ -205,6 +200,7 @@ class _Training:
             "precision": str(learner.parameters[0].dtype),
             "time": float(self.time),
             "dt": float(self.network.backend.dt),
+            "windows": str(self.windows),
         }
 
     def _check_fit(self, state: dict[str, Any]) -> None:
@@ -262,6 +258,8 @@ def fit(
     patience: int | None = None,
     progress: bool = True,
     after_epoch: Callable[[Epoch], None] | None = None,
+    window: float | None = None,
+    n_windows: int | None = None,
 ) -> list[Epoch]:
     """Trains a network, put in training mode, with its learner and returns what each epoch gave.
 
@@ -270,14 +268,17 @@ def fit(
     written after each epoch, every `checkpoint_seconds` and on Ctrl-C, which then raises Interrupted; resume=True goes
     on from it, bit for bit as if nothing had happened, with its seed and its learning rate. patience: epochs without a
     better (validation) loss after which training ends. after_epoch: called before the checkpoint of the epoch is
-    written. Raises StateError where the network has no learner with an optimizer, DataError when loss or gradient
-    become NaN or infinite, and when the checkpoint does not fit; then nothing has changed.
+    written. window: a time in ms; the loss stands at the end of each such window of a run, as the mean over windows,
+    and gradients end where a window begins (truncated backpropagation; at one dt SLTT), in memory that does not grow
+    with the run. n_windows: only so many windows, drawn for each batch, have a gradient (SLTT-K). Raises StateError
+    where the network has no learner with an optimizer, DataError when loss or gradient become NaN or infinite, and when
+    the checkpoint does not fit; then nothing has changed.
     """
     learner = _checked(network, data, validation, epochs=epochs, patience=patience)
     path = _checked_path(checkpoint, checkpoint_seconds)
     training = _Training(
         network, data, learner, loss_of(loss), time, epochs, validation, path, checkpoint_seconds, patience,
-        progress, after_epoch,
+        progress, after_epoch, windows_of(window, n_windows),
     )  # fmt: skip
     if resume:
         training.load()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import nn
 
 from ..errors import DataError, ParameterError, StateError, UnsupportedError
 from ..network import Attached, Component, Members, NeuronGroup, member
+from ..network.credit import BPTT, Credit, credit_of
 from ..network.values import entries, mapping, named
 from ..neurons import SURROGATES, Blocked, Emission, Surrogate
 from ..registry import Registry, resolve_keywords
@@ -75,7 +76,8 @@ class Learner(Attached):
     'STCA', 'STBP' or 'SBP' with its options: the surrogate of every population, so that gradients also reach what is
     trained through what is not; among several learners it is that of the one that trains the population. pathway: the
     populations, or what holds them, whose spikes let gradients pass beside the trainable ones (default: all). lr: the
-    learning rate of `set_optimizer` when it names none.
+    learning rate of `set_optimizer` when it names none. credit: which paths gradients take, by name ('bptt', 'sltt',
+    'ottt', 'feedback_alignment', 'sign_symmetric') or as a Credit.
     """
 
     kind = "learner"
@@ -87,10 +89,12 @@ class Learner(Attached):
         *,
         pathway: Component | Iterable[Component] | None = None,
         lr: float | None = None,
+        credit: Credit | str = "bptt",
         name: str | None = None,
         **options: Any,
     ) -> None:
         owner = f"Learner {name!r}" if name else "Learner"
+        self._credit = credit_of(credit)
         self.algorithm = ALGORITHMS.name_of(algorithm)
         rule = ALGORITHMS[self.algorithm]
         known = list(inspect.signature(rule).parameters)
@@ -107,6 +111,11 @@ class Learner(Attached):
         self._left: _Left | None = None
         self._found: tuple[Any, list[nn.Parameter]] | None = None
         super().__init__(name)
+
+    @property
+    def credit(self) -> Credit:
+        """Which paths gradients take."""
+        return self._credit
 
     def emission_for(self, group: NeuronGroup, emission: Emission) -> Emission:
         """The emission with the algorithm's surrogate, or with one that blocks gradients beside the pathway."""
@@ -219,6 +228,8 @@ class Learner(Attached):
             options |= {"surrogate": named(SURROGATES, self.surrogate), "alpha": self.surrogate.alpha}
         paths = [self._path(part) for part in self.trainable]
         described = {"trainable": paths, "algorithm": self.algorithm, "options": options, "lr": self._lr}
+        if not self._credit.is_plain:
+            described["credit"] = asdict(self._credit)
         if self.pathway is not None:
             described["pathway"] = [self._path(part) for part in self.pathway]
         for key, chosen in (("optimizer", self._optimizer), ("schedule", self._schedule)):
@@ -242,11 +253,12 @@ class Learner(Attached):
         UnknownNameError for wrong settings.
         """
         needed = ("trainable", "algorithm", "options", "lr")
-        values = entries("a learner", dict(description), needed, ("pathway", "optimizer", "schedule"))
+        values = entries("a learner", dict(description), needed, ("pathway", "optimizer", "schedule", "credit"))
         parts = _members("trainable", values["trainable"], members)
         pathway = _members("pathway", values["pathway"], members) if "pathway" in values else None
         options = mapping("options", values["options"])
-        learner = cls(parts, values["algorithm"], pathway=pathway, lr=values["lr"], **options)
+        credit = _described_credit(values["credit"]) if "credit" in values else BPTT
+        learner = cls(parts, values["algorithm"], pathway=pathway, lr=values["lr"], credit=credit, **options)
         if "optimizer" in values:
             options = mapping("optimizer", values["optimizer"])
             learner.set_optimizer(options.pop("name", ""), **options)
@@ -338,6 +350,11 @@ def _members(what: str, paths: Any, members: Members) -> list[Component]:
     if not isinstance(paths, list):
         raise DataError(f"{what} must be a list of paths, got {paths!r:.80}")
     return [member(what, path, members) for path in paths]
+
+
+def _described_credit(values: Any) -> Credit:
+    known = [f.name for f in fields(Credit)]
+    return Credit(**entries("credit", mapping("credit", values), known, ()))
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:

@@ -40,13 +40,14 @@ template <class Real> struct Window {
   const int64_t* start;            // [n_steps + 1], where a step's pre spikes begin in ids
   const int32_t* ids;              // ascending within a step
   const double* modulator;         // [n_steps], or null for 1
+  const uint64_t* last;            // [word], who fired in the step before the window
   const Real* current;             // what else comes in: [n_steps][inlet][post], or null
   const Real* coefficients;        // [tile][coefficient][width]
   Real *state, *weights, *scaled;  // [tile][state][width], [tile][pre][width], [pre]
   uint64_t* bits;                  // [n_steps][word]
   Trace<Real> pre, post, theta;    // theta.value is null where no threshold moves
   Change at_pre, at_post;
-  double w_min, w_max, total;
+  double w_min, w_max, total, inhibition;  // what a spike takes from the next input of every other neuron
 };
 
 // The bounds of the weights, and how a change depends on them.
@@ -142,7 +143,14 @@ SPIKELOOM_INLINE uint64_t emit(const Window<Real>& p, int64_t t, int64_t tile, c
   return left < width<Real> ? fired & ((uint64_t(1) << left) - 1) : fired;
 }
 
-template <class F, class Real> SPIKELOOM_INLINE uint64_t emit_word(const Window<Real>& p, int64_t t, int64_t word) {
+// Takes from the current of a tile what the spikes of all other neurons in the step before inhibit.
+template <class Real> SPIKELOOM_INLINE void inhibit(const Window<Real>& p, int64_t n, uint64_t own, Vec<Real>* sum) {
+  const Vec<Real> each = splat(Real(p.inhibition)), all = splat(Real(p.inhibition * double(n)));
+  for (int z = 0; z < vectors; z++) sum[z] -= mask_of<Real>(own >> (z * lanes<Real>)) ? all - each : all;
+}
+
+template <class F, class Real>
+SPIKELOOM_INLINE uint64_t emit_word(const Window<Real>& p, int64_t t, int64_t word, int64_t before) {
   constexpr int n = 8 / vectors, together = n < word_tiles<Real> ? n : word_tiles<Real>;
   uint64_t fired = 0;
   for (int i = 0; i < word_tiles<Real>; i += together) {
@@ -150,6 +158,10 @@ template <class F, class Real> SPIKELOOM_INLINE uint64_t emit_word(const Window<
     if (tile * width<Real> >= p.n_post) break;
     Vec<Real> sum[together * vectors];
     deliver<together, Real>(p, t, tile, sum);
+    if (before) {
+      const uint64_t own = (t ? p.bits[(t - 1) * ((p.n_post + 63) / 64) + word] : p.last[word]) >> (i * width<Real>);
+      for (int k = 0; k < together; k++) inhibit<Real>(p, before, own >> (k * width<Real>), sum + k * vectors);
+    }
     for (int k = 0; k < together && (tile + k) * width<Real> < p.n_post; k++)
       fired |= emit<F, Real>(p, t, tile + k, sum + k * vectors) << ((i + k) * width<Real>);
   }
@@ -243,7 +255,10 @@ template <class Body> SPIKELOOM_INLINE void with_room(double mu, Body body) {
 template <class F, class Real> void step(const Window<Real>& p, int64_t t) {
   const int64_t words = (p.n_post + 63) / 64;
   uint64_t *const fired = p.bits + t * words, any = 0;
-  for (int64_t word = p.begin; word < p.end; word++) any |= fired[word] = emit_word<F, Real>(p, t, word);
+  int64_t before = 0;  // how many fired in the last step, where they inhibit; then one range has all words
+  if (p.inhibition != 0)
+    for (int64_t word = 0; word < words; word++) before += __builtin_popcountll(t ? fired[word - words] : p.last[word]);
+  for (int64_t word = p.begin; word < p.end; word++) any |= fired[word] = emit_word<F, Real>(p, t, word, before);
   const double modulator = p.modulator ? p.modulator[t] : 1;
   const Real at_pre = Real(p.at_pre.amount * modulator), at_post = Real(p.at_post.amount * modulator);
   const bool due = (p.every && (p.done + t + 1) % p.every == 0) || (p.at_end && t + 1 == p.n_steps);

@@ -1,0 +1,277 @@
+"""The exact path: spiking networks from event to event, differentiated by the times of their spikes (EventProp).
+
+It is the limit of the same network in ever finer steps. Spikes travel at exact times; what is asked for on the grid,
+rasters and the potentials of read-outs, is taken from them. Nothing but the times of spikes carries gradients
+between populations, and no spike count has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import exp
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import UnsupportedError
+from ..filters import LowPass
+from ..native import eventprop
+from ..native.eventprop import Array, Fired, Membrane, Trains
+from ..network.links import Full
+from ..neurons import LI, LIF
+from ..neurons.emission import Step, ToValue
+from ..neurons.surrogates import SpikeTimes
+from .path import Call, Key, Tensors
+from .plan import Layer, Route, Stage
+
+
+class EventPath:
+    """Leaky integrate-and-fire populations behind exponential synapses, feed-forward, with leaky read-outs."""
+
+    name = "event path"
+
+    def __init__(self) -> None:
+        self.rooms: dict[str, int] = {}
+
+    def refusal(self, stage: Stage) -> str:
+        """What keeps a stage from this path; empty where nothing does."""
+        if stage.stepped or stage.nodes:
+            return f"{stage.layers[0].path}: a loop or a node among its populations"
+        return next((why for layer in stage.layers if (why := _refusal(layer))), "")
+
+    def prepare(self, weights: Tensor) -> None:
+        """Lays a weight (N, K) out by presynaptic neuron, as the kernels read it."""
+        if not weights.t().is_contiguous():
+            weights.data = weights.data.t().contiguous().t()
+
+    def forward(self, call: Call, needs: frozenset[Key]) -> tuple[Tensors, Any]:
+        run = _Run(self, call)
+        return run.forward(), run if needs else None
+
+    def backward(self, saved: Any, grads: Tensors) -> Mapping[Key, Tensor | None]:
+        found: Mapping[Key, Tensor | None] = saved.backward(grads)
+        return found
+
+
+@dataclass(frozen=True)
+class _Feed:
+    """What arrives at a population: weights (K, N) of all routes below one another, and where each arrival is from.
+
+    origins: of each route its source, the row of its first weight, and the number of each of its arrivals among the
+    spikes of the source; None where every spike of the only source arrives in its order.
+    """
+
+    arrivals: Trains
+    weight: Array
+    routes: tuple[Route, ...]
+    origins: tuple[Array, Array] | None
+
+
+class _Run:
+    def __init__(self, path: EventPath, call: Call) -> None:
+        self.path, self.call, self.stop = path, call, call.n_steps * call.dt
+        self.trains = {name: _trains_of(name, rows, call.dt) for name, rows in call.rows.items()}
+        if dense := [key[1] for key in call.tensors if key[0] == "signal"]:
+            raise UnsupportedError(f"the event path takes spikes, but {dense[0]} gives values; use a spiking encoder")
+        self.feeds: dict[str, _Feed] = {}
+        self.fired: dict[str, Fired] = {}
+        self.first: dict[str, Array] = {}
+
+    def forward(self) -> dict[Key, Tensor]:
+        found: dict[Key, Tensor] = {}
+        for layer in self.call.block.layers:
+            feed = self.feeds[layer.path] = self._feed(layer)
+            wanted = set(self.call.want.get(layer.path, ()))
+            if isinstance(layer.neuron, LI):
+                found.update(self._potentials(layer, feed, wanted))
+            else:
+                found.update(self._spikes(layer, feed, wanted))
+        return found
+
+    def _potentials(self, layer: Layer, feed: _Feed, wanted: set[str]) -> dict[Key, Tensor]:
+        neuron: Any = layer.neuron
+        v = eventprop.leaky(feed.arrivals, feed.weight, self.call.n_steps, self.call.dt, *_taus(layer))
+        potential = torch.from_numpy(v).mul_(_gain(layer, self.call.dt)).add_(neuron.v_rest)
+        potential = potential.view(*v.shape[:2], *layer.shape)
+        if "spikes" in wanted:
+            return {("spikes", layer.path): potential, ("trace", layer.path, "v"): potential.clone()}
+        return {("trace", layer.path, "v"): potential, ("mean", layer.path): potential.mean()}
+
+    def _spikes(self, layer: Layer, feed: _Feed, wanted: set[str]) -> dict[Key, Tensor]:
+        if others := sorted(wanted - {"spikes"}):
+            raise UnsupportedError(f"{layer.path}: the event path does not show {others[0]!r}; use algorithm 'stca'")
+        room = self.path.rooms.get(layer.path, 1024)
+        fired = eventprop.lif(feed.arrivals, feed.weight, self.stop, _membrane(layer, self.call.dt), room)
+        self.path.rooms[layer.path] = max(room, len(fired.current) * 5 // 4)
+        self.fired[layer.path], self.trains[layer.path] = fired, fired.trains
+        like = torch.from_numpy(feed.weight)
+        if "spikes" not in wanted:
+            size = self.call.n_steps * max(1, len(feed.arrivals.offsets) - 1) * feed.weight.shape[1]
+            return {("mean", layer.path): torch.tensor(len(fired.current) / size)}
+        first = _first(fired.trains, feed.weight.shape[1], self.stop + self.call.dt)
+        self.first[layer.path] = first
+        times = np.append(fired.trains.time, self.stop + self.call.dt)[first]
+        raster = _raster(fired.trains, self.call.n_steps, self.call.dt, layer.shape)
+        return {
+            ("spikes", layer.path): torch.from_numpy(raster).to(like),
+            ("first spike", layer.path): torch.from_numpy(times).to(like).view(-1, *layer.shape),
+        }
+
+    def backward(self, grads: Tensors) -> dict[Key, Tensor | None]:
+        by_time = {name: np.zeros(len(fired.current)) for name, fired in self.fired.items()}
+        found: dict[Key, Tensor | None] = {}
+        for layer in reversed(self.call.block.layers):
+            feed, n = self.feeds[layer.path], self.feeds[layer.path].weight.shape[1]
+            if isinstance(layer.neuron, LI):
+                keys: list[Key] = [("spikes", layer.path), ("trace", layer.path, "v")]
+                given = [grads[key] for key in keys if key in grads]
+                if not given:
+                    continue
+                by_v = (sum(given[1:], given[0]) * _gain(layer, self.call.dt)).reshape(*given[0].shape[:2], n)
+                grad, slopes = eventprop.leaky_back(
+                    feed.arrivals, feed.weight, self.call.dt, *_taus(layer), by_v.contiguous().numpy()
+                )
+            else:
+                if ("spikes", layer.path) in grads:
+                    raise UnsupportedError(
+                        f"{layer.path}: spike counts have no exact gradient; decode 'first_spike_time', or the "
+                        "potential of a read-out of model 'li'"
+                    )
+                if (of_first := grads.get(("first spike", layer.path))) is not None:
+                    _scatter(by_time[layer.path], self.first[layer.path], of_first)
+                grad, slopes = eventprop.lif_back(
+                    feed.arrivals, feed.weight, self.stop, _membrane(layer, self.call.dt), self.fired[layer.path],
+                    by_time[layer.path], _push(layer, self.fired[layer.path].trains),
+                )  # fmt: skip
+            found.update(self._shared_out(feed, grad, slopes, by_time))
+        return found
+
+    def _feed(self, layer: Layer) -> _Feed:
+        routes = tuple(route for branch in layer.branches for route in branch.routes)
+        weights = [self.call.tensors["weight", r.connection.path, "weight"].detach().t() for r in routes]
+        if len(routes) == 1 and not routes[0].steps:
+            return _Feed(self.trains[routes[0].source], weights[0].contiguous().numpy(), routes, None)
+        parts = [self.trains[route.source] for route in routes]
+        rows = np.cumsum([0, *(len(w) for w in weights)])
+        time = np.concatenate([p.time + r.steps * self.call.dt for p, r in zip(parts, routes, strict=True)])
+        ids = np.concatenate([p.id + row for p, row in zip(parts, rows, strict=False)])
+        sample = np.concatenate([np.repeat(np.arange(len(p.offsets) - 1), np.diff(p.offsets)) for p in parts])
+        origin = np.concatenate([np.full(len(p.time), k) for k, p in enumerate(parts)])
+        place = np.concatenate([np.arange(len(p.time)) for p in parts])
+        order = np.lexsort((ids, time, sample))
+        order = order[time[order] < self.stop]
+        offsets = np.concatenate(([0], np.cumsum(np.bincount(sample[order], minlength=len(parts[0].offsets) - 1))))
+        arrivals = Trains(offsets.astype(np.int64), time[order], ids[order].astype(np.int32))
+        return _Feed(arrivals, torch.cat(weights).contiguous().numpy(), routes, (origin[order], place[order]))
+
+    def _shared_out(
+        self, feed: _Feed, grad: Array, slopes: Array, by_time: dict[str, Array]
+    ) -> dict[Key, Tensor | None]:
+        found: dict[Key, Tensor | None] = {}
+        row = 0
+        for k, route in enumerate(feed.routes):
+            weight = self.call.tensors["weight", route.connection.path, "weight"]
+            found["weight", route.connection.path, "weight"] = torch.from_numpy(grad[row : row + weight.shape[1]]).t()
+            row += weight.shape[1]
+            if route.source in by_time and feed.origins is None:
+                by_time[route.source] += slopes
+            elif route.source in by_time and feed.origins is not None:
+                own = feed.origins[0] == k
+                np.add.at(by_time[route.source], feed.origins[1][own], slopes[own])
+        return found
+
+
+def _refusal(layer: Layer) -> str:
+    neuron: Any = layer.neuron
+    if not isinstance(neuron, (LIF, LI)) or layer.trains:
+        return f"{layer.path}: the event path computes 'lif' and 'li' with fixed parameters"
+    if isinstance(neuron, LIF) and (
+        type(neuron.emission.forward) is not Step or neuron.emission.reset != ToValue("v_reset")
+    ):
+        return f"{layer.path}: the event path resets to v_reset and sends plain spikes"
+    names = ("tau_m", "v_rest", "v_th", "v_reset") if isinstance(neuron, LIF) else ("tau_m", "v_rest")
+    for name in names:
+        if not isinstance(getattr(neuron, name), (int, float)):
+            return f"{layer.path}: the event path takes one number for all neurons as {name}"
+    if isinstance(neuron, LIF) and not neuron.v_th > max(neuron.v_rest, neuron.v_reset):
+        return f"{layer.path}: the event path needs v_th above v_rest and v_reset"
+    filters = [branch.filter for branch in layer.branches]
+    if len(filters) != 1 or type(filters[0]) is not LowPass or not isinstance(filters[0].tau, (int, float)):
+        return f"{layer.path}: the event path needs one synaptic current for all its connections: filter=LowPass(tau)"
+    for route in layer.branches[0].routes:
+        bad = not isinstance(route.connection.link, Full) or route.connection.link.bias is not None
+        if bad or route.connection.extras:
+            what = route.connection.extras or f"link type {route.connection.link.name!r} or a bias"
+            return f"{route.connection.path}: the event path takes 'full' without bias, got {what}"
+    return ""
+
+
+def is_exact(layer: Layer) -> bool:
+    """Whether a population's learner asks for the times of spikes, not for a surrogate."""
+    return isinstance(layer.neuron.emission.surrogate, SpikeTimes)
+
+
+def _taus(layer: Layer) -> tuple[float, float]:
+    neuron: Any = layer.neuron
+    filter: Any = layer.branches[0].filter
+    return float(neuron.tau_m), float(filter.tau)
+
+
+def _gain(layer: Layer, dt: float) -> float:
+    """What a unit of synaptic current lifts the potential by, as steps of dt ms do it."""
+    neuron: Any = layer.neuron
+    filter: Any = layer.branches[0].filter
+    tau_m, tau_s = _taus(layer)
+    return (1 - exp(-dt / tau_s) if filter.normalise else 1.0) / (1.0 if neuron.scale_input else 1 - exp(-dt / tau_m))
+
+
+def _membrane(layer: Layer, dt: float) -> Membrane:
+    neuron: Any = layer.neuron
+    gain = _gain(layer, dt)
+    return Membrane(*_taus(layer), (neuron.v_th - neuron.v_rest) / gain, (neuron.v_reset - neuron.v_rest) / gain)
+
+
+def _trains_of(name: str, rows: Any, dt: float) -> Trains:
+    events = rows.events("float32")
+    if events.values is not None:
+        raise UnsupportedError(f"the event path takes plain spikes, but those of {name} have values")
+    start = np.asarray(events.start)
+    step = np.repeat(np.arange(len(start) - 1) % rows.n_steps, np.diff(start))
+    return Trains(start[:: rows.n_steps].copy(), step * dt, np.asarray(events.ids))
+
+
+def _first(trains: Trains, n: int, silent: float) -> Array:
+    """The number of the first spike of each neuron, (B, n); that of no spike for a silent one."""
+    n_samples = len(trains.offsets) - 1
+    found = np.full(n_samples * n, len(trains.time))
+    train = np.repeat(np.arange(n_samples), np.diff(trains.offsets)) * n + trains.id
+    found[train[::-1]] = np.arange(len(train))[::-1]
+    return found.reshape(n_samples, n)
+
+
+def _push(layer: Layer, trains: Trains) -> Array | None:
+    """What is added to dL/dV at each spike of a neuron, (B, N), to draw it towards a number of spikes."""
+    surrogate: Any = layer.neuron.emission.surrogate
+    if not surrogate.regularisation:
+        return None
+    n_samples = len(trains.offsets) - 1
+    mean = np.bincount(trains.id, minlength=int(np.prod(layer.shape))) / n_samples
+    each = surrogate.regularisation * (mean - surrogate.n_spikes) / n_samples
+    return np.tile(each, (n_samples, 1))
+
+
+def _scatter(by_time: Array, first: Array, grad: Tensor) -> None:
+    fires = first < len(by_time)
+    by_time[first[fires]] += grad.reshape(first.shape).numpy()[fires]
+
+
+def _raster(trains: Trains, n_steps: int, dt: float, shape: tuple[int, ...]) -> Array:
+    n_samples, n = len(trains.offsets) - 1, int(np.prod(shape))
+    raster = np.zeros((n_steps, n_samples, n), np.float32)
+    sample = np.repeat(np.arange(n_samples), np.diff(trains.offsets))
+    step = np.minimum((trains.time / dt).astype(np.int64), n_steps - 1)
+    np.add.at(raster, (step, sample, trains.id), 1)
+    return raster.reshape(n_steps, n_samples, *shape)

@@ -1,0 +1,289 @@
+"""The way of a recording from memory to the disk: tracks in which data wait, the thread that writes, why it stopped."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..errors import StateError
+from ..spikes import PackedSpikes, Spikes
+from .background import Background, Task
+from .config import RecorderConfig
+from .layout import check_name, write_links
+from .parts import BATCH_BYTES, Part
+from .track import Handed, Key, Track
+from .writing import NodeWriter
+
+_BUFFER_BYTES = 4 * BATCH_BYTES
+_FEW = 1 << 13
+"""How many words of bits, or spikes, a step has at most that waits with others before it is looked at."""
+_MANY = 64
+"""How many such steps wait."""
+
+_log = logging.getLogger(__name__)
+
+
+class Intake:
+    """Takes parts of layers and other tasks for the files of nodes, from any thread; another thread writes them.
+
+    path: the session's folder, None for a recording that is off. told: is called with the reason when recording stops,
+    and when a file of a node was begun, with none. What is taken is counted in layer-steps and bytes until it is on the
+    disk; whoever brings more than there is room for waits.
+    """
+
+    def __init__(
+        self, config: RecorderConfig, path: Path | None, told: Callable[[str | None, str | None], None]
+    ) -> None:
+        self.config, self.path = config, path
+        self.stopped_by: str | None = None
+        self.n_batches = 0
+        self.tracks: dict[Key, Track] = {}
+        self.began = time.monotonic()
+        self._told, self._pid = told, os.getpid()
+        self._is_stopped, self._is_failed, self._is_closed = path is None, False, False
+        self._writers: dict[str, NodeWriter] = {}
+        self._steps: deque[tuple[Track, Part]] = deque()
+        self._n_waiting = 0
+        self._has_warned = False
+        self.background = Background(
+            "spikeloom recorder",
+            most_steps=config.buffer_size,
+            most_bytes=_BUFFER_BYTES,
+            interval=config.flush_interval if config.auto_flush else None,
+            collect=self._hand_over,
+            failed=self._fail,
+        )
+
+    # ---- whether it takes anything
+
+    @property
+    def state(self) -> str:
+        """'off', 'recording', 'stopped' or 'closed'."""
+        if self.path is None:
+            return "off"
+        if self._is_closed:
+            return "closed"
+        return "stopped" if self._is_stopped else "recording"
+
+    def is_on(self) -> bool:
+        """Whether it takes what comes; StateError when it is closed, or was opened by another process."""
+        if self._is_closed or os.getpid() != self._pid:
+            self.check_process()
+            raise StateError("SimulationRecorder is closed; make a new one with another session_name")
+        limit = self.config.max_wall_seconds
+        if limit is not None and not self._is_stopped and time.monotonic() - self.began >= limit:
+            self.stop(f"max_wall_seconds: {limit:g} s have passed")
+        return not self._is_stopped
+
+    def is_open_for(self, key: Key) -> bool:
+        """Whether it takes more of an observable of a layer."""
+        track = self.tracks.get(key)
+        return self.is_on() and not (track and track.is_full)
+
+    def check_process(self) -> None:
+        """StateError in a process that was forked from the one that opened it."""
+        if os.getpid() != self._pid:
+            raise StateError(
+                f"SimulationRecorder belongs to process {self._pid}, and this is a fork of it; make a recorder here, "
+                "with the same session_name and another node_id"
+            )
+
+    def stop(self, reason: str) -> None:
+        """Takes nothing more; what was taken before is still written."""
+        self._is_stopped = True
+        self.note(reason)
+
+    def note(self, reason: str) -> None:
+        """Keeps the first reason why something is recorded no further."""
+        if self.stopped_by is None and self.path is not None:
+            self.stopped_by = reason
+            _log.warning("recording %s stopped by %s", self.path.name, reason)
+            self._told(reason, None)
+
+    def _fail(self, error: Exception) -> None:
+        """Stops the recording, not the run, when the disk refuses; nothing more is written."""
+        self._is_failed = True
+        if isinstance(error, OSError):
+            self.stop(f"the disk: {error}; what came last was not written")
+        else:
+            _log.error("recording failed", exc_info=error)
+            self.stop(f"an error: {type(error).__name__}: {error}; what came last was not written")
+
+    @contextmanager
+    def stopping_on_failure(self) -> Iterator[None]:
+        """Stops the recording when the disk refuses what is done within."""
+        try:
+            yield
+        except OSError as error:
+            self._fail(error)
+
+    # ---- what comes in
+
+    def add_step(self, key: tuple[str, str, str], data: Any, dt: float, begins: bool) -> bool:
+        """Takes the spikes of one step, to be looked at later with others, which is cheaper; False where it cannot."""
+        track = self.tracks.get(key)  # type: ignore[call-overload]
+        kind = type(data)
+        if track is None or not (kind is PackedSpikes or kind is Spikes) or data.n_steps != 1:
+            return False
+        size = data.ids.size if kind is Spikes else data.bits.size
+        if size > _FEW or not track.dt == data.dt == dt or data.shape != track.shape:
+            return False
+        with self.background.lock:
+            if not self.is_on() or track.is_full or not self.background.try_room(1, size * 8):
+                return False
+            self._steps.append((track, Part(data, 1, data.n_samples, size * 8, begins)))
+            if len(self._steps) >= _MANY:
+                self._settle()
+        return True
+
+    def _settle(self) -> None:
+        """Puts the single steps where they belong."""
+        while self._steps:
+            self._put(*self._steps.popleft())
+
+    def settled(self) -> list[Track]:
+        """All tracks, with all that was taken so far."""
+        self.check_process()
+        with self.background.lock:
+            self._settle()
+            return list(self.tracks.values())
+
+    def add(self, key: Key, parts: Iterable[Part], dt: float, shape: tuple[int, ...]) -> None:
+        """Takes parts of an observable of a layer that follow one another in its time, and lets its clock advance."""
+        if not self.is_on():
+            return
+        for part in parts:
+            with self.background.lock:
+                self._settle()
+                if (track := self._track(key, dt, shape)) is None:
+                    return
+                self._take_room(part.n_steps, part.nbytes)
+                if self._is_closed or self._is_stopped or track.is_full:
+                    self.background.give_back(part.n_steps, part.nbytes)
+                    self.is_on()
+                    return
+                self._put(track, part)
+
+    def task(self, node: str, do: Callable[[NodeWriter], None], nbytes: int) -> None:
+        """Has something done with the file of a node that needs so many bytes until then."""
+        with self.background.lock:
+            writer = self._writer(node)
+            if writer is not None:
+                self._take_room(0, nbytes)
+                self.background.submit(Task(partial(self._do, do, writer), 0, nbytes))
+
+    def _track(self, key: Key, dt: float, shape: tuple[int, ...]) -> Track | None:
+        """The track of an observable of a layer, made with its first part; None where nothing of it is taken."""
+        track = self.tracks.get(key)
+        if track is None:
+            for name, owner in zip(key, ("variable", "node_id", "layer"), strict=True):
+                check_name(name, owner)
+        if not self.is_on() or (track is None and self._writer(key.node) is None):
+            return None
+        if track is None:
+            track = self.tracks[key] = Track(key, dt, shape, self.config)
+        track.check(dt, shape)
+        return None if track.is_full else track
+
+    def _take_room(self, n_steps: int, nbytes: int) -> None:
+        self.background.take_room(n_steps, nbytes)
+        if not self._has_warned and self.background.blocked_seconds > 1:
+            self._has_warned = True
+            _log.warning(
+                "the simulation has waited %.1f s for the recording to be written; record less, or a larger "
+                "RecorderConfig.buffer_size for what comes in bursts",
+                self.background.blocked_seconds,
+            )
+
+    def _put(self, track: Track, part: Part) -> None:
+        """Lets a part that has room wait; hands over what is due, and all where room gets short."""
+        kept = track.within(part)
+        if kept is not part:
+            self.background.give_back(part.n_steps - kept.n_steps, part.nbytes - kept.nbytes)
+        track.add(kept)
+        self._n_waiting += kept.n_steps
+        if self.background.is_short or (self.config.auto_flush and 2 * self._n_waiting > self.config.buffer_size):
+            self._hand_over()
+        elif self.config.auto_flush and track.is_due:  # the others have come as far: one flush does for all
+            self._hand_over(whole=True)
+        if track.is_full:
+            name = f"{track.key.node}/{track.key.layer}"
+            self.note(f"max_recording_duration: {self.config.max_recording_duration} s of {name} recorded")
+
+    def _hand_over(self, *, whole: bool = False) -> None:
+        """Has what waits written; whole: only full batches."""
+        self._settle()
+        handed = [each for track in self.tracks.values() for each in track.take(whole=whole)]
+        if handed:
+            n_steps = sum(each.n_steps for each in handed)
+            self._n_waiting -= n_steps
+            self.background.submit(Task(partial(self._save, handed), n_steps, sum(each.nbytes for each in handed)))
+
+    def _writer(self, node: str) -> NodeWriter | None:
+        """The writer of a node's file, made when first needed; None where the disk refuses it."""
+        if node not in self._writers and self.path is not None and not self._is_failed:
+            with self.stopping_on_failure():
+                self._writers[node] = NodeWriter(self.path, node, self.config)
+                write_links(self.path)
+                self._told(None, node)
+                self.background.start()
+        return None if self._is_failed else self._writers.get(node)
+
+    # ---- what goes out, in the thread that writes
+
+    def _do(self, do: Callable[[NodeWriter], None], writer: NodeWriter) -> None:
+        if not self._is_failed:
+            do(writer)
+            writer.flush()
+
+    def _save(self, handed: list[Handed]) -> None:
+        """Writes batches, and has them in the files before it returns."""
+        if self._is_failed or self.path is None:
+            return
+        free, full = shutil.disk_usage(self.path).free, None
+        sizes: list[tuple[Track, int]] = []
+        for each in handed:
+            batch = each.track.batch(each)
+            if free <= batch.nbytes:
+                full = f"min_free_bytes: {free} bytes are free, a batch of {batch.nbytes} was not written"
+                break
+            observable, node, layer = each.track.key
+            self._writers[node].write(layer, batch, each.track.sampling, observable)
+            free -= batch.nbytes
+            sizes.append((each.track, batch.size))
+        for node in {track.key.node for track, _ in sizes}:
+            self._writers[node].flush()
+        for track, size in sizes:
+            track.size += size
+            self.n_batches += 1
+        if full is not None:
+            self._is_failed = True
+            self.stop(full)
+        elif free < self.config.min_free_bytes:
+            self.stop(f"min_free_bytes: less than {self.config.min_free_bytes} bytes are free")
+
+    # ---- the end
+
+    def flush(self) -> None:
+        """Returns when all that was taken before is on the disk."""
+        self.check_process()
+        if not self._is_closed:
+            self.background.drain()
+
+    def close(self) -> None:
+        """Takes nothing more, writes what waits and closes the files."""
+        with self.background.lock:
+            self._is_closed = True
+            self._hand_over()
+        self.background.end()
+        for writer in self._writers.values():
+            with self.stopping_on_failure():
+                writer.close()

@@ -1,0 +1,250 @@
+"""Exact spike times and their derivatives: the event path against closed forms, central differences, finer steps."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import quad
+
+from spikeloom import Connection, Decoder, Encoder, Learner, Network, NeuronGroup, Spikes, TorchBackend
+from spikeloom.errors import DataError, UnsupportedError
+from spikeloom.filters import LowPass
+from spikeloom.native.eventprop import Membrane, Trains, lif, lif_back
+
+N_IN, N_HIDDEN, N_OUT, B, STOP = 12, 7, 4, 3, 25.0
+
+
+def network(decoding: str, *, algorithm: str = "eventprop", dt: float = 1.0, dtype=torch.float64, **neuron) -> Network:
+    net, drawn = Network("exact"), np.random.default_rng(3)
+    options = {"tau_m": 20.0, "scale_input": True, **neuron}
+    with net:
+        net.source = Encoder(N_IN, coding_method="null")
+        net.hidden = NeuronGroup(N_HIDDEN, model="lif", **options)
+        model, last = ("lif", options) if decoding == "first_spike_time" else ("li", {"tau_m": 20.0})
+        net.out = NeuronGroup(N_OUT, model=model, **last)
+        synapse = LowPass(tau=5.0)
+        first, second = drawn.normal(0.9, 0.8, (N_HIDDEN, N_IN)), drawn.normal(1.2, 0.9, (N_OUT, N_HIDDEN))
+        net.a = Connection(net.source, net.hidden, link_type="full", weight=first, filter=synapse)
+        net.b = Connection(net.hidden, net.out, link_type="full", weight=second, filter=synapse)
+        net.answer = Decoder(dec_target=net.out, coding_method=decoding)
+        net.learner = Learner(trainable=net, algorithm=algorithm)
+    net.set_backend(TorchBackend(dt=dt, dtype=dtype))
+    net.source(trains(dt))
+    return net
+
+
+def trains(dt: float) -> Spikes:
+    drawn = np.random.default_rng(0)
+    step, ids = np.round(drawn.integers(0, 18, 90) / dt).astype(int), drawn.integers(0, N_IN, 90)
+    sample = np.repeat(np.arange(B), 30)
+    return Spikes.from_steps(step, ids, N_IN, round(STOP / dt), dt, samples=sample, n_samples=B, collisions="merge")
+
+
+def test_a_neuron_fires_when_the_closed_form_says():
+    # V = w (x - x^2) with x = exp(-t / tau_m) for tau_m = 2 tau_s: V = 1 first at the greater root of x^2 - x + 1 / w,
+    # where there is one: its peak is w / 4.
+    tau_m, one = 20.0, Trains(np.array([0, 1]), np.array([2.0]), np.zeros(1, np.int32))
+    low, high = (lif(one, np.array([[w]]), 6.0, Membrane(tau_m, tau_m / 2, 1.0, 0.0)).trains.time for w in (3.999, 8.0))
+    assert not len(low)
+    assert high[0] == pytest.approx(2 - tau_m * math.log((1 + math.sqrt(1 - 4 / 8.0)) / 2), abs=1e-12)
+
+
+@pytest.mark.parametrize("taus", [(20.0, 5.0), (5.0, 5.0), (4.0, 9.0)])
+def test_the_potential_is_at_the_threshold_at_every_spike(taus):
+    tau_m, tau_s = taus
+    drawn = np.random.default_rng(1)
+    time, weight = np.sort(drawn.uniform(0, 20, 30)), drawn.normal(1.0, 0.7, (30, 1))
+    fired = lif(Trains(np.array([0, 30]), time, np.arange(30, dtype=np.int32)), weight, 40.0, Membrane(*taus, 1.0, 0.1))
+    assert len(fired.current) >= 3
+    begin, level = 0.0, 0.0
+    for spike in fired.trains.time:
+
+        def driven(u: float, spike: float = spike) -> float:
+            current = (weight[time <= u, 0] * np.exp((time[time <= u] - u) / tau_s)).sum()
+            return math.exp((u - spike) / tau_m) * current / tau_m
+
+        parts = [begin, *time[(time > begin) & (time < spike)], spike]
+        v = level * math.exp((begin - spike) / tau_m)
+        v += sum(quad(driven, a, b)[0] for a, b in pairwise(parts))
+        assert v == pytest.approx(1.0, abs=1e-9)
+        begin, level = spike, 0.1
+
+
+@pytest.mark.parametrize("decoding", ["first_spike_time", "voltage_mean", "voltage_max", "final_step_voltage"])
+def test_gradients_are_central_differences(decoding):
+    net = network(decoding)
+    factors = torch.from_numpy(np.random.default_rng(5).normal(size=(B, N_OUT)))
+
+    def loss() -> torch.Tensor:
+        net.run(STOP)
+        return (net.answer.predict * factors).sum()
+
+    loss().backward()
+    assert net.plan.blocks[0].path == "event path"
+    checked = 0
+    for parameter in net.parameters():
+        flat, grad = parameter.data, parameter.grad
+        for index in np.ndindex(*parameter.shape):
+            value, found = flat[index].item(), []
+            for h in (1e-6, -1e-6):
+                flat[index] = value + h
+                with torch.no_grad():
+                    found.append(loss().item())
+            flat[index] = value
+            slope = (found[0] - found[1]) / 2e-6
+            if abs(slope) < 1e4:  # else a spike comes or goes
+                assert grad[index].item() == pytest.approx(slope, rel=1e-6, abs=1e-6)
+                checked += slope != 0
+    assert checked > 50
+
+
+def test_finer_steps_of_the_torch_path_lead_to_the_exact_potential():
+    exact = network("final_step_voltage")
+    exact.run(STOP)
+    wrong = []
+    for dt in (0.1, 0.05, 0.025):
+        stepped = network("final_step_voltage", algorithm="stca", dt=dt)
+        stepped.run(STOP)
+        assert "event path" not in str(stepped.plan)
+        # An li without scale_input takes 1 / (1 - exp(-dt / tau)) times the current of a step.
+        gain = (1 - math.exp(-dt / 20.0)) / (1 - math.exp(-1.0 / 20.0))
+        wrong.append(float((stepped.answer.predict.detach() * gain - exact.answer.predict.detach()).abs().max()))
+    assert wrong[2] < wrong[0] / 2.5
+    assert wrong[2] < 0.02 * float(exact.answer.predict.detach().abs().max())
+
+
+def test_a_weight_shifts_the_times_of_spikes_by_what_its_gradient_says():
+    arrivals = Trains(np.array([0, 2]), np.array([1.0, 3.0]), np.array([0, 1], np.int32))
+    weight, membrane = np.array([[4.0], [5.0]]), Membrane(20.0, 5.0, 1.0, 0.0)
+    fired = lif(arrivals, weight, 10.0, membrane)
+    grad, slopes = lif_back(arrivals, weight, 10.0, membrane, fired, np.ones(len(fired.current)))
+    assert (grad < 0).all(), "more weight, earlier spikes"
+    later = lif(Trains(arrivals.offsets, arrivals.time + 1e-6, arrivals.id), weight, 10.0, membrane)
+    moved = (later.trains.time - fired.trains.time).sum() / 1e-6
+    assert slopes.sum() == pytest.approx(moved, rel=1e-6) == pytest.approx(len(fired.current), rel=1e-6)
+
+
+def test_samples_of_a_batch_do_not_know_of_each_other():
+    net = network("first_spike_time")
+    net.run(STOP)
+    together = net.answer.predict.detach().clone()
+    for sample in range(B):
+        net.source(trains(1.0)[sample])
+        net.run(STOP)
+        torch.testing.assert_close(net.answer.predict[0], together[sample], rtol=0, atol=0)
+
+
+def test_delays_and_several_sources_arrive_in_the_order_of_time():
+    net = network("first_spike_time")
+    net.extra = Encoder(2, coding_method="null")
+    net.c = Connection(
+        net.extra, net.out, link_type="full", weight=np.full((N_OUT, 2), 2.0), filter=LowPass(tau=5.0), delay=3.0
+    )
+    net.extra(Spikes.from_steps([1, 1, 1], [0, 1, 0], 2, 25, 1.0, samples=[0, 1, 2], n_samples=B))
+    net.run(STOP)
+    net.answer.predict.sum().backward()
+    with_delay = net.answer.predict.detach()
+    shifted = network("first_spike_time")
+    shifted.extra = Encoder(2, coding_method="null")
+    shifted.c = Connection(
+        shifted.extra, shifted.out, link_type="full", weight=np.full((N_OUT, 2), 2.0), filter=LowPass(tau=5.0)
+    )
+    shifted.extra(Spikes.from_steps([4, 4, 4], [0, 1, 0], 2, 25, 1.0, samples=[0, 1, 2], n_samples=B))
+    shifted.run(STOP)
+    shifted.answer.predict.sum().backward()
+    torch.testing.assert_close(with_delay, shifted.answer.predict.detach(), rtol=0, atol=0)
+    for one, other in zip(net.parameters(), shifted.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=0, atol=0)
+
+
+def test_a_silent_neuron_answers_a_step_after_the_window_and_has_no_gradient():
+    net = network("first_spike_time")
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.fill_(-1.0)
+    net.run(STOP)
+    assert (net.answer.predict == STOP + 1.0).all()
+    net.answer.predict.sum().backward()
+    assert all((p.grad == 0).all() for p in net.parameters())
+
+
+def test_spike_counts_have_no_exact_gradient():
+    net = network("first_spike_time")
+    net.counts = Decoder(dec_target=net.out, coding_method="spike_counts")
+    net.run(STOP)
+    with pytest.raises(UnsupportedError, match=r"decode 'first_spike_time'"):
+        net.counts.predict.sum().backward()
+
+
+def test_what_the_event_path_cannot_do_is_refused_with_the_reason():
+    for changes, reason in [
+        ({"hidden": NeuronGroup(N_HIDDEN, model="clif")}, "'lif' and 'li'"),
+        ({"hidden": NeuronGroup(N_HIDDEN, model="lif", v_reset=1.0)}, "v_th above"),
+        ({"hidden": NeuronGroup(N_HIDDEN, model="lif", tau_m=np.linspace(5, 9, N_HIDDEN))}, "one number"),
+    ]:
+        net = Network()
+        net.source = Encoder(N_IN, coding_method="null")
+        net.hidden = changes["hidden"]
+        net.a = Connection(net.source, net.hidden, link_type="full", filter=LowPass(tau=5.0))
+        net.learner = Learner(trainable=net, algorithm="eventprop")
+        net.source(trains(1.0))
+        net.set_backend_dt(1.0)
+        with pytest.raises(UnsupportedError, match=f"eventprop.*{reason}"):
+            net.run(STOP)
+    net = network("first_spike_time")
+    net.run(STOP)
+    with pytest.raises(UnsupportedError, match="cannot be continued"):
+        net.run_continue(STOP)
+    del net.a
+    net.a = Connection(net.source, net.hidden, link_type="full")
+    with pytest.raises(UnsupportedError, match="synaptic current"):
+        net.run(STOP)
+
+
+def test_a_population_that_runs_away_is_stopped():
+    arrivals = Trains(np.array([0, 1]), np.zeros(1), np.zeros(1, np.int32))
+    with pytest.raises(DataError, match="scale its weights down"):
+        lif(arrivals, np.array([[1e12]]), 10.0, Membrane(20.0, 5.0, 1.0, 0.0))
+
+
+def test_weights_laid_out_for_the_event_path_are_saved_and_loaded_as_they_are(tmp_path):
+    net = network("voltage_mean")
+    net.run(STOP)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    name = net.save_state("weights", str(tmp_path))
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+    net.state_from_dict(filename=name)
+    for key, value in net.state_dict().items():
+        torch.testing.assert_close(value, before[key], rtol=0, atol=0)
+
+
+def test_regularisation_draws_every_neuron_towards_the_number_of_spikes_asked_for():
+    for start in (0.25, 2.5):
+        net = network("voltage_mean")
+        del net.learner
+        net.learner = Learner(trainable=net.a, algorithm="eventprop", regularisation=1.0, n_spikes=3.0)
+        net.learner.set_optimizer("Adam", 0.05)
+        with torch.no_grad():
+            net.module.a.weight.fill_(start)
+        counts = []
+        for _ in range(80):
+            net.run(STOP)
+            counts.append(net.firing_rates()["hidden"] * STOP / 1000)
+            net.learner.optim_zero_grad()
+            (net.answer.predict * 0).sum().backward()
+            net.learner.optim_step()
+        assert abs(counts[0] - 3.0) > 1.2
+        assert counts[-1] == pytest.approx(3.0, abs=0.7)
+
+
+def test_the_early_weighted_read_out_is_the_mean_of_what_v_t_shows():
+    net = network("voltage_mean_exp")
+    net.trace = Decoder(dec_target=net.out, coding_method="v_t")
+    net.run(STOP)
+    v, t = net.trace.predict.detach().numpy(), np.arange(1, 26)
+    expected = np.einsum("t,tbn->bn", np.exp(-t / 25), v) / 25
+    np.testing.assert_allclose(net.answer.predict.detach().numpy(), expected, rtol=1e-12)
