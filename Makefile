@@ -14,7 +14,7 @@ help:
 	@echo "make stress    kill recorders at KILLS=200 random moments, and look what is left, into benchmarks/RESULTS.md"
 	@echo "make bench     side by side with the peers, into benchmarks/RESULTS.md (installs them into .bench/)"
 	@echo "make oracles   compare event files with other decoders, measures with Elephant (installs them into .bench/)"
-	@echo "make recipes   train on MNIST=FOLDER (idx files) and FSDD=FOLDER (spoken digits), into benchmarks/RESULTS.md"
+	@echo "make recipes   what papers claim, measured; also on MNIST=FOLDER (idx files), FSDD=FOLDER (spoken digits)"
 	@echo "make docs      build the documentation into build/docs/ (make pictures draws its pictures again)"
 	@echo "make format    format the code"
 	@echo "make clean     remove .venv, .bench and caches"
@@ -106,7 +106,7 @@ oracles: $(VENV)/ready .bench/events/ready .bench/analysis/ready
 	$(BIN)/python benchmarks/exchange_oracles.py
 
 recipes: $(VENV)/ready
-	@test -n "$(MNIST)$(FSDD)" || { echo "name folders of data: make recipes MNIST=FOLDER FSDD=FOLDER"; exit 1; }
+	for recipe in sltt stbif convert; do PYTHONPATH=benchmarks $(BIN)/python recipes/$$recipe.py || exit 1; done
 	$(if $(MNIST),$(BIN)/python benchmarks/mnist.py "$(MNIST)",@echo "MNIST is skipped: MNIST=FOLDER names its idx files")
 	$(if $(MNIST),PYTHONPATH=benchmarks $(BIN)/python recipes/diehl_cook.py "$(MNIST)")
 	$(if $(MNIST),PYTHONPATH=benchmarks $(BIN)/python recipes/eventprop.py "$(MNIST)")

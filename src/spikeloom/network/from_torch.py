@@ -5,6 +5,7 @@ What becomes what, in steps of dt:
     Linear, Conv2d, AvgPool2d, MaxPool2d, Flatten     connections with the same weights: equal
     Dropout, Identity                                 nothing: equal to evaluation
     ReLU                                              `if` that gives back the threshold, 1: close, see below
+    modules with a `neuron` of ours                   populations of it
     Leaky, Synaptic (snnTorch)                        `lif`, behind a low-pass filter for Synaptic: equal
     IFNode, LIFNode, ParametricLIFNode (SpikingJelly) `if`, `lif` with scale_input=decay_input: equal
 
@@ -31,7 +32,7 @@ from torch import nn
 
 from ..errors import ParameterError, ShapeError, UnsupportedError
 from ..filters import LowPass
-from ..neurons import IF, LIF, Emission, NoReset, Reset, Subtract, SubtractValue, ToValue
+from ..neurons import IF, LIF, Emission, Neuron, NoReset, Reset, Subtract, SubtractValue, ToValue
 from ..units import check_dt
 from .graph import Answer, Feed, Node, Pass, Population, check_size, network_of, passed_on
 from .graph_stages import Convolution, Dense, Pooling, Shape
@@ -41,19 +42,22 @@ from .network import Network
 from .parameters import as_array
 
 
-def from_torch(module: Any, shape: Any, dt: float = 0.1, coding_method: str = "constant_current") -> Network:
+def from_torch(
+    module: Any, shape: Any, dt: float = 0.1, coding_method: str = "constant_current", time: float | None = None
+) -> Network:
     """The network of an `nn.Sequential` for data of a shape (without batch and time), in steps of dt ms.
 
     Its encoder is `input`, its decoder `output`: spike counts, or the last stage's result in every step where no neuron
     follows it. The weights are copied. Raises UnsupportedError, which names the module, for one that is not known,
-    ShapeError, which names it too, where what flows into it does not fit.
+    ShapeError, which names it too, where what flows into it does not fit. time: for how long the data flow in, in ms;
+    None: through the whole run.
     """
     if not isinstance(module, nn.Sequential):
         raise ParameterError(f"Network.from_torch takes an nn.Sequential, got {type(module).__name__}")
     dt = check_dt(dt, "Network.from_torch: dt")
     size = population_shape("Network.from_torch", None, shape)
     source = "the data, shape="
-    nodes: dict[str, Node] = {"input": Feed(size)}
+    nodes: dict[str, Node] = {"input": Feed(size, time)}
     seen: dict[int, str] = {}
     for path, part in _parts(module):
         if (first := seen.setdefault(id(part), path)) != path and next(part.parameters(), None) is not None:
@@ -100,6 +104,8 @@ def _parts(module: nn.Sequential, path: str = "") -> Iterator[tuple[str, nn.Modu
 
 
 def _node(part: nn.Module, dt: float) -> Node:
+    if isinstance(neuron := getattr(part, "neuron", None), Neuron):
+        return Population(neuron)
     for kind, read in _LAYERS.items():
         if isinstance(part, kind):
             return read(part)

@@ -37,9 +37,10 @@ MAX_NEURONS = 10**7
 
 @dataclass(frozen=True)
 class Feed:
-    """Where data of a shape come in."""
+    """Where data of a shape come in; time: for how long, in ms; None: through the whole run."""
 
     shape: Shape
+    time: float | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def network_of(nodes: Mapping[str, Node], edges: Iterable[tuple[str, str]], codi
     for key, node in graph.nodes.items():
         with at(f"node {key!r}"):
             if isinstance(node, Feed):
-                made[key] = Encoder(shape=graph.shapes[key], coding_method=coding_method)
+                made[key] = Encoder(shape=graph.shapes[key], coding_method=coding_method, time=node.time)
             elif isinstance(node, Population):
                 made[key] = NeuronGroup(model=node.neuron, shape=graph.shapes[key])
             if key in made:

@@ -274,6 +274,15 @@ class Network(Assembly):
         """The mean firing rate of each population that spikes in the last run, in Hz."""
         return self._built().firing_rates()
 
+    def last_state(self, group: NeuronGroup) -> dict[str, Any]:
+        """The state of a population after the last run, by variable, (B, *shape) each; StateError before a run."""
+        state = self._built().state if self._ran else {}
+        names = group.neuron.State._fields
+        found = {name: state.get(("state", group.path, k)) for k, name in enumerate(names)}
+        if any(value is None for value in found.values()):
+            raise StateError(f"group {group.path!r} has no state yet; run the network first: net.run(time)")
+        return found
+
     @property
     def module(self) -> Any:
         """The nn.Module that holds the parameters."""
@@ -325,7 +334,7 @@ class Network(Assembly):
 
     @staticmethod
     def from_torch(module: Any, shape: Any, **options: Any) -> Network:
-        """The network of an `nn.Sequential` for data of a shape; options: dt and coding_method of `from_torch`."""
+        """The network of an `nn.Sequential` for data of a shape; options: dt, coding_method, time of `from_torch`."""
         return cast(Network, ACTIONS["from_torch"](module, shape, **options))
 
     def plot(self, path: Name | None = None) -> Any:

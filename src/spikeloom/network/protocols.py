@@ -34,6 +34,8 @@ class Build(Protocol):
 
     dt: float
     module: Any
+    state: Mapping[Any, Any]
+    """What the last run left, by key: ("state", population, number of the variable)."""
 
     @property
     def plan(self) -> Any:

@@ -50,6 +50,7 @@ from .plif import PLIF
 from .population import CANN, MeanField, RateState
 from .refractory import Refractory, refractory_model, with_refractory, without_refractory
 from .resonate_and_fire import BalancedResonateAndFire, BalancedState, ResonateAndFire, ResonateState
+from .stbif import STBIF, STBIFState
 from .stdp_lif import ALIFSTDPEx, LIFSTDPEx, LIFSTDPIh, ThetaState
 from .surrogates import (
     SURROGATES,
@@ -103,6 +104,7 @@ NEURONS.add("cann", CANN)
 NEURONS.add("ultralif", UltraLIF)
 NEURONS.add("ultradlif", UltraDLIF)
 NEURONS.add("elm", ELM)
+NEURONS.add("stbif", STBIF)
 NEURONS.add("quadratic_if", "spikeloom.neurons.quadratic_if:QuadraticIF")
 
 __all__ = [
@@ -124,6 +126,7 @@ __all__ = [
     "PCLIF",
     "PLIF",
     "RESETS",
+    "STBIF",
     "SURROGATES",
     "ALIFSTDPEx",
     "ALIFState",
@@ -186,6 +189,7 @@ __all__ = [
     "ResonateAndFire",
     "ResonateState",
     "ResponseState",
+    "STBIFState",
     "Scale",
     "Sigmoid",
     "Smooth",

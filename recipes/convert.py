@@ -1,0 +1,75 @@
+"""A recipe: a trained network with ReLUs as integrate-and-fire neurons (paper 19 of the seed; Rueckauer et al. 2017).
+
+    PYTHONPATH=benchmarks python recipes/convert.py
+
+Data: scikit-learn's digits, 64-128-128-10. Baseline: the torch network. The gate: with reset by subtraction and
+thresholds at the 99.9th percentile, within .01 of the torch network after 32 steps. In one table with the reset to
+zero, and with thresholds at the greatest activation.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import torch
+from results import HERE, machine, table, write_section
+from torch import nn
+
+import spikeloom as sl
+from spikeloom.passes import accuracy_over_time, convert
+
+STEPS = (4, 8, 16, 32, 64, 256)
+
+
+def trained(epochs: int = 40) -> tuple[nn.Sequential, np.ndarray, np.ndarray]:
+    """A network of ReLUs trained on 1437 digits, with all digits and their labels."""
+    images, labels = sl.digits().batch(np.random.default_rng(0).permutation(1797))
+    x, y = np.asarray(images).reshape(1797, 64).astype(np.float32), np.asarray(labels)
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Linear(64, 128), nn.ReLU(), nn.Dropout(0.2), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10)
+    )
+    optimizer = torch.optim.Adam(module.parameters(), 2e-3)
+    given, wanted = torch.from_numpy(x[:1437]), torch.from_numpy(y[:1437]).long()
+    for _ in range(epochs):
+        for part in torch.randperm(len(given)).split(64):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(module(given[part]), wanted[part]).backward()
+            optimizer.step()
+    return module.eval(), x, y
+
+
+def curves(epochs: int = 40, steps: tuple[int, ...] = STEPS) -> tuple[float, dict[str, dict[int, float]]]:
+    """The accuracy of the torch network on the last 360 digits, and that of each conversion over steps."""
+    module, x, y = trained(epochs)
+    with torch.no_grad():
+        of_torch = float((module(torch.from_numpy(x[1437:])).argmax(1).numpy() == y[1437:]).mean())
+    ways = {
+        "subtract, 99.9 %": {},
+        "subtract, greatest": {"percentile": 100.0},
+        "to zero, 99.9 %": {"reset": "zero"},
+    }
+    found = {}
+    for name, options in ways.items():
+        network, _ = convert(module, x[:1437], **options)
+        found[name] = accuracy_over_time(network, [[x[1437:], y[1437:]]], steps)
+    return of_torch, found
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    torch.set_num_threads(1)
+    of_torch, found = curves()
+    rows = [[name, *(f"{curve[n]:.3f}" for n in STEPS)] for name, curve in found.items()]
+    text = (
+        f"Command: `PYTHONPATH=benchmarks python recipes/convert.py`. {machine()}\n\n"
+        f"Digits, 64-128-128-10; the torch network has {of_torch:.3f}.\n\n"
+        + table(["reset, thresholds", *(f"T = {n}" for n in STEPS)], rows)
+    )
+    write_section(HERE / "RESULTS.md", "convert", "Recipe: ReLUs as spiking rates", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""A recipe: a quantised network counted out by signed spikes, without error (paper 35 of the seed).
+
+    PYTHONPATH=benchmarks python recipes/stbif.py
+
+Claim: no conversion error at all. Data: scikit-learn's digits, 64-128-128-10 with QuantisedReLU of 1 to 4 bits.
+Baseline: the quantised network itself, and rates of ReLUs at as many steps (recipe convert). The gate: the answers
+equal those of the quantised network to 1e-12 in double after L n - (L - 1) steps, where `settled` holds; and the
+adversarial pair, which `n + L` steps get wrong, is right at 2 n - 1 = 29.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import torch
+from results import HERE, machine, table, write_section
+from torch import nn
+
+import spikeloom as sl
+from spikeloom.passes import QuantisedReLU, convert_quantised, settled, verify
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """All digits in a random order, and their labels."""
+    images, labels = sl.digits().batch(np.random.default_rng(0).permutation(1797))
+    return np.asarray(images).reshape(1797, 64).astype(float), np.asarray(labels)
+
+
+def trained(bits: int, epochs: int = 40) -> nn.Sequential:
+    """A 64-128-128-10 network with activations of so many bits, trained on 1437 digits."""
+    x, y = digits()
+    torch.manual_seed(0)
+    levels = 2**bits - 1
+    module = nn.Sequential(
+        nn.Linear(64, 128), QuantisedReLU(levels, 1.0 / levels), nn.Linear(128, 128),
+        QuantisedReLU(levels, 1.0 / levels), nn.Linear(128, 10),
+    )  # fmt: skip
+    optimizer = torch.optim.Adam(module.parameters(), 2e-3)
+    given, wanted = torch.from_numpy(x[:1437]).float(), torch.from_numpy(y[:1437]).long()
+    for _ in range(epochs):
+        for part in torch.randperm(len(given)).split(64):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(module(given[part]), wanted[part]).backward()
+            optimizer.step()
+    return module.double().eval()
+
+
+def counted_out(bits: int, epochs: int = 40) -> dict[str, float]:
+    """The accuracy, the greatest difference to the quantised network, and the steps that it took."""
+    module, (x, y) = trained(bits, epochs), digits()
+    network, promise = convert_quantised(module, x)
+    network.set_backend(sl.TorchBackend(dt=1.0, dtype=torch.float64))
+    found = verify(module, network, x[1437:], promise)
+    with torch.no_grad():
+        right = module(torch.from_numpy(x[1437:])).argmax(1).numpy() == y[1437:]
+    return {
+        "accuracy": float(right.mean()),
+        "difference": found.difference,
+        "steps": promise.n_steps or 0,
+        "settled": settled(network),
+    }
+
+
+def adversarial(n_steps: int) -> float:
+    """What the second layer has counted after so many steps, of two units with 15 and 14, weighed by 100 and -105."""
+    module = nn.Sequential(
+        nn.Linear(2, 2, bias=False), QuantisedReLU(15, 1.0), nn.Linear(2, 1, bias=False), QuantisedReLU(15, 1.0),
+        nn.Linear(1, 1, bias=False),
+    ).double()  # fmt: skip
+    with torch.no_grad():
+        module[0].weight.copy_(torch.eye(2))
+        module[2].weight.copy_(torch.tensor([[100.0, -105.0]]))
+        module[4].weight.fill_(1.0)
+    network, _ = convert_quantised(module, np.array([[15.0, 14.0]]))
+    network.set_backend(sl.TorchBackend(dt=1.0, dtype=torch.float64))
+    network.input(np.array([[15.0, 14.0]]))
+    network.run(float(n_steps))
+    return float(network.output.predict.detach())
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for bits in (1, 2, 3, 4):
+        r = counted_out(bits)
+        rows.append(
+            [bits, f"{r['accuracy']:.3f}", r["steps"], f"{r['difference']:.1e}", "yes" if r["settled"] else "no"]
+        )
+    pair = ", ".join(f"{adversarial(n):g} after {n}" for n in (17, 25, 29))
+    text = (
+        f"Command: `PYTHONPATH=benchmarks python recipes/stbif.py`. {machine()}\n\n"
+        "Digits, 64-128-128-10; the accuracy is that of the quantised network and of the spiking one.\n\n"
+        + table(["bits", "accuracy", "steps", "greatest difference", "settled"], rows)
+        + f"\n\nThe adversarial pair, whose answer is 15, gives {pair} steps."
+    )
+    write_section(HERE / "RESULTS.md", "stbif", "Recipe: quantised networks by signed spikes", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Passes: from a network to another one, with a promise that `verify` checks."""
+
+from .conversion import (
+    Neurons,
+    QuantisedReLU,
+    accuracy_over_time,
+    convert,
+    convert_quantised,
+    fold_batch_norm,
+    settled,
+)
+from .promise import Promise, Verified, verify
+from .weights import prune, quantise
+
+__all__ = [
+    "Neurons",
+    "Promise",
+    "QuantisedReLU",
+    "Verified",
+    "accuracy_over_time",
+    "convert",
+    "convert_quantised",
+    "fold_batch_norm",
+    "prune",
+    "quantise",
+    "settled",
+    "verify",
+]

@@ -1,0 +1,57 @@
+"""The recipes that take seconds, at their gates."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+BENCHMARKS = RECIPES.parent / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def _recipes_can_be_imported(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    monkeypatch.syspath_prepend(str(RECIPES))
+    yield
+    for name in ("sltt", "stbif", "convert"):
+        sys.modules.pop(name, None)
+
+
+def test_sltt_reaches_backpropagation_through_time_in_memory_that_does_not_grow():
+    import sltt
+
+    torch.manual_seed(0)
+    through_time, within_steps = (sltt.accuracy(0, 6, epochs=6, **sltt.WAYS[way]) for way in ("BPTT", "SLTT"))
+    assert within_steps >= through_time - 0.03
+    assert within_steps > 0.85
+    short, long = (sltt.saved_bytes(n, sltt.Windows(1.0)) for n in (6, 20))
+    assert short == long < sltt.saved_bytes(6, None) / 3
+
+
+def test_sltt_has_no_gradient_from_what_came_before():
+    import sltt
+
+    of_bptt, of_sltt = sltt.early_and_late()
+    assert of_bptt > 0.1
+    assert of_sltt == 0.0
+
+
+def test_signed_spikes_have_no_conversion_error_and_the_adversarial_pair_takes_29_steps():
+    import stbif
+
+    found = stbif.counted_out(bits=2, epochs=5)
+    assert found["difference"] < 1e-12
+    assert found["settled"]
+    assert found["accuracy"] > 0.9
+    assert [stbif.adversarial(n) for n in (17, 25, 29)] == [3.0, 11.0, 15.0]
+
+
+def test_rates_come_within_a_point_of_the_network_that_they_stand_for():
+    import convert
+
+    of_torch, curves = convert.curves(epochs=10, steps=(4, 32))
+    assert of_torch > 0.94
+    assert curves["subtract, 99.9 %"][32] >= of_torch - 0.01
+    assert curves["subtract, 99.9 %"][4] > curves["subtract, greatest"][4]
