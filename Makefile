@@ -106,7 +106,7 @@ oracles: $(VENV)/ready .bench/events/ready .bench/analysis/ready
 	$(BIN)/python benchmarks/exchange_oracles.py
 
 recipes: $(VENV)/ready
-	for recipe in sltt stbif convert; do PYTHONPATH=benchmarks $(BIN)/python recipes/$$recipe.py || exit 1; done
+	for recipe in sltt stbif convert pattern bessel; do PYTHONPATH=benchmarks $(BIN)/python recipes/$$recipe.py || exit 1; done
 	$(if $(MNIST),$(BIN)/python benchmarks/mnist.py "$(MNIST)",@echo "MNIST is skipped: MNIST=FOLDER names its idx files")
 	$(if $(MNIST),PYTHONPATH=benchmarks $(BIN)/python recipes/diehl_cook.py "$(MNIST)")
 	$(if $(MNIST),PYTHONPATH=benchmarks $(BIN)/python recipes/eventprop.py "$(MNIST)")

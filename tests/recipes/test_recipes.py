@@ -15,7 +15,7 @@ def _recipes_can_be_imported(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     monkeypatch.syspath_prepend(str(RECIPES))
     yield
-    for name in ("sltt", "stbif", "convert"):
+    for name in ("sltt", "stbif", "convert", "pattern", "bessel"):
         sys.modules.pop(name, None)
 
 
@@ -55,3 +55,21 @@ def test_rates_come_within_a_point_of_the_network_that_they_stand_for():
     assert of_torch > 0.94
     assert curves["subtract, 99.9 %"][32] >= of_torch - 0.01
     assert curves["subtract, 99.9 %"][4] > curves["subtract, greatest"][4]
+
+
+def test_the_slack_of_homeostasis_sets_how_many_inputs_a_detector_can_miss():
+    import pattern
+
+    for slack in (0.5, 2.5, 4.5):
+        measured, formula = pattern.least_overlap(slack)
+        assert measured == formula
+    assert [pattern.cross_response(common, 2.5) for common in (14, 18)] == [0.0, 1.0]
+
+
+def test_a_bessel_filter_in_blocks_gains_what_a_causal_one_loses():
+    import bessel
+
+    found = bessel.scores(0)
+    assert found["Bessel, blocks of 256 ms"] >= found["raw"] + 0.02
+    assert found["Bessel, causal"] < found["raw"]
+    assert found["Butterworth, blocks of 128 ms"] < found["Bessel, blocks of 128 ms"]
