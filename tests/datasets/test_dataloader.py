@@ -296,3 +296,9 @@ def test_pairs_that_make_no_batch_are_refused(pairs, error, message):
 def test_a_sampler_that_leaves_the_data_set_is_refused(sampler):
     with pytest.raises(ParameterError, match=r"Dataloader.sampler: indices"):
         list(Dataloader(numbered(9), sampler=sampler))
+
+
+@pytest.mark.parametrize("state", [None, 5, ["generator"]])
+def test_only_what_a_loader_said_of_itself_is_taken_as_its_state(state):
+    with pytest.raises(ParameterError, match="takes what state_dict"):
+        Dataloader([(np.zeros(2), 0)]).load_state_dict(state)

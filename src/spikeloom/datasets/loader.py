@@ -149,6 +149,9 @@ class Dataloader:
         The rest is empty where every batch had been given, even if the loop had not ended. Data set and settings must
         be those of the saved loader, and a sampler must repeat itself.
         """
+        if not isinstance(state, Mapping):
+            kind = type(state).__name__
+            raise ParameterError(f"Dataloader.load_state_dict takes what state_dict() gave, got {kind}")
         missing = [name for name in ("generator", "batches", "seed", *self._settings()) if name not in state]
         if missing:
             raise ParameterError(f"Dataloader.load_state_dict: expected a state_dict(), got one without {missing}")

@@ -174,6 +174,8 @@ def test_progress_goes_to_standard_error_alone(capsys):
     [
         (lambda: Cochlea(n_channels=1), "Cochlea.n_channels must be an integer from 2 to 10000, got 1"),
         (lambda: Cochlea(n_channels=2.5), "got 2.5"),
+        (lambda: Cochlea(f_min="a"), "f_min must be a positive number, got 'a'"),
+        (lambda: Cochlea(f_max=None), "f_max must be a positive number, got None"),
         (lambda: Cochlea(f_min=20.0), "expected 30 <= f_min < f_max <= 8000 Hz, got 20.0"),
         (lambda: Cochlea(f_max=8001.0), "got 100.0 and 8001.0"),
         (lambda: Cochlea(f_min=np.nan), "got nan"),

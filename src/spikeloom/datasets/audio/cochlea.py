@@ -56,6 +56,8 @@ class Cochlea:
             raise ParameterError(f"Cochlea.n_channels must be an integer from 2 to 10000, got {self.n_channels!r}")
         if check_rate(self.rate, "Cochlea.rate") < 10_000:
             raise ParameterError(f"Cochlea.rate must be at least 10000 steps/s, got {self.rate}")
+        for name in ("f_min", "f_max"):
+            check_positive(getattr(self, name), f"Cochlea.{name}")
         if not 30 <= self.f_min < self.f_max <= 0.4 * self.rate:
             span = f"30 <= f_min < f_max <= {0.4 * self.rate:g} Hz"
             raise ParameterError(f"Cochlea: expected {span}, got {self.f_min!r} and {self.f_max!r}")
