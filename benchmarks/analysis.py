@@ -1,8 +1,9 @@
 """How long the analysis of a recorded session takes, to its full report, beside Elephant on the same spikes.
 
-1,000 Poisson neurons at 20 Hz for 500 s in steps of 1 ms, 1e7 spikes, are recorded by spikeloom. Elephant and Neo get
-them as spike trains from a file of arrays, and take the measures of the report that they have; pairs are those of the
-same 200 neurons. Each runs in fresh processes of one thread, in turn. CPU seconds, and the peak of resident memory.
+1,000 Poisson neurons at 20 Hz for 500 s in steps of 1 ms, 1e7 spikes, are recorded by spikeloom. Elephant with Neo, and
+spikeloom once more, get them from a file of arrays, and take the measures of the report that Elephant has; pairs are
+those of the same 200 neurons. Each runs in fresh processes of one thread, in turn. CPU seconds, and the peak of
+resident memory.
 """
 
 import argparse
@@ -62,6 +63,37 @@ def of_spikeloom(folder: Path) -> dict[str, float]:
     return seconds
 
 
+def of_arrays(folder: Path) -> dict[str, float]:
+    """The measures that Elephant has, of the same arrays; no picture."""
+    began = time.process_time()
+    from spikeloom import measures
+    from spikeloom.analysis.measures.trains import TrainSorter
+    from spikeloom.analysis.windows import Window
+    from spikeloom.spikes import Spikes
+
+    seconds = {"imports": time.process_time() - began}
+
+    def read() -> Spikes:
+        held = np.load(folder / "trains.npz")
+        ids = np.repeat(np.arange(N), np.diff(held["ends"], prepend=0))
+        return Spikes.from_steps(held["steps"], ids, N, N_STEPS, DT_MS, n_samples=1)
+
+    spikes = _take(seconds, "trains", read)
+    intervals = _take(seconds, "intervals", lambda: TrainSorter().intervals(Window.of(spikes)))
+    for name, made in (
+        ("CV", measures.CvAccumulator),
+        ("Lv", measures.LocalVariationAccumulator),
+        ("histogram of intervals", lambda: measures.IsiHistogramAccumulator(5.0, 400.0)),
+    ):
+        _take(seconds, name, lambda made=made: made().take(intervals))
+    _take(seconds, "rates of neurons", lambda: measures.neuron_rates(spikes))
+    _take(seconds, "population rate", lambda: measures.population_rate(spikes, RATE_MS))
+    _take(seconds, "Fano factors", lambda: measures.fano_factor(spikes, COUNT_MS))
+    few = np.arange(PAIRED)
+    _take(seconds, "correlation matrix", lambda: measures.spike_count_correlation(spikes, BIN_MS, few))
+    return seconds | {"all": time.process_time() - began}
+
+
 def of_elephant(folder: Path) -> dict[str, float]:
     """The measures of the report that Elephant has; no picture."""
     began = time.process_time()
@@ -108,8 +140,12 @@ def _take(seconds: dict[str, float], name: str, call: Callable) -> object:
     return found
 
 
-PROGRAMS = {"spikeloom": of_spikeloom, "elephant": of_elephant}
-PACKAGES = {"spikeloom": ("spikeloom", "numpy", "matplotlib"), "elephant": ("elephant", "neo", "quantities", "numpy")}
+PROGRAMS = {"spikeloom": of_spikeloom, "arrays": of_arrays, "elephant": of_elephant}
+PACKAGES = {
+    "spikeloom": ("spikeloom", "numpy", "matplotlib"),
+    "arrays": ("spikeloom", "numpy"),
+    "elephant": ("elephant", "neo", "quantities", "numpy"),
+}
 
 
 def one(framework: str, folder: Path) -> Record:
@@ -138,7 +174,8 @@ def main() -> None:
         run_process(
             [sys.executable, __file__, "--make", "--folder", name]
         )  # a child's peak memory is its parent's first
-        pythons = {"spikeloom": Path(sys.executable), "elephant": peer_python("analysis")}
+        own = Path(sys.executable)
+        pythons = {"spikeloom": own, "arrays": own, "elephant": peer_python("analysis")}
         runs: dict[str, list[Record]] = {framework: [] for framework in PROGRAMS}
         for _ in range(REPEATS):
             for framework, python in pythons.items():
@@ -148,21 +185,30 @@ def main() -> None:
     write_section(HERE / "RESULTS.md", "analysis", "Analysis of a recorded session", _text(best))
 
 
+def _measures_alone(seconds: dict[str, float]) -> float:
+    return seconds["all"] - seconds["imports"] - seconds["trains"]
+
+
 def _text(best: dict[str, Record]) -> str:
-    rows = []
-    for framework, record in best.items():
-        rows += [(framework, name, f"{seconds:.2f}") for name, seconds in record["seconds"].items()]
-        rows.append((framework, "peak MB", f"{record['megabytes']:.0f}"))
-    own = best["spikeloom"]
+    own, arrays, elephant = best["spikeloom"], best["arrays"], best["elephant"]
+    rows = [(name, f"{seconds:.2f}") for name, seconds in own["seconds"].items()]
+    rows.append(("peak MB", f"{own['megabytes']:.0f}"))
+    pairs = [(name, arrays["seconds"][name], seconds) for name, seconds in elephant["seconds"].items()]
+    pairs.append(("measures alone", *(_measures_alone(record["seconds"]) for record in (arrays, elephant))))
+    beside = [(name, *(f"{seconds:.2f}" for seconds in both)) for name, *both in pairs]
+    beside.append(("peak MB", *(f"{record['megabytes']:.0f}" for record in (arrays, elephant))))
     kept = own["seconds"]["all"] < LIMIT_S and own["megabytes"] < MOST_MB
     bar = f"The bar of {LIMIT_S:g} s and {MOST_MB:g} MB for the full report is {'kept' if kept else 'NOT kept'}."
     about = (
         f"{N:,} Poisson neurons, {N_STEPS:,} steps of {DT_MS:g} ms at {RATE:.0%}; CPU seconds of one thread, the best "
-        f"of {REPEATS}. spikeloom reads the session's file and writes the whole report with its pictures; Elephant "
-        "reads arrays, takes the measures of the report that it has, and draws nothing. Pairs are those of "
-        f"{PAIRED} neurons."
+        f"of {REPEATS}. spikeloom reads the session's file and writes the whole report with its pictures."
     )
-    lines = [machine(), "", *version_lines(best.values()), "", about, "", table(("", "part", "s"), rows), "", bar]
+    compared = (
+        "The measures of the report that Elephant has, both from the same file of arrays, neither with a picture; "
+        f"pairs are those of {PAIRED} neurons. Intervals are found once, for the three measures below them."
+    )
+    lines = [machine(), "", *version_lines(best.values()), "", about, "", table(("part of the report", "s"), rows), ""]
+    lines += [bar, "", compared, "", table(("part", "spikeloom, s", "Elephant, s"), beside)]
     return "\n".join(lines)
 
 

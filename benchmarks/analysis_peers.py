@@ -113,6 +113,17 @@ def around(trains: Trains, events_ms: list[float], before: float, after: float, 
     return found
 
 
+def fano_of_windows(trains: Trains, window_ms: float) -> float:
+    """The same over windows of each train."""
+    stop = float(trains[0].t_stop)
+    edges = np.arange(0, stop + window_ms / 2, window_ms)
+    parts = [
+        [neo.SpikeTrain(t.magnitude[(t.magnitude >= a) & (t.magnitude < b)], units="ms", t_stop=stop) for t in trains]
+        for a, b in pairwise(edges)
+    ]
+    return fano(parts)
+
+
 def fano(trials: list[Trains]) -> float:
     """The mean over the neurons that fire of the Fano factor over trials."""
     each = [statistics.fanofactor(list(trains)) for trains in zip(*trials, strict=True) if any(map(len, trains))]
@@ -144,6 +155,7 @@ OF_TRAINS: dict[str, Callable] = {
     "cv2": lambda t: of_each(t, statistics.cv2, 2),
     "local_variation": lambda t: of_each(t, statistics.lv, 2),
     "revised_local_variation": lambda t: of_each(t, lambda v: statistics.lvr(v * pq.ms, R=5 * pq.ms), 2),
+    "fano_factor 40 ms": lambda t: fano_of_windows(t, 40),
     "spike_counts 20 ms": lambda t: binned(t, 20).to_array().T,
     "population_rate 20 ms": lambda t: (
         statistics.time_histogram(t, 20 * pq.ms, output="counts").magnitude[:, 0] / (len(t) * 0.02)

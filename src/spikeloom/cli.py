@@ -13,7 +13,7 @@ from rich.table import Table
 from .cli_data import data_app
 from .cli_session import session_app
 from .errors import ParameterError, SpikeloomError
-from .terminal import Command, Commands, err, out, waiting
+from .terminal import Command, Commands, err, out, plain_lines, waiting
 
 if TYPE_CHECKING:
     from .experiment import RunResult
@@ -178,5 +178,5 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments)
     except SpikeloomError as error:
-        err.print(f"error: {error}", markup=False)
+        err.print(f"error: {plain_lines(error)}", markup=False)
         sys.exit(1)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from math import prod
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +17,7 @@ from rich.text import Text
 
 from .cli_watch import watch
 from .errors import SpikeloomError, StorageError
-from .terminal import Command, Commands, out, waiting
+from .terminal import Command, Commands, out, plain, plain_lines, waiting
 
 if TYPE_CHECKING:
     from .recording import RecorderState, Session
@@ -50,9 +52,16 @@ def listed(
         out.print(f"{folder} holds no recorded session", markup=False)
         return
     table = _table("session", "state", "nodes", "recorded", "spikes", "size", "began", right=(2, 3, 4, 5))
+    damaged = []
     for path in found:
-        _add(table, path.name, *_line(path))
+        try:
+            _add(table, path.name, *_line(path))
+        except SpikeloomError as error:
+            _add(table, path.name, "damaged", "", "", "", _bytes(_size(path)), "")
+            damaged.append(f"{path.name}: {error}")
     out.print(table, soft_wrap=False)
+    for line in damaged:
+        out.print(plain(line), markup=False)
 
 
 @session_app.command(cls=Command)
@@ -64,12 +73,13 @@ def show(session: Place) -> None:
     from .recording import Session
 
     with Session(session) as opened:
-        out.print(_plain(opened.title), markup=False)
+        out.print(plain(opened.title), markup=False)
         columns = ("node", "layer", "what", "neurons", "samples", "runs", "recorded", "holds")
         layers = _table(*columns, right=(3, 4, 5, 6, 7))
         for row in _layer_rows(opened):
             _add(layers, *row)
-        out.print(layers, soft_wrap=False)
+        if layers.row_count:
+            out.print(layers, soft_wrap=False)
         recorders = _table("recorder", "state", "process", "nodes", "began", "stopped by")
         for part in opened.recorders():
             _add(recorders, *_recorder_row(part))
@@ -84,11 +94,11 @@ def verify(session: Place) -> None:
 
     Example: `spikeloom session verify sim_recordings/demo`.
     """
-    from .recording.verify import verify as verified
+    from .recording import verify as verified
 
-    with waiting(f"reading {session}"):
-        report = verified(session)
-    out.print(str(report), markup=False)
+    with waiting(f"reading {session}") as progress:
+        report = verified(session, progress)
+    out.print(plain_lines(report), markup=False)
     if not report.is_whole:
         raise typer.Exit(1)
 
@@ -99,11 +109,11 @@ def repair(session: Place) -> None:
 
     Example: `spikeloom session repair sim_recordings/demo`.
     """
-    from .recording.repair import repair as repaired
+    from .recording import repair as repaired
 
-    with waiting(f"mending {session}"):
-        report = repaired(session)
-    out.print(str(report), markup=False)
+    with waiting(f"mending {session}") as progress:
+        report = repaired(session, progress)
+    out.print(plain_lines(report), markup=False)
 
 
 @session_app.command(cls=Command)
@@ -152,7 +162,7 @@ def export(
     _check_new(target, force)
     with waiting(f"writing {target}") as progress, _as_options():
         report = exported(session, target, format, kinds=kinds and kinds.split(","), progress=progress)
-    out.print(str(report), markup=False)
+    out.print(plain_lines(report), markup=False)
 
 
 @session_app.command("import", cls=Command)
@@ -184,25 +194,21 @@ def imported(
             collisions=collisions,  # type: ignore[arg-type]
             progress=progress,
         )
-    out.print(str(report), markup=False)
+    out.print(plain_lines(report), markup=False)
 
 
 def _line(path: Path) -> list[str]:
     """What the list says of a session beside its name."""
     from .recording import Session
 
-    size = _bytes(_size(path))
-    try:
-        with Session(path) as session:
-            nodes = session.nodes()
-            layers = [(node, layer) for node in nodes for layer in session.layers(node)]
-            told = session.statistics()
-            end = max((e.n_steps * e.dt for e in (session.extent(*key) for key in layers)), default=0.0)
-            began = min((part.started for part in session.recorders()), default=None)
-            spikes = f"{int(told.get('total_spikes_recorded', 0)):,}"
-            return [_state(session), str(len(nodes)), _seconds(end), spikes, size, _clock(began)]
-    except SpikeloomError as error:
-        return [f"damaged: {error}", "", "", "", size, ""]
+    with Session(path) as session:
+        nodes = session.nodes()
+        layers = [(node, layer) for node in nodes for layer in session.layers(node)]
+        told = session.statistics()
+        end = max((e.n_steps * e.dt for e in (session.extent(*key) for key in layers)), default=0.0)
+        began = min((part.started for part in session.recorders()), default=None)
+        spikes = f"{int(told.get('total_spikes_recorded', 0)):,}"
+        return [_state(session), str(len(nodes)), _seconds(end), spikes, _bytes(_size(path)), _clock(began)]
 
 
 def _state(session: Session) -> str:
@@ -264,12 +270,7 @@ def _table(*columns: str, right: Container[int] = ()) -> Table:
 
 
 def _add(table: Table, *cells: str) -> None:
-    table.add_row(*(Text(_plain(cell)) for cell in cells))
-
-
-def _plain(text: str) -> str:
-    """The text without what would steer the terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    table.add_row(*(Text(plain(cell)) for cell in cells))
 
 
 def _count(n: int, noun: str) -> str:
@@ -277,7 +278,13 @@ def _count(n: int, noun: str) -> str:
 
 
 def _size(session: Path) -> int:
-    return sum(path.lstat().st_size for path in session.rglob("*") if path.is_file() and not path.is_symlink())
+    """The bytes of the files of a session; of those that a recorder moves meanwhile, none."""
+    n_bytes = 0
+    for path in session.rglob("*"):
+        with suppress(FileNotFoundError):
+            status = path.lstat()
+            n_bytes += status.st_size if S_ISREG(status.st_mode) else 0
+    return n_bytes
 
 
 def _bytes(n: float) -> str:
@@ -312,5 +319,5 @@ def _as_options() -> Iterator[None]:
     except SpikeloomError as error:
         message = str(error)
         for name in ("kinds", "format", "membrane_dt", "collisions", "dt"):
-            message = message.replace(f"{name}=", f"--{name.replace('_', '-')} ")
+            message = re.sub(rf"\b{name}= ?", f"--{name.replace('_', '-')} ", message)
         raise type(error)(message) from error

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from .errors import ParameterError, UnknownNameError
 from .registry import did_you_mean
-from .terminal import out
+from .terminal import out, plain
 
 if TYPE_CHECKING:
     from .recording import Follower, SpikeBatch, Update
@@ -68,7 +68,7 @@ def watch(
         out.print(line, markup=False)
     if not view.layers and (node or layer) and end != "Ctrl-C":
         raise _unknown(session, node, layer)
-    out.print(f"ended: {end}", markup=False)
+    out.print(plain(f"ended: {end}"), markup=False)
 
 
 def _show(follower: Follower, view: SessionView, fps: float) -> None:
@@ -129,7 +129,7 @@ class SessionView:
             yield Text(layer.heading(), style="bold", no_wrap=True, overflow="crop")
             yield from layer.lines(width, each - 1)
         hidden = f", {len(every) - len(shown)} more layers: choose by --layer" if len(every) > len(shown) else ""
-        state = f"{self._session.name}, {time.monotonic() - self._began:.0f} s, Ctrl-C ends{hidden}"
+        state = f"{plain(self._session.name)}, {time.monotonic() - self._began:.0f} s, Ctrl-C ends{hidden}"
         text = state if every else f"waiting for {state}"
         yield Text(text, style="dim", no_wrap=True, overflow="crop", end="")
 

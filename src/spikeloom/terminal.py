@@ -73,3 +73,13 @@ def waiting(label: str) -> Iterator[Waiting]:
         raise typer.Exit(130) from stop
     finally:
         bar.end()
+
+
+def plain(text: str) -> str:
+    """The text, of one line, without what would steer the terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def plain_lines(text: object) -> str:
+    """The lines of a text without what would steer the terminal."""
+    return "\n".join(map(plain, str(text).splitlines()))

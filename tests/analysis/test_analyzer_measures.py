@@ -128,6 +128,37 @@ def test_rates_of_a_tenth_are_those_of_all_within_sampling_error(whole, thinned,
     assert over_time.rate[0] == pytest.approx(truth, rel=5 * np.sqrt(10 / kept))
 
 
+def of_neurons(found, places):
+    """The parts of a result that are those of the neurons in these places of N."""
+    if isinstance(found, tuple):
+        return [of_neurons(part, places) for part in found]
+    array = np.asarray(found)
+    for axis in range(array.ndim):
+        if array.shape[axis] == N:
+            array = array.take(places, axis)
+    return array
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        "neuron_rates", "cv", "cv2", "local_variation", "revised_local_variation", "fano_factor", "spike_correlations",
+        "autocorrelation", "van_rossum_distance", "victor_purpura_distance", "psth", "latency", "spike_information",
+        "spike_triggered_average",
+    ],
+)  # fmt: skip
+def test_what_is_measured_of_a_tenth_of_the_neurons_is_true_of_these(whole, thinned, measure):
+    ids = thinned["neurons"].compute_neuron_rates("n", "l").neurons
+    options = CALLS[measure] | ({"signal": np.sin(np.arange(T) / 9)} if "triggered" in measure else {})
+    found = getattr(thinned["neurons"], f"compute_{measure}")("n", "l", **options)
+    truth = of_neurons(getattr(whole, f"compute_{measure}")("n", "l", **options), ids)
+    if measure in ("cv", "cv2", "local_variation", "revised_local_variation"):  # then means over all trains
+        found, truth = found.values, truth[0]
+    parts, wholes = (list(x) if isinstance(x, (tuple, list)) else [x] for x in (found, truth))
+    for one, other in zip(parts, wholes, strict=True):
+        assert np.asarray(one) == pytest.approx(np.asarray(other), nan_ok=True)
+
+
 @pytest.mark.parametrize("mode", ["neurons", "spikes"])
 def test_responses_of_a_tenth_are_those_of_all_within_sampling_error(whole, thinned, mode):
     events = np.arange(100.0, 1900.0, 25.0)
@@ -136,6 +167,17 @@ def test_responses_of_a_tenth_are_those_of_all_within_sampling_error(whole, thin
     ]
     kept = len(events) * 40 * N * P * 0.1
     assert found[1] == pytest.approx(found[0], rel=5 / np.sqrt(kept))
+
+
+def test_a_signal_around_a_tenth_of_the_spikes_is_that_around_all_of_them(whole, thinned, raster):
+    signal = raster[:, 0].mean(axis=1) + np.sin(np.arange(T) / 30)
+    found, truth = (
+        analyzer.compute_spike_triggered_average("n", "l", signal, (-20.0, 5.0))
+        for analyzer in (thinned["spikes"], whole)
+    )
+    error = signal.std() / np.sqrt(found.n_spikes)[:, None]
+    assert np.abs(found.average - truth.average).max() < 5.5 * error.max()
+    assert found.n_spikes.sum() == pytest.approx(truth.n_spikes.sum() / 10, rel=0.1)
 
 
 def test_bins_without_a_recorded_step_have_no_rate(thinned):
@@ -156,7 +198,7 @@ def test_measures_of_a_session_are_those_of_its_spikes(whole, raster):
     assert whole.compute_synchrony("n", "l", 10.0) == pytest.approx(measures.population_synchrony(spikes, 10.0))
     assert np.array_equal(whole.compute_avalanches("n", "l", 0.5).sizes, measures.avalanches(spikes, 0.5).sizes)
     assert whole.compute_latency("n", "l", 100.0) == pytest.approx(
-        measures.first_spike_latency(spikes, 100.0)[0], nan_ok=True
+        measures.first_spike_latency(spikes, 100.0), nan_ok=True
     )
     psth = whole.compute_psth("n", "l", [300.0, 900.0])
     assert np.array_equal(psth.counts, measures.psth(spikes, [300.0, 900.0], 50.0, 200.0, 5.0).counts)
@@ -229,7 +271,7 @@ def test_costs_follow_from_spikes_and_the_recorded_description(network):
     (_, to) = next(key for key in sent if key[0] == source)
     assert sent[source, to].event_bytes == -(-n_spikes * 4 // 8)
     headings = [section.heading for section in spikeloom.analysis.session_report(analyzer.session)]
-    assert headings[-1] == "Costs"
+    assert headings[-2] == "Costs"
     assert headings[1] == source
 
 

@@ -176,6 +176,7 @@ HOSTILE = [
     ("layers", {"input": {"shape": [2, -6, 6]}}),
     ("layers", {"input": {"shape": "2, 6, 6"}}),
     ("layers", {"input": {"shape": [2.0, 6, 6]}}),
+    ("layers", {"input": {"shape": [1 << 30] * 32}}),
     ("layers", {}),
 ]
 
@@ -195,9 +196,39 @@ def test_the_fan_out_of_a_foreign_file_is_checked(network, fan_out):
         connection_costs(described, {"input": activity(spikes_of((2, 6, 6), 0))})
 
 
-def test_an_activity_of_another_layer_is_refused(network):
+def test_more_operations_than_a_number_holds_are_refused(network):
+    described = copy.deepcopy(describe(network._built()))
+    described["connections"]["conv"]["fan_out"] = (1 << 40) - 1
+    many = activity(spikes_of((2, 6, 6), 0))._replace(counts=np.full(72, 1 << 40))
+    with pytest.raises(DataError, match="fan_out of 'conv' makes"):
+        connection_costs(described, {"input": many})
+    with pytest.raises(ParameterError, match="fan_out makes"):
+        synaptic_operations(many, (1 << 40) - 1)
+
+
+def test_a_layer_of_a_foreign_file_has_a_size(network):
+    described = describe(network._built()) | {"layers": {"input": {"shape": [1 << 30] * 32, "states": 1}}}
+    with pytest.raises(DataError, match=r"layer 'input' has .* neurons or more"):
+        memory_volume(described)
+
+
+@pytest.mark.parametrize("bits", [None, "8", -1, 2.0, 1 << 200])
+def test_the_bits_of_a_weight_of_a_foreign_file_are_checked(network, bits):
+    described = copy.deepcopy(describe(network._built()))
+    described["connections"]["conv"]["weight_bits"] = bits
+    with pytest.raises(DataError, match="weight_bits of 'conv' must be a whole number"):
+        connection_costs(described, {"input": activity(spikes_of((2, 6, 6), 0))})
+
+
+@pytest.mark.parametrize("measure", [connection_costs, communication_volume])
+def test_an_activity_of_another_layer_is_refused(network, measure):
     with pytest.raises(DataError, match="layer 'input' has 72 neurons, its activity 4"):
-        connection_costs(describe(network._built()), {"input": activity(spikes_of((4,), 0))})
+        measure(describe(network._built()), {"input": activity(spikes_of((4,), 0))})
+
+
+def test_the_bits_of_a_value_are_a_whole_number(network):
+    with pytest.raises(ParameterError, match="value_bits must be a whole number from 0 on, got -1"):
+        communication_volume(describe(network._built()), {}, value_bits=-1)
 
 
 def test_an_activity_says_what_it_was_counted_from():

@@ -87,6 +87,7 @@ def test_bins_go_on_over_the_borders_of_windows_and_begin_anew_with_each_run(rec
 def test_intervals_go_on_over_the_borders_of_windows_and_not_of_runs(recording):
     runs, windows = recording
     values = np.concatenate([m.inter_spike_intervals(run).values for run in runs])
+    assert sorted(measured(m.IntervalsAccumulator(), windows).values) == sorted(values)
     found = measured(m.IsiHistogramAccumulator(1.0, 10.0), windows)
     places = np.floor(values + 1e-9)
     assert found.counts.tolist() == [int((places == k).sum()) for k in range(10)]
@@ -206,6 +207,8 @@ def test_nothing_was_measured_before_the_first_window():
     assert m.CvAccumulator().result().n_trains == 0
     assert np.isnan(m.CvAccumulator().result().mean)
     assert m.IsiHistogramAccumulator(1.0, 2.0).result().n_intervals == 0
+    assert m.IntervalsAccumulator().result().values.size == 0
+    assert m.FirstSpikeLatencyAccumulator().result().size == 0
     assert m.BurstAccumulator().result().neuron.size == 0
     assert m.AvalancheAccumulator(1.0).result().sizes.size == 0
     assert m.FanoFactorAccumulator(1.0).result().size == 0

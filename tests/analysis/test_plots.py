@@ -171,3 +171,13 @@ def test_what_cannot_be_drawn_is_refused(draw, error, message):
 def test_drawing_leaves_pyplot_alone():
     code = "import spikeloom.analysis, sys; assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_histogram_of_rates_has_as_many_whole_spikes_in_each_bin():
+    counts = np.random.default_rng(0).binomial(500, 0.01, 5000)
+    bars = plots.neuron_rate_bars(counts / 0.5).axes[0].patches
+    heights = [round(bar.get_height()) for bar in bars]
+    assert heights == np.bincount(counts)[counts.min() : counts.min() + len(heights)].tolist()
+    assert sum(heights) == 5000
+    (single,) = [bar for bar in plots.neuron_rate_bars(np.full(200, 3.0)).axes[0].patches if bar.get_height()]
+    assert single.get_x() <= 3 <= single.get_x() + single.get_width()

@@ -24,6 +24,8 @@ from spikeloom.errors import StorageError
 from spikeloom.recording import RecorderConfig, Session, SimulationRecorder
 from spikeloom.spikes import Spikes
 
+MEANINGS = ["What the numbers mean"]
+
 
 class Page(HTMLParser):
     """The tags, the words and the attributes of the images of a page."""
@@ -124,8 +126,14 @@ def test_a_session_report_has_sections_for_what_was_recorded(tmp_path, rate):
         r.write("silent", "spikes", spikes_of(p=0), 0.5)
     with Session(r.path) as session:
         sections = list(session_report(session))
-    assert [s.heading for s in sections] == ["What was recorded", "hidden", "silent", "hidden: membrane potential"]
-    first, hidden, silent, _ = sections
+    assert [s.heading for s in sections] == [
+        "What was recorded",
+        "hidden",
+        "silent",
+        "hidden: membrane potential",
+        *MEANINGS,
+    ]
+    first, hidden, silent, *_ = sections
     assert first.cards["seed"] == "42"
     recorded = int(first.cards["spikes recorded"].replace(",", ""))
     assert recorded == spikes.n_spikes if rate == 1 else recorded < spikes.n_spikes
@@ -155,8 +163,8 @@ def test_layers_stand_from_input_to_output_and_the_input_is_no_neuron(tmp_path):
     with Session(path) as session:
         sections = list(session_report(session))
         viewed = list(session_report(session, views={"hidden": LayerView(), "output": LayerView(notes=["x", "y"])}))
-    assert [s.heading for s in sections[1:]] == ["input", "aux 9", "aux 10", "hidden", "output"]
-    assert [s.heading for s in viewed[1:]] == ["hidden", "output", "input", "aux 9", "aux 10"]
+    assert [s.heading for s in sections[1:]] == ["input", "aux 9", "aux 10", "hidden", "output", *MEANINGS]
+    assert [s.heading for s in viewed[1:]] == ["hidden", "output", "input", "aux 9", "aux 10", *MEANINGS]
     assert "mean rate without input" in sections[0].cards
     assert sections[0].cards["samples"] == "4"
     assert "nodes" not in sections[0].cards
@@ -194,7 +202,7 @@ def test_a_report_of_thinned_spikes_leaves_out_what_they_spoil_and_corrects_the_
     with recorder(tmp_path, spike_subsample_rate=0.2, spike_subsample_mode=mode) as r:
         r.write("l", "spikes", spikes_of(n_steps=4000, n=50), 0.5)
     with Session(r.path) as session:
-        _, layer = session_report(session)
+        _, layer, *_ = session_report(session)
     assert len(layer.figures) == 2
     assert len(layer.row) == 1
     assert float(layer.cards["mean rate"].removesuffix(" Hz")) == pytest.approx(400, rel=0.05)
@@ -261,7 +269,7 @@ def test_a_layer_that_cannot_be_read_is_named_and_the_others_are_shown(tmp_path)
         file["spikes/main/bad"][next(iter(file["spikes/main/bad"]))].attrs["offsets"] = np.array([0, 1, 10**6], "u8")
     with Session(path) as session:
         first, *others = session_report(session)
-    assert [section.heading for section in others] == ["good"]
+    assert [section.heading for section in others] == ["good", *MEANINGS]
     assert "Spikes of bad cannot be shown" in " ".join(first.warnings)
 
 
@@ -285,3 +293,66 @@ def test_progress_rises_to_the_end(tmp_path):
         assert shares == sorted(shares)
         assert 0 < shares[0] <= shares[-1] <= 1
     assert told["reading"][-1] == 1
+
+
+def test_the_last_section_says_what_each_number_of_a_layer_means(tmp_path):
+    with recorder(tmp_path) as r:
+        r.write("l", "spikes", spikes_of(n_steps=4000, n=30, p=0.02), 0.5)
+    with Session(r.path) as session:
+        _, layer, meanings = session_report(session)
+    assert meanings.heading == "What the numbers mean"
+    assert [name for name, _ in meanings.table.rows] == [name for name in layer.cards if name != "neurons"]
+    assert {"CV", "Lv", "Fano factor", "correlation", "synchrony chi", "branching ratio"} <= set(layer.cards)
+
+
+def test_of_a_few_spikes_rates_are_told_and_nothing_else(tmp_path):
+    raster = np.zeros((400, 1, 10), np.int8)
+    raster[[50, 90, 300], 0, 4] = 1
+    with recorder(tmp_path) as r:
+        r.write("l", "spikes", Spikes.from_raster(raster, 0.5), 0.5)
+    with SimulationAnalyzer(r.path) as analyzer:
+        _, layer, meanings = session_report(analyzer.session)
+        assert "CV" not in analyzer.generate_summary_report()
+    assert list(layer.cards) == [name for name, _ in [("neurons", ""), *meanings.table.rows]]
+    assert list(layer.cards) == ["neurons", "mean rate", "active neurons"]
+    assert "too few spikes" in layer.text
+    assert not any("Correlation" in picture.caption for picture in layer.row)
+
+
+@pytest.mark.parametrize(("n_steps", "short"), [(400, True), (8000, False)])
+def test_runs_too_short_for_the_intervals_are_told(tmp_path, n_steps, short):
+    with recorder(tmp_path) as r:
+        r.write("l", "spikes", spikes_of(n_steps=n_steps, n=20, p=0.01), 0.5)
+    with Session(r.path) as session:
+        _, layer, *_ = session_report(session)
+    assert ("A run holds 3.8 spikes of a neuron" in layer.text) == short
+    assert ("not seen" in layer.text) == short
+
+
+@pytest.mark.parametrize(("p", "caption"), [(0.01, "a mark each"), (0.9, "darker where there are more")])
+def test_the_caption_of_a_raster_says_how_it_is_to_be_read(tmp_path, p, caption):
+    with recorder(tmp_path) as r:
+        r.write("l", "spikes", spikes_of(n_steps=1000, n_samples=1, n=500, p=p), 0.5)
+    with Session(r.path) as session:
+        _, layer, *_ = session_report(session)
+    assert caption in layer.figures[0].caption
+
+
+def test_variables_other_than_potentials_have_sections_and_their_gaps_are_told(tmp_path):
+    values = np.random.default_rng(0).normal(size=(40, 2, 6))
+    with recorder(tmp_path, record_membrane=True) as r:
+        for k in range(2):
+            r.write("l", "spikes", spikes_of(seed=k), 0.5)
+            r.write("l", "v", values, 0.5)
+            if not k:
+                r.write("l", "i_syn", values, 0.5)
+    with Session(r.path) as session:
+        first, _, potential, current, *_ = session_report(session, views={"l": LayerView(threshold=1.0)})
+    assert [potential.heading, current.heading] == ["l: membrane potential", "l: i_syn"]
+    assert first.warnings == ["i_syn of l: from 0 to 20 of 40 ms only."]
+    (picture,) = current.figures
+    assert picture.caption.startswith("i_syn in sample 0, 0 to 20 ms, of the neurons that fire most")
+    assert picture.figure.get_supylabel() == "i_syn"
+    thresholds = [sum(line.get_linestyle() == "--" for line in p.figure.axes[0].lines) for p in potential.figures]
+    assert thresholds == [1]
+    assert not any(line.get_linestyle() == "--" for line in picture.figure.axes[0].lines)

@@ -80,7 +80,7 @@ def test_a_spike_near_two_events_counts_for_both():
     [
         (([], 1, 1, 1), "events_ms must be one or more"),
         (([np.nan], 1, 1, 1), "events_ms must be one or more finite times"),
-        ((["a"], 1, 1, 1), "events_ms must be times in ms"),
+        ((["a"], 1, 1, 1), "events_ms must be numbers"),
         (([1], -1, 1, 1), "before_ms must be a time in ms, zero or more"),
         (([1], 1, 0, 1), "after_ms must be a positive time"),
         (([1], 1, 1, 3), "bin_ms must cut before_ms"),

@@ -128,8 +128,8 @@ def test_values_of_graded_spikes_do_not_count():
         (lambda s: m.revised_local_variation(s, -1), "refractory_ms must be a time in ms, zero or more"),
         (lambda s: m.cv(s, [(5, 3)]), "runs must have shape"),
         (lambda s: m.spike_counts(s, 2000), "at most the duration 1000 ms"),
-        (lambda s: m.spike_counts(s, 1e-6), "counts are too many; use wider bins"),
-        (lambda s: m.population_rate(s, 1e-6), "bins of 1e-06 ms are too many"),
+        (lambda s: m.spike_counts(s, 1e-6), "numbers are more than .*; use wider bins"),
+        (lambda s: m.population_rate(s, 1e-6), "bins of 1e-06 ms; use wider bins"),
         (lambda s: m.fano_factor(s, 700), "needs two windows"),
     ],
 )

@@ -6,10 +6,11 @@ import torch
 
 from spikeloom import Connection, Dataloader, Decoder, Encoder, Learner, Network, NeuronGroup, Spikes, TorchBackend
 from spikeloom.datasets import ArrayDataset
-from spikeloom.errors import ParameterError, UnknownNameError, UnsupportedError
+from spikeloom.errors import DataError, ParameterError, UnknownNameError, UnsupportedError
 from spikeloom.filters import LowPass
 from spikeloom.network.credit import BPTT, CREDITS, Credit
 from spikeloom.training import fit
+from spikeloom.training.checkpoint import load_checkpoint, save_checkpoint
 from spikeloom.training.losses import LOSSES
 from spikeloom.training.windows import Windows, whole_run
 
@@ -139,6 +140,127 @@ def test_ottt_is_the_error_of_each_step_times_the_trace_of_the_source():
     np.testing.assert_allclose(instant["a.weight"], np.einsum("tbh,tbk->hk", delta, raster), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("link", ["full", "one_to_one", "sparse"])
+def test_the_trace_of_a_constant_current_is_that_of_the_same_current_in_every_step(link):
+    values, found = np.random.default_rng(4).random((B, H)), []
+    for coding, given in (("constant_current", values), ("null", np.repeat(values[:, None], T, 1))):
+        net = Network("constant")
+        with net:
+            net.source = Encoder(H, coding_method=coding)
+            net.out = NeuronGroup(H, model="lif", tau_m=4.0)
+            net.a = Connection(net.source, net.out, link_type=link, w_mean=0.5, w_std=0.2)
+            net.answer = Decoder(dec_target=net.out)
+            net.learner = Learner(trainable=net, algorithm="sbp", credit="ottt")
+        net.set_backend(TorchBackend(dt=1.0, dtype=torch.float64))
+        net.set_random_seed(0)
+        net.source(given)
+        net.run(float(T))
+        net.answer.predict.sum().backward()
+        found.append(net.module.a.weight.grad)
+    assert found[0].abs().max() > 0.1
+    torch.testing.assert_close(found[0], found[1])
+
+
+@pytest.mark.parametrize("credit", ["ottt", "feedback_alignment", "sign_symmetric"])
+def test_every_credit_passes_convolutions_with_pooling_and_links_without_weights(credit):
+    drawn, grads = np.random.default_rng(0), []
+    given = Spikes.from_raster((drawn.random((T, B, 2, 10, 10)) < 0.1).astype(np.int8), 1.0)
+    for dtype in (torch.float32, torch.float64):
+        net = Network("images")
+        with net:
+            net.source = Encoder(shape=(2, 10, 10), coding_method="null")
+            net.first = NeuronGroup(shape=(3, 4, 4), model="lif")
+            net.second, net.third = NeuronGroup(shape=(3, 2, 2), model="lif"), NeuronGroup(12, model="lif")
+            net.out = NeuronGroup(N, model="lif")
+            net.a = Connection(net.source, net.first, link_type="conv", kernel_size=3, pool="max", w_mean=0.4)
+            net.b = Connection(net.first, net.second, link_type="pool")
+            net.c = Connection(net.second, net.third, link_type="null")
+            net.d = Connection(net.third, net.out, link_type="full", w_mean=0.5)
+            net.answer = Decoder(dec_target=net.out)
+            net.learner = Learner(trainable=net, algorithm="sbp", credit=credit)
+        net.set_backend(TorchBackend(dt=1.0, dtype=dtype))
+        net.set_random_seed(0)
+        net.source(given)
+        net.run(float(T))
+        net.answer.predict.sum().backward()
+        grads.append(net.module.a.weight.grad.double())
+    assert grads[0].abs().max() > 1e-4
+    torch.testing.assert_close(grads[0], grads[1], rtol=1e-3, atol=1e-6)
+
+
+def test_traces_go_on_where_a_run_is_continued():
+    whole, cut = network("ottt", tau_m=0.01), network("ottt", tau_m=0.01)
+    expected = per_step_loss(whole)
+    cut.each = Decoder(dec_target=cut.out, coding_method="null")
+    for begin, end in ((0, 3), (3, T)):
+        cut.source(spikes().window(begin, end))
+        (cut.run if begin == 0 else cut.run_continue)(float(end - begin))
+        labels = torch.from_numpy(LABELS)
+        sum(CROSS_ENTROPY(step, labels) / T for step in cut.each.predict).backward()
+    for name, parameter in cut.named_parameters():
+        np.testing.assert_allclose(parameter.grad.numpy(), expected[name], rtol=1e-9, atol=1e-12)
+
+
+def test_random_weights_on_the_way_back_follow_their_seed():
+    one, other = (per_step_loss(network(Credit(back="random", seed=seed)))["a.weight"] for seed in (0, 1))
+    np.testing.assert_array_equal(one, per_step_loss(network("feedback_alignment"))["a.weight"])
+    assert not np.allclose(one, other)
+    with pytest.raises(ParameterError, match=r"Credit\.seed must be a whole number"):
+        Credit(seed=-1)
+
+
+def test_a_loop_that_is_not_trained_may_take_as_long_as_a_window():
+    net = network(loop=True)
+    del net.learner
+    net.learner = Learner(trainable=[net.a, net.b], algorithm="sbp", surrogate="arctan")
+    net.set_backend(TorchBackend(dt=1.0))
+    net.source(spikes())
+    Windows(1.0).run(net, spikes(), LABELS, float(T), CROSS_ENTROPY)
+    assert net.module.a.weight.grad.abs().max() > 0
+
+
+def test_a_fit_of_drawn_windows_goes_on_from_its_checkpoint_bit_for_bit(tmp_path):
+    given = np.random.default_rng(0).random((12, K))
+    data = ArrayDataset(given, np.arange(12) % N, name="random")
+
+    def trained(epochs: int, **options) -> list[np.ndarray]:
+        net = network(path="torch")
+        del net.source, net.a
+        net.source = Encoder(K, coding_method="poisson")
+        net.a = Connection(net.source, net.hidden, link_type="full", w_mean=0.5)
+        net.set_random_seed(3)
+        net.learner.set_optimizer("Adam", 0.05)
+        loader = Dataloader(data, 4, shuffle=True, generator=np.random.default_rng(1))
+        fit(net, loader, epochs=epochs, time=8.0, window=2.0, n_windows=2, progress=False, **options)
+        return [p.detach().numpy().copy() for p in net.parameters()]
+
+    whole = trained(2)
+    trained(1, checkpoint=tmp_path / "half")
+    for one, other in zip(whole, trained(2, checkpoint=tmp_path / "half", resume=True), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_checkpoint_older_than_windows_fits_a_training_without_them_and_no_other(tmp_path):
+    data = Dataloader(ArrayDataset(np.random.default_rng(0).random((6, K)), np.arange(6) % N, name="random"), 3)
+
+    def train(**options) -> None:
+        net = network()
+        del net.source, net.a
+        net.source = Encoder(K, coding_method="poisson")
+        net.a = Connection(net.source, net.hidden, link_type="full", w_mean=0.5)
+        net.learner.set_optimizer("Adam", 0.05)
+        fit(net, data, epochs=1, time=8.0, progress=False, checkpoint=path, **options)
+
+    path = tmp_path / "old"
+    train()
+    state = load_checkpoint(path)
+    del state["settings"]["windows"]
+    save_checkpoint(path, state)
+    train(resume=True)
+    with pytest.raises(DataError, match="its windows is 'None'"):
+        train(resume=True, window=2.0)
+
+
 def by_hand(*, loop: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """dL/d(current) of the hidden neurons in each step without carry, and their spikes, (T, B, H): the equations."""
     net = network(loop=loop)
@@ -210,9 +332,9 @@ def test_every_credit_learns_to_tell_three_patterns(credit):
         net.learner = Learner(trainable=net, algorithm="sbp", surrogate="arctan", credit=credit)
     net.set_backend_dt(1.0)
     net.set_random_seed(0)
-    net.learner.set_optimizer("Adam", 0.01)
+    net.learner.set_optimizer("Adam", 0.05)
     window = {"window": 1.0} if not CREDITS[credit].carry else {}
-    history = fit(net, Dataloader(data, 15, shuffle=True), epochs=12, time=20.0, progress=False, **window)
+    history = fit(net, Dataloader(data, 30, shuffle=True), epochs=8, time=12.0, progress=False, **window)
     assert history[-1].train.accuracy > 0.85
 
 

@@ -8,9 +8,20 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from spikeloom import Connection, Decoder, Encoder, Learner, Network, NeuronGroup, Spikes, TorchBackend
-from spikeloom.errors import DataError, UnsupportedError
+from spikeloom import (
+    Connection,
+    Decoder,
+    Encoder,
+    Learner,
+    Network,
+    NeuronGroup,
+    Spikes,
+    StateMonitor,
+    TorchBackend,
+)
+from spikeloom.errors import DataError, ShapeError, UnsupportedError
 from spikeloom.filters import LowPass
+from spikeloom.native import levels
 from spikeloom.native.eventprop import Membrane, Trains, lif, lif_back
 
 N_IN, N_HIDDEN, N_OUT, B, STOP = 12, 7, 4, 3, 25.0
@@ -49,6 +60,76 @@ def test_a_neuron_fires_when_the_closed_form_says():
     low, high = (lif(one, np.array([[w]]), 6.0, Membrane(tau_m, tau_m / 2, 1.0, 0.0)).trains.time for w in (3.999, 8.0))
     assert not len(low)
     assert high[0] == pytest.approx(2 - tau_m * math.log((1 + math.sqrt(1 - 4 / 8.0)) / 2), abs=1e-12)
+
+
+def test_a_potential_that_single_precision_rounds_to_the_threshold_fires():
+    # V = 8 (x - x^2) rises to just below the threshold at `second`, where a spike of weight 0 arrives.
+    theta, level = 1 - 2e-8, 1 - 2.5e-8
+    second = -20.0 * math.log((1 + math.sqrt(1 - level / 2)) / 2)
+    arrivals = Trains(np.array([0, 2]), np.array([0.0, second]), np.arange(2, dtype=np.int32))
+    weight = np.array([[8.0], [0.0]], np.float32)
+    fired = lif(arrivals, weight, 4.0, Membrane(20.0, 10.0, theta, 0.0))
+    assert fired.trains.time[0] == pytest.approx(second, abs=1e-6)
+
+
+def test_nearly_equal_time_constants_give_what_equal_ones_give():
+    drawn = np.random.default_rng(2)
+    one = Trains(np.array([0, 9]), np.sort(drawn.uniform(0, 9, 9)), np.arange(9, dtype=np.int32))
+    weight = drawn.normal(3.0, 0.5, (9, 4))
+    equal = lif(one, weight, 30.0, Membrane(5.0, 5.0, 1.0, 0.0))
+    near = lif(one, weight, 30.0, Membrane(5.0, 5.0 + 1e-13, 1.0, 0.0))
+    assert len(equal.current) > 20
+    np.testing.assert_allclose(near.trains.time, equal.trains.time, rtol=0, atol=1e-10)
+
+
+def test_what_arrives_when_the_run_is_over_does_nothing():
+    membrane, weight = Membrane(20.0, 5.0, 1.0, 0.0), np.array([[9.0], [9.0], [9.0]])
+    one = Trains(np.array([0, 1]), np.array([1.0]), np.zeros(1, np.int32))
+    more = Trains(np.array([0, 3]), np.array([1.0, 10.0, 12.0]), np.arange(3, dtype=np.int32))
+    alone, beside = (lif(arrivals, weight, 10.0, membrane) for arrivals in (one, more))
+    np.testing.assert_array_equal(alone.trains.time, beside.trains.time)
+    grad, slopes = lif_back(more, weight, 10.0, membrane, beside, np.ones(len(beside.current)))
+    of_one, of_time = lif_back(one, weight, 10.0, membrane, alone, np.ones(len(alone.current)))
+    np.testing.assert_array_equal(grad, of_one)
+    np.testing.assert_array_equal(slopes, [*of_time, 0, 0])
+
+
+def test_arrivals_that_do_not_fit_the_weights_are_refused_before_they_are_read():
+    good = Trains(np.array([0, 2]), np.array([1.0, 2.0]), np.array([0, 1], np.int32))
+    weight, membrane = np.ones((2, 3)), Membrane(20.0, 5.0, 1.0, 0.0)
+    for error, said, bad in [
+        (DataError, "from 0 to 1", good._replace(id=np.array([0, 2], np.int32))),
+        (DataError, "from 0 to 1", good._replace(id=np.array([-1, 0], np.int32))),
+        (DataError, "array of int32", good._replace(id=np.array([0, 1]))),
+        (ShapeError, "offsets must rise", good._replace(offsets=np.array([0, 3]))),
+        (ShapeError, "offsets must rise", good._replace(offsets=np.array([0, 5, 2]))),
+        (DataError, "sorted", good._replace(time=np.array([2.0, 1.0]))),
+        (DataError, "sorted", good._replace(time=np.array([1.0, np.nan]))),
+    ]:
+        with pytest.raises(error, match=said):
+            lif(bad, weight, 9.0, membrane)
+    fired = lif(good, weight * 9, 9.0, membrane)
+    with pytest.raises(ShapeError, match="by_time"):
+        lif_back(good, weight * 9, 9.0, membrane, fired, np.ones(len(fired.current) - 1))
+
+
+@pytest.mark.parametrize("n", [1, 7, 17, 33])
+def test_every_instruction_set_and_both_precisions_give_the_same_spikes(n):
+    drawn = np.random.default_rng(n)
+    arrivals = Trains(np.array([0, 0, 20]), np.sort(drawn.uniform(0, 9, 20)), np.arange(20, dtype=np.int32))
+    weight, membrane = drawn.normal(2.0, 2.0, (20, n)), Membrane(20.0, 5.0, 1.0, -0.5)
+    expected = lif(arrivals, weight, 12.0, membrane)
+    assert len(expected.current) >= 5
+    for level in levels.available():
+        with levels.using(level):
+            for kind, near in ((np.float64, 1e-12), (np.float32, 1e-4)):
+                fired = lif(arrivals, weight.astype(kind), 12.0, membrane)
+                for mine, theirs in zip(by_neuron(fired), by_neuron(expected), strict=True):
+                    np.testing.assert_allclose(mine, theirs, rtol=0, atol=near)
+
+
+def by_neuron(fired):
+    return [fired.trains.time[fired.trains.id == k] for k in range(33)]
 
 
 @pytest.mark.parametrize("taus", [(20.0, 5.0), (5.0, 5.0), (4.0, 9.0)])
@@ -201,6 +282,85 @@ def test_what_the_event_path_cannot_do_is_refused_with_the_reason():
     net.a = Connection(net.source, net.hidden, link_type="full")
     with pytest.raises(UnsupportedError, match="synaptic current"):
         net.run(STOP)
+
+
+def test_what_has_no_exact_times_is_refused_before_anything_runs():
+    def refused(reason: str, change, **backend) -> None:
+        net = network("voltage_mean")
+        change(net)
+        net.set_backend(TorchBackend(dt=1.0, **backend))
+        before = net.generator.bit_generator.state
+        with pytest.raises(UnsupportedError, match=reason):
+            net.run(STOP)
+        assert net.generator.bit_generator.state == before
+
+    def learns(*learners):
+        def change(net):
+            del net.learner
+            for k, (parts, options) in enumerate(learners):
+                setattr(net, f"learner{k}", Learner(trainable=[net.get_elements()[p] for p in parts], **options))
+
+        return change
+
+    def watches(target, variable, **options):
+        def change(net):
+            net.seen = StateMonitor(net.get_elements()[target], variable, **options)
+
+        return change
+
+    def sends_values(net):
+        net.more = NeuronGroup(2, model="li")
+        net.d = Connection(net.out, net.more, link_type="full", filter=LowPass(tau=5.0))
+
+    exact, every = {"algorithm": "eventprop"}, ("a", "hidden", "b", "out")
+    refused("has no 'v' to show", watches("hidden", "v"))
+    refused("has no 'i_syn' to show, only spikes, v", watches("out", "i_syn"))
+    refused("monitor seen keeps gradients", watches("hidden", "spikes", get_grad=True))
+    refused("leave credit= out", learns((every, {**exact, "credit": "sltt"})))
+    refused("out takes the spikes of hidden", learns((("a", "hidden"), {"algorithm": "stca"}), (("b", "out"), exact)))
+    refused("d: the event path takes spikes, but out sends values", sends_values)
+    refused("path='auto'", lambda net: None, path="torch")
+    refused("schedule='step'", lambda net: None, schedule="step")
+
+    def beside(net):
+        del net.learner
+        net.learner = Learner(trainable=net.b, pathway=net.out, **exact)
+
+    refused("without pathway=", beside)
+
+
+def test_an_exact_learner_and_another_beside_it_share_a_run():
+    alone, both = network("voltage_mean"), network("voltage_mean")
+    alone.run(STOP)
+    alone.answer.predict.sum().backward()
+    del both.learner
+    both.side = NeuronGroup(4, model="lif")
+    both.c = Connection(both.source, both.side, link_type="full", w_mean=0.5)
+    both.votes = Decoder(dec_target=both.side)
+    both.exact = Learner(trainable=[both.a, both.hidden, both.b, both.out], algorithm="eventprop")
+    both.other = Learner(trainable=[both.c, both.side], algorithm="stca")
+    both.run(STOP)
+    (both.answer.predict.sum() + both.votes.predict.sum()).backward()
+    assert [block.path for block in both.plan.blocks] == ["event path", "kernel path"]
+    assert both.module.c.weight.grad.abs().max() > 0
+    for name in ("a", "b"):
+        grads = [net.module.get_submodule(name).weight.grad for net in (both, alone)]
+        torch.testing.assert_close(*grads, rtol=0, atol=0)
+
+
+def test_regularisation_does_not_depend_on_how_the_input_is_scaled():
+    gain, grads = 1 - math.exp(-1.0 / 20.0), []
+    for scaled in (True, False):
+        net = network("voltage_mean", scale_input=scaled)
+        del net.learner
+        net.learner = Learner(trainable=net.a, algorithm="eventprop", regularisation=1.0, n_spikes=3.0)
+        with torch.no_grad():
+            net.module.a.weight.mul_(1.0 if scaled else gain)
+        net.run(STOP)
+        (net.answer.predict * 0).sum().backward()
+        grads.append(net.module.a.weight.grad * (1.0 if scaled else gain))
+    assert grads[0].abs().max() > 0.1
+    torch.testing.assert_close(grads[0], grads[1])
 
 
 def test_a_population_that_runs_away_is_stopped():

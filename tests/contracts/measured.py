@@ -59,6 +59,7 @@ MEASURES = {
     "cv2": lambda s: m.cv2(s).values,
     "local_variation": lambda s: m.local_variation(s).values,
     "revised_local_variation": lambda s: m.revised_local_variation(s).values,
+    "fano_factor 40 ms": lambda s: m.fano_factor(s, 40),
     "spike_counts 20 ms": lambda s: m.spike_counts(s, 20).counts[0],
     "population_rate 20 ms": lambda s: m.population_rate(s, 20).rate[0],
     "psth": lambda s: m.psth(s, [50.0, 90.0, 130.0], 20, 40, 5).rate_hz.T,

@@ -74,7 +74,8 @@ def test_list_tells_the_state_and_the_size_of_each_session(command, session, tmp
     assert rows["live"][0] == "recording"
     assert rows["died"][0] == "died"
     assert rows["stopped"][0] == "stopped"
-    assert rows["broken"][0].startswith("damaged: ")
+    assert rows["broken"][0] == "damaged"
+    assert f"broken: {folder.name}/broken/nodes/a.h5 cannot be read as HDF5" in out
     stopped.close()
 
 

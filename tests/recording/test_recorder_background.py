@@ -3,6 +3,7 @@
 import errno
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -227,16 +228,82 @@ def test_a_disk_that_is_full_from_the_start_stops_the_recording_and_not_the_prog
 @pytest.mark.parametrize(
     ("spikes", "expected"),
     [
-        (np.array([0.0, np.nan]), DataError),
-        (np.array([0, 300]), DataError),
-        (np.array([200], np.uint8), DataError),
-        (np.zeros(0), ShapeError),
-        (np.zeros((2, 0)), ShapeError),
+        (np.array([0.0, np.nan]), r"DataError: spikes\[1\] must be 0 or 1"),
+        (np.array([0, 300]), r"DataError: spikes\[1\] must be 0 or 1 .*got 300"),
+        (np.array([200], np.uint8), r"DataError: spikes\[0\] must be 0 or 1"),
+        (np.array([1, 0, 5], np.int8), r"DataError: spikes\[2\] must be 0 or 1"),
+        (np.array([[0, 1], [0.5, 1]]), r"DataError: spikes\[1, 0\] must be 0 or 1 .*got 0.5"),
+        (np.zeros(0), "ShapeError"),
+        (np.zeros((2, 0)), "ShapeError"),
     ],
 )
 def test_bad_spikes_are_refused_at_the_call(tmp_path, spikes, expected):
-    with recorder(tmp_path) as r, pytest.raises(expected):
+    with recorder(tmp_path) as r, pytest.raises((DataError, ShapeError)) as error:
         r.record_spike_data("main", "l", spikes)
+    assert re.match(expected, f"{error.typename}: {error.value}")
+
+
+def test_single_steps_end_at_the_longest_duration(tmp_path):
+    raster = raster_of(5, n_steps=200)
+    with recorder(tmp_path, max_recording_duration=0.1) as r:
+        for k, row in enumerate(raster):
+            r.write("l", "spikes", packed(row[None]), 1.0, continued=k > 0)
+        r.write("other", "spikes", packed(raster[:1]), 1.0)
+        r.flush_all()
+        assert r.get_statistics()["steps"] == {"main": {"l": 100, "other": 1}}
+    with Session(r.path) as session:
+        assert np.array_equal(session.train("main", "l").raster(), raster[:100])
+
+
+def test_potentials_of_any_type_are_float32_in_the_file(tmp_path):
+    with recorder(tmp_path, record_membrane=True) as r:
+        for dtype in (np.int8, np.uint8, bool, np.float16, np.float64):
+            r.record_membrane_data("main", np.dtype(dtype).name, np.ones((2, 3), dtype))
+    with Session(r.path) as session:
+        for layer in session.layers("main", "membrane"):
+            (batch,) = session.membrane("main", layer)
+            assert (batch.values.dtype, batch.values.tolist()) == (np.float32, [[[1, 1, 1]]] * 2)
+
+
+CTRL_C = """
+import faulthandler, random, signal, sys
+import numpy as np
+from spikeloom.recording import RecorderConfig, SimulationRecorder
+from spikeloom.spikes import PackedSpikes
+faulthandler.dump_traceback_later(60, exit=True)
+def stop(*_):
+    raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, stop)
+random.seed(0)
+row = PackedSpikes(np.ones((1, 1, 1), np.uint64), (3,), 1.0)
+for k in range(30):
+    r = SimulationRecorder(
+        RecorderConfig(
+            enable_recording=True, output_dir=sys.argv[1], session_name=f"s{k}", min_free_bytes=0,
+            buffer_size=random.choice((1, 8, 8000)), batch_steps=random.choice((1, 10)),
+        )
+    )
+    n = 0
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.001, 0.02))
+        for n in range(1, 301):
+            r.write("l", "spikes", row, 1.0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        pass
+    for _ in range(20):
+        r.write("after", "spikes", row, 1.0)
+    r.close()
+    found = r.get_statistics()
+    steps = found["steps"]["main"]
+    print(found["stopped_by"], n - 1 <= steps.get("l", 0) <= n, found["total_spikes_recorded"] - sum(steps.values()))
+"""
+
+
+def test_after_ctrl_c_at_any_moment_the_recorder_goes_on_and_holds_all_steps(tmp_path):
+    found = run(CTRL_C, tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert set(found.stdout.splitlines()) == {"None True 0"}
 
 
 def test_an_array_may_be_used_again_after_the_call(tmp_path):
@@ -343,12 +410,14 @@ def test_tasks_are_done_in_order_and_their_room_is_free_after_them():
     background.start()
     for k in range(20):
         with background.lock:
-            background.take_room(2, 7)
+            background.wait_for_room(2, 7)
+            background.hold(2, 7)
             background.submit(Task(lambda k=k: done.append(1 // (k - 5) * 0 + k), 2, 7))
     background.drain()
     assert done == [*range(5), *range(6, 20)]
     assert [type(error) for error in failures] == [ZeroDivisionError]
     with background.lock:
-        assert background.try_room(0, 1000)
-        assert not background.try_room(0, 1)
+        assert background.has_room(0, 1000)
+        background.hold(0, 1000)
+        assert not background.has_room(0, 1)
     background.end()

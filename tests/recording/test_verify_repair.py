@@ -14,10 +14,8 @@ import numpy as np
 import pytest
 
 from spikeloom.errors import DataError, StateError
-from spikeloom.recording import RecorderConfig, Session, SimulationRecorder
+from spikeloom.recording import RecorderConfig, Session, SimulationRecorder, repair, verify
 from spikeloom.recording.examine import examine
-from spikeloom.recording.repair import repair
-from spikeloom.recording.verify import verify
 
 STEPS, BATCH, N = 300, 25, 40
 
@@ -186,6 +184,27 @@ def test_a_file_with_nothing_to_read_stays_as_it_is_and_is_told_each_time(path, 
     assert [lost.partition(":")[0] for lost in repair(path).lost]
     assert file.read_bytes() == content
     assert verify(path).problems
+
+
+@pytest.mark.parametrize("field", [52, 68])
+@pytest.mark.parametrize("address", [1 << 40, 1 << 63, (1 << 64) - 1000])
+def test_an_address_beyond_every_file_is_damage(path, field, address):
+    """The fields of the superblock that say where the driver's information and the root group are."""
+    file = path / "nodes" / "main.h5"
+    content = bytearray(file.read_bytes())
+    content[field : field + 8] = address.to_bytes(8, "little")
+    file.write_bytes(content)
+    assert verify(path).problems
+    with Session(path) as session, pytest.raises(DataError):
+        session.layers("main")
+
+
+def test_progress_is_told_up_to_the_end(path):
+    told = []
+    verify(path, told.append)
+    assert told == sorted(told)
+    assert 0.5 < told[-1] <= 1
+    assert told[0] < 0.1
 
 
 def test_a_recorder_that_was_killed_misses_at_most_its_buffer_and_is_marked(tmp_path):

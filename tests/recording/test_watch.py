@@ -1,6 +1,7 @@
 """`spikeloom session watch`: what a terminal and a pipe are shown of a session, and how it ends."""
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -172,6 +173,14 @@ def test_ctrl_c_ends_it_with_what_was_seen(tmp_path, monkeypatch):
     assert done.output.splitlines()[-1] == "ended: Ctrl-C"
 
 
+def test_what_a_session_says_does_not_steer_the_terminal(tmp_path):
+    path = recorded(tmp_path)
+    (part,) = path.glob("recording_statistics.????????.json")
+    part.write_text(json.dumps(json.loads(part.read_text()) | {"stopped_by": "\x1b[2J\x1b]0;title\x07"}))
+    done = run(path)
+    assert done.output.splitlines()[-1] == "ended: stopped by \ufffd[2J\ufffd]0;title\ufffd"
+
+
 def test_a_terminal_shows_a_raster_that_changes_until_the_session_ends(tmp_path):
     recording = recorder(tmp_path)
     recording.record_spike_data("a", "out", np.ones((20, 10), np.int8))
@@ -180,7 +189,8 @@ def test_a_terminal_shows_a_raster_that_changes_until_the_session_ends(tmp_path)
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 50, 0, 0))
     code = "from spikeloom.cli import main; main()"
     command = [sys.executable, "-c", code, "session", "watch", str(tmp_path / "s"), "--fps", "20"]
-    environment = os.environ | {"TERM": "xterm-256color"}
+    own = ("COLUMNS", "LINES")
+    environment = {name: value for name, value in os.environ.items() if name not in own} | {"TERM": "xterm-256color"}
     shown = ""
     with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment) as process:
         os.close(slave)

@@ -49,15 +49,14 @@ def bit_budgets(
     budgets = {}
     for cost in connection_costs(network, {name: activity for name, (_, activity) in layers.items()}):
         layer, active = layers[cost.pre]
-        entry = network["connections"][cost.path]
-        if not entry.get("weight_bits"):
+        if not cost.weight_bits:
             continue
         share = active.counts.sum() / layer.recorded_fraction / (active.n_steps * layer.n_neurons)
         budgets[cost.path] = bit_budget(
             max(run.stop - run.start for run in layer.runs),
-            entry["weight_bits"],
+            cost.weight_bits,
             8 if active.graded.any() else 1,
-            macs_per_step=entry["macs"],
+            macs_per_step=network["connections"][cost.path]["macs"],
             firing_share=min(1.0, float(share)),
         )
     return budgets
@@ -93,7 +92,15 @@ def _costs_section(
         "sent as events": f"{_short(sum(c.event_bytes for c in sent) / 1e3)} kB",
         "sent as bits": f"{_short(sum(c.bitmap_bytes for c in sent) / 1e3)} kB",
     }
-    columns = ("connection", "spikes", "additions", "multiplications", "dense operations", "Bit Budget", "NS-ACE")
+    columns = (
+        "connection",
+        "spikes",
+        "additions",
+        "multiplications",
+        "dense operations",
+        "Bit Budget",
+        "NS-ACE",
+    )
     rows = [
         (
             f"{c.path} ({c.pre} \N{RIGHTWARDS ARROW} {c.post})", f"{c.n_spikes:,}", _short(c.acs), _short(c.macs),
@@ -102,14 +109,18 @@ def _costs_section(
         )
         for c in costs
     ]  # fmt: skip
-    text = (
-        "In all samples together. A synaptic operation is a spike that reaches a synapse whose weight is not zero: an "
-        "addition, or a multiplication where the spike is graded. The energy is a proxy: 0.9 pJ an addition, 4.6 pJ a "
-        "multiplication (32 bits, 45 nm; Horowitz 2014), memory and wires left out.\n\nThe Bit Budget is steps x "
-        "weight bits x spike bits of a sample of the longest run; NS-ACE is the part of its multiplications that "
-        "spikes cause (Shen et al. 2023)."
-    )
-    return Section(heading, text, table=Table(columns, rows) if rows else None, cards=cards)
+    return Section(heading, _TEXT, table=Table(columns, rows) if rows else None, cards=cards)
+
+
+_TEXT = (
+    "In all samples together. A synaptic operation is a spike that reaches a synapse whose weight is not zero: an "
+    "addition, or a multiplication where the spike is graded. The energy is a proxy: 0.9 pJ an addition, 4.6 pJ a "
+    "multiplication (32 bits, 45 nm; Horowitz 2014), memory and wires left out.\n\nThe Bit Budget in bits: steps x "
+    "weight bits x spike bits of a sample of the longest run. NS-ACE is the part of its multiplications that "
+    "spikes cause (Shen et al. 2023).\n\nMemory is what weights, states and the spikes of a step take. Sent is "
+    "what goes from layer to layer: as events, a number for each spike; as bits, one for each neuron and step."
+)
+"""What the numbers of costs are."""
 
 
 def _short(value: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,13 +11,33 @@ from . import plots
 from .overview import hz, name_in, samples
 from .rates import FiringRate
 from .recorded import only_neurons
-from .report import Picture, Section
+from .report import Picture, Section, Table
 from .scan import LayerMeasures
 
 _ZOOM_MS, _ZOOM_NEURONS, _ZOOM_SPIKES = 1000.0, 100, 50_000
 """How much of the beginning of a recording is shown again, so that single spikes can be told apart."""
 _SMALL = (5.0, 3.4)
-_FEW_AVALANCHES = 20
+_FEW_INTERVALS = 20
+"""Runs with fewer spikes of a neuron make intervals look shorter and more regular than they are."""
+
+MEANINGS = {
+    "mean rate": "Spikes of a neuron in a second of simulated time: the mean over neurons, samples and time.",
+    "active neurons": "The share of the recorded neurons that fired at least once.",
+    "CV": "How irregular the intervals between the spikes of a neuron are: their standard deviation over their mean. "
+    "0 is a clock, 1 is chance (a Poisson process), more comes of bursts or of a rate that changes.",
+    "Lv": "The same of each interval and the next (local variation), so that slow changes of the rate do not count. "
+    "0 is a clock, 1 is chance.",
+    "Fano factor": "How much the spike count of a neuron differs between stretches of time: its variance over its "
+    "mean. 0 is always the same count, 1 is chance, more is a rate that changes.",
+    "correlation": "How far the spike counts of two neurons go up and down together (Pearson): the mean over pairs. "
+    "0 is not at all, 1 always.",
+    "synchrony chi": "How much the activity of all neurons together varies, compared with that of each. 1 is all at "
+    "once; n independent neurons have about 1 / sqrt(n).",
+    "spikes in bursts": "The share of the spikes that belong to a burst: spikes of a neuron at short intervals.",
+    "branching ratio": "An avalanche is activity of the population between two silences. The mean of the spikes in its "
+    "second bin over those in its first: below 1 activity dies out, at 1 it keeps itself up, above it grows.",
+}
+"""What the numbers of a layer's section say."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +64,13 @@ def spikes_section(measures: LayerMeasures, view: LayerView) -> Section:
     return Section(name, _text(measures), figures=large, row=small, cards=_cards(measures), warnings=notes)
 
 
+def meanings_section(measured: Iterable[LayerMeasures]) -> list[Section]:
+    """The section on what the numbers of the layers' sections mean, of those that are shown; none without spikes."""
+    shown = {name for layer in measured if layer.rate.total_spikes for name in _cards(layer)}
+    rows = [(name, meaning) for name, meaning in MEANINGS.items() if name in shown]
+    return [Section("What the numbers mean", table=Table(("number", "meaning"), rows))] if rows else []
+
+
 def _cards(measures: LayerMeasures) -> dict[str, object]:
     rate = measures.rate
     return {
@@ -59,18 +86,26 @@ def _text(measures: LayerMeasures) -> str:
     rate, scales, found = measures.rate, measures.scales, measures.found
     whole = f"{samples(rate.n_samples)}, {rate.trial_s:,.6g} s in all"
     parts = [f"{rate.total_spikes:,} spikes of {rate.n_neurons:,} neurons at {hz(rate.mean_rate_hz)} in {whole}."]
-    if "fano_factor" in found:
+    numbers = measures.key_numbers
+    if not numbers and found.keys() - {"population_rate"}:
+        parts.append("These are too few spikes to measure more than rates.")
+    if "Fano factor" in numbers:
         parts.append(f"The Fano factor is that of counts in {scales.counts:g} ms.")
-    if np.isfinite(chi := found.get("synchrony", np.nan)):
-        n = len(measures.paired)
+    if "synchrony chi" in numbers:
+        chi, n = found["synchrony"], len(measures.paired)
         parts.append(
             f"Correlation and synchrony are those of counts in {scales.pairs:g} ms, of {_which(measures)}: "
             f"independent neurons have a chi of about {n**-0.5:.2g}, alike ones of 1, these of {chi:.2g}."
         )
-    if "bursts" in found and scales.burst is not None:
+    if "spikes in bursts" in numbers and scales.burst is not None:
         parts.append(
             f"A burst is three spikes or more whose first interval is at most {scales.burst:.3g} ms, a tenth of the "
             f"mean one, and the others at most {2 * scales.burst:.3g} ms."
+        )
+    if "CV" in numbers and measures.spikes_in_run < _FEW_INTERVALS:
+        parts.append(
+            f"A run holds {measures.spikes_in_run:.2g} spikes of a neuron on average: intervals longer than a run are "
+            "not seen, so that mean interval and CV are smaller than they would be in a long run."
         )
     if scales.silence is None and "fano_factor" in found:
         parts.append("The population is hardly ever silent for a step, so that it has no avalanches.")
@@ -86,9 +121,11 @@ def _sampling_notes(measures: LayerMeasures, rate: FiringRate) -> list[str]:
     if rate.mode == "all":
         return []
     sampling = measures.layer.sampling
-    note = f"{rate.recorded_fraction:.3g} of the spikes were recorded ({rate.mode}); rates are corrected for it."
-    if sampling.neurons is not None:
-        note += f" All else is that of the {len(sampling.neurons):,} recorded neurons, numbered in the order of ids."
+    note = f"{rate.recorded_fraction:.1%} of the {rate.mode} were recorded"
+    if sampling.neurons is None:
+        note += "; rates are corrected for it."
+    else:
+        note += f": what is told is that of these {len(sampling.neurons):,} neurons, numbered in the order of ids."
     if measures.refused:
         note += f" Left out, as sub-sampling spoils them: {', '.join(n.replace('_', ' ') for n in measures.refused)}."
     return [note]
@@ -99,11 +136,13 @@ def _raster(measures: LayerMeasures, view: LayerView, name: str) -> Picture:
     runs = layer.stretches_ms
     classes = view.classes if layer.sampling.neurons is None and n % max(1, len(view.classes)) == 0 else ()
     figure = measures.raster.result(title="Spikes", runs=runs, classes=classes, notes=view.notes)
+    n_spikes = "darker where there are more" if measures.raster.is_image else "a mark each, a row for each neuron"
     caption = "Spikes of sample 0" if measures.rate.n_samples > len(runs) else "Spikes"
     if len(runs) > 1:
-        caption += f" of each of {len(runs)} runs; lines part the runs"
+        caption += f" of each of {len(runs)} runs, which lines part"
+    caption += f": {n_spikes}"
     if view.notes:
-        caption += ", above them: true class \N{RIGHTWARDS ARROW} answer"
+        caption += "; above: true class \N{RIGHTWARDS ARROW} answer"
     return Picture(figure, f"{caption}.", f"Raster of {name}: {n} neurons in {layer.n_steps * layer.dt:g} ms")
 
 
@@ -117,7 +156,7 @@ def _zoom(measures: LayerMeasures, name: str) -> Iterator[Picture]:
     chosen = np.sort(measures.layer.places(measures.paired))[:_ZOOM_NEURONS]
     train = layer.session.train(layer.node, layer.name, 0, begin, begin + n_steps)
     train = only_neurons(replace(train, shape=(layer.n_neurons,)), layer.neurons[chosen])
-    few = f", {len(chosen)} of the neurons" if len(chosen) < layer.n_neurons else ""
+    few = f", {len(chosen)} of the neurons, drawn by lot and numbered anew" if len(chosen) < layer.n_neurons else ""
     figure = plots.raster(train, title="The beginning, closer")
     yield Picture(figure, f"The first {_ZOOM_MS:g} ms{few}: each mark is a spike.", f"The beginning of {name}")
 
@@ -128,13 +167,19 @@ def _timeline(measures: LayerMeasures, name: str) -> Iterator[Picture]:
         return
     figure = plots.rate_timeline(found, runs=measures.layer.stretches_ms, title="Population rate")
     samples = ", averaged over samples" if len(found.rate) > 1 else ""
-    yield Picture(figure, f"Rate of the population over time{samples}.", f"Firing rate of {name} over time")
+    yield Picture(
+        figure,
+        f"Rate of the population over time: spikes of a neuron in a second{samples}.",
+        f"Firing rate of {name} over time",
+    )
 
 
 def _rates(measures: LayerMeasures, name: str) -> Picture:
     figure = plots.neuron_rate_bars(measures.neuron_rates, title="Rates of the neurons")
     figure.set_size_inches(*_SMALL)
-    return Picture(figure, "How fast each neuron fires.", f"Rates of the neurons of {name}")
+    many = figure.axes[0].get_ylabel() == "neurons"
+    caption = "How many neurons fire how fast." if many else "How fast each neuron fires."
+    return Picture(figure, caption, f"Rates of the neurons of {name}")
 
 
 def _intervals(measures: LayerMeasures, name: str) -> Iterator[Picture]:
@@ -151,18 +196,21 @@ def _intervals(measures: LayerMeasures, name: str) -> Iterator[Picture]:
 
 def _pairs(measures: LayerMeasures, name: str) -> Iterator[Picture]:
     matrix = measures.found.get("spike_correlations")
-    if matrix is None or not np.isfinite(matrix).any():
+    if matrix is None or np.isfinite(matrix.diagonal()).sum() < 2:
         return
-    caption = f"Correlation of the spike counts in {measures.scales.pairs:g} ms, of {_which(measures)}."
+    caption = (
+        f"Correlation of the spike counts in {measures.scales.pairs:g} ms, of {_which(measures)}: 1 where two go up "
+        "and down together, 0 where they do not, below where one goes down as the other goes up."
+    )
     figure = plots.correlation_matrix(matrix, neurons=measures.paired.tolist(), title="Correlations")
     yield Picture(figure, caption, f"Correlation matrix of {name}")
 
 
 def _avalanches(measures: LayerMeasures, name: str) -> Iterator[Picture]:
-    found = measures.found.get("avalanches")
-    if found is None or len(found.sizes) < _FEW_AVALANCHES:
+    if not measures.has_avalanches:
         return
-    figure = plots.avalanche_sizes(found.sizes, title="Avalanches")
+    figure = plots.avalanche_sizes(measures.found["avalanches"].sizes, title="Avalanches")
     figure.set_size_inches(*_SMALL)
-    caption = f"Stretches of bins of {measures.scales.silence:g} ms in which some neuron fired, by their spikes."
+    caption = f"Stretches of bins of {measures.scales.silence:g} ms in which some neuron fired, by their spikes; "
+    caption += "dashed: the slope at which activity just keeps itself up."
     yield Picture(figure, caption, f"Avalanche sizes of {name}")

@@ -27,6 +27,13 @@ def layers_of(session: Session, kind: str = "spikes") -> list[tuple[str, str]]:
     return found
 
 
+def variables_of(session: Session) -> list[tuple[str, str, str]]:
+    """The (node, layer, variable) that were recorded over time beside spikes: potentials, `v`, first."""
+    potentials = [(*key, "v") for key in layers_of(session, "membrane")]
+    others = [(*key, name) for key in layers_of(session, "variables") for name in session.observables(*key)]
+    return [*potentials, *(found for found in others if found[2] not in ("spikes", "v"))]
+
+
 def _counted(name: str) -> list[str | int]:
     """A name such that numbers in it are in order as numbers."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
@@ -83,12 +90,11 @@ def endings(session: Session) -> list[str]:
 def gaps(session: Session) -> list[str]:
     """A sentence for each layer that was recorded during a part of its node's time only."""
     stretches = {}
-    for kind, group in (("spikes", "spikes"), ("v", "membrane")):
-        for key in layers_of(session, group):
-            try:
-                stretches[*key, kind] = _joined(session.runs(*key, kind)), session.extent(*key, kind).dt
-            except DataError:
-                continue  # such a layer is named where it is missing
+    for key in [*((*layer, "spikes") for layer in layers_of(session)), *variables_of(session)]:
+        try:
+            stretches[key] = _joined(session.runs(*key)), session.extent(*key).dt
+        except DataError:
+            continue  # such a layer is named where it is missing
     ends: dict[str, float] = {}
     for (node, _, _), (found, dt) in stretches.items():
         ends[node] = max(ends.get(node, 0.0), found[-1][1] * dt if found else 0.0)
@@ -97,7 +103,7 @@ def gaps(session: Session) -> list[str]:
         if len(found) != 1 or found[0][0] or abs(found[0][1] * dt - ends[node]) > dt / 2:
             parts = " and ".join(f"from {start * dt:g} to {stop * dt:g}" for start, stop in found[:_MOST_PARTS])
             more = f" and in {len(found) - _MOST_PARTS} more parts" if len(found) > _MOST_PARTS else ""
-            what = "Spikes" if kind == "spikes" else "Potentials"
+            what = {"spikes": "Spikes", "v": "Potentials"}.get(kind, kind)
             at = f"{parts}{more} of {ends[node]:g} ms only" if found else "nothing"
             sentences.append(f"{what} of {name_in(session, node, layer)}: {at}.")
     return sentences

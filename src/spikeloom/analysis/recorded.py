@@ -88,6 +88,11 @@ class RecordedLayer:
         """The beginnings and ends of the runs in ms, (R, 2)."""
         return np.array([(run.start, run.stop) for run in self.runs]) * self.dt
 
+    @property
+    def lengths_ms(self) -> NDArray[np.float64]:
+        """The length of each run in ms, (R,)."""
+        return np.diff(self.stretches_ms, axis=1)[:, 0]
+
     def checked(self, measure: str) -> RecordedLayer:
         """Itself; UnsupportedError, with the reason, where its sampling spoils a measure."""
         check_measure(measure, self.sampling, f"{self.node}/{self.name}")
@@ -123,19 +128,24 @@ class RecordedLayer:
         return place
 
     def trains(self, neurons: Sequence[int] | NDArray[np.int64], sample: int = 0) -> Spikes:
-        """All spikes of a few neurons in one sample as a population of its own, in the order of their ids: B = 1.
+        """All spikes of a few neurons in one sample as a population of its own, in the order of their ids.
 
-        Stretches between runs are left out: the runs follow one another.
+        Each of the R runs is a sample, from its own first step on; all last as long as the longest: `lengths_ms` (R,)
+        says how much of that each of them was recorded.
         """
         self.check_sample(sample)
         chosen = np.sort(self.places(neurons))
-        step, ids, before = [], [], 0
+        step, ids = [], []
         for window in self.windows():
             train = only_neurons(window.spikes[sample], chosen)
-            step.append(train.grid.step.astype(np.int64) + before)
+            step.append(train.grid.step.astype(np.int64) + window.begin)
             ids.append(train.ids)
-            before += train.grid.n_steps
-        return Spikes.from_steps(np.concatenate(step), np.concatenate(ids), len(chosen), before, self.dt, n_samples=1)
+        at, starts = np.concatenate(step), np.array([run.start for run in self.runs])
+        run = np.searchsorted(starts, at, side="right") - 1
+        longest = max(run.stop - run.start for run in self.runs)
+        return Spikes.from_steps(
+            at - starts[run], np.concatenate(ids), len(chosen), longest, self.dt, samples=run, n_samples=len(starts)
+        )
 
 
 def only_neurons(spikes: Spikes, neurons: NDArray[np.int64]) -> Spikes:

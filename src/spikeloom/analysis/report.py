@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryFile
 
 from matplotlib.figure import Figure
 
 from ..errors import StorageError
-from ..storage import write_atomically
+from ..storage import atomic_file
 
 
 @dataclass(frozen=True)
@@ -55,19 +57,22 @@ def write_report(path: str | Path, title: str, sections: Iterable[Section]) -> P
     """The path, after the sections have been written there as one self-contained HTML file; folders are made.
 
     Of many sections the page begins with a list. A section may be made when it is asked for: one is held at a time,
-    with its figures.
+    with its figures, and none of the page.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"cannot make {path.parent}: {error.strerror or error}") from error
-    headings, parts = [], []
-    for number, section in enumerate(sections, start=1):
-        headings.append(section.heading)
-        parts.append(_section(section, number))
-    page = _PAGE.format(title=escape(title), style=_STYLE, contents=_contents(headings), body="\n".join(parts))
-    write_atomically(path, page.encode())
+    headings = []
+    with atomic_file(path) as page, TemporaryFile(dir=path.parent) as body:
+        for number, section in enumerate(sections, start=1):
+            headings.append(section.heading)
+            body.write(_section(section, number).encode() + b"\n")
+        body.seek(0)
+        page.write(_HEAD.format(title=escape(title), style=_STYLE, contents=_contents(headings)).encode())
+        copyfileobj(body, page)
+        page.write(_FOOT.encode())
     return path
 
 
@@ -134,7 +139,7 @@ _WIDE = 6.5
 """Wider figures, in inches, are scrolled on a narrow screen: shrunk, their words could not be read."""
 
 
-_PAGE = """<!DOCTYPE html>
+_HEAD = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -146,8 +151,9 @@ _PAGE = """<!DOCTYPE html>
 <main>
 <h1>{title}</h1>
 {contents}
-{body}
-</main>
+"""
+
+_FOOT = """</main>
 </body>
 </html>
 """

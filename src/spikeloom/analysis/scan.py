@@ -33,6 +33,8 @@ from .windows import Accumulator, Window, accumulate
 
 PAIRED = 200
 """How many neurons pairs are made of, at most."""
+FEW_SPIKES, FEW_AVALANCHES = 20, 20
+"""Of fewer a report shows no measures but rates, and no avalanches."""
 _BINS, _INTERVALS, _TAIL = 400, 80, 6
 """The bins of a rate over time, those of a histogram of intervals, and how many mean intervals that reaches over."""
 
@@ -125,8 +127,15 @@ class LayerMeasures:
     refused: Mapping[str, str]
 
     @property
+    def spikes_in_run(self) -> float:
+        """How many spikes of a recorded neuron the longest run holds on average."""
+        return _longest(self.layer) / self.layer.mean_interval_ms
+
+    @property
     def key_numbers(self) -> dict[str, str]:
-        """The numbers that tell most of the layer's firing, where they are known, by name."""
+        """The numbers that tell most of the layer's firing, by name: those that are known; none of a few spikes."""
+        if self.rate.total_spikes < FEW_SPIKES:
+            return {}
         found = self.found
         matrix = found.get("spike_correlations", np.zeros((0, 0)))
         numbers = {
@@ -136,11 +145,16 @@ class LayerMeasures:
             "correlation": _mean(matrix[np.triu_indices(len(matrix), 1)]),
             "synchrony chi": found.get("synchrony", np.nan),
             "spikes in bursts": found["bursts"].share_of_spikes if "bursts" in found else np.nan,
-            "branching ratio": found["avalanches"].branching_ratio if "avalanches" in found else np.nan,
+            "branching ratio": found["avalanches"].branching_ratio if self.has_avalanches else np.nan,
         }
         shapes = {"spikes in bursts": "{:.1%}", "correlation": "{:.3f}", "synchrony chi": "{:.3f}"}
         known = {name: n + 0.0 if abs(n) >= 5e-4 else 0.0 for name, n in numbers.items() if np.isfinite(n)}
         return {name: shapes.get(name, "{:.2f}").format(n) for name, n in known.items()}
+
+    @property
+    def has_avalanches(self) -> bool:
+        """Whether there are avalanches enough to say something of them."""
+        return "avalanches" in self.found and len(self.found["avalanches"].sizes) >= FEW_AVALANCHES
 
 
 def _mean(values: NDArray[np.float64]) -> float:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..errors import ShapeError
 from ..recording import Session
 from ..spikes import Spikes
 from .costs import activities_of, bit_budgets, network_of
@@ -81,7 +82,8 @@ class SessionMeasures(ABC):
 
     All go through a layer window by window. Results by neuron stand in the order of the recorded neurons' ids.
     `neurons` are ids of recorded neurons; where a measure compares neurons, None means at most 200 of them, drawn with
-    seed 0. UnsupportedError says why a measure is refused where sub-sampling spoils it.
+    seed 0. Where a measure takes one `sample`, each of the R runs is a trial of its own. UnsupportedError says why a
+    measure is refused where sub-sampling spoils it.
     """
 
     session: Session
@@ -160,10 +162,15 @@ class SessionMeasures(ABC):
 
     def compute_spike_contrast(
         self, node_id: str, layer_name: str, min_bin_ms: float = 10.0, neurons: Neurons = None, sample: int = 0
-    ) -> float:
-        """The Spike-contrast of some neurons in one sample (Ciba et al. 2018)."""
-        _, trains = self._trains("spike_contrast", node_id, layer_name, neurons, sample)
-        return float(spike_contrast(trains, min_bin_ms)[0])
+    ) -> Array:
+        """The Spike-contrast of some neurons in each run of one sample, (R,) (Ciba et al. 2018).
+
+        NaN for a run in which no neuron fires twice, or that is shorter than two bins.
+        """
+        found = self._trains("spike_contrast", node_id, layer_name, neurons, sample)
+        return np.array(
+            [np.nan if run.duration < 2 * min_bin_ms else spike_contrast(run, min_bin_ms)[0] for run in found.by_run()]
+        )
 
     def compute_autocorrelation(
         self,
@@ -174,9 +181,9 @@ class SessionMeasures(ABC):
         neurons: Neurons = None,
         sample: int = 0,
     ) -> CrossCorrelation:
-        """The autocorrelation of some neurons in one sample, in the order of their ids."""
-        _, trains = self._trains("autocorrelation", node_id, layer_name, neurons, sample)
-        return autocorrelation(trains, bin_ms, max_lag_ms)
+        """The autocorrelation of some neurons in one sample, in the order of their ids; lags end with the run."""
+        found = self._trains("autocorrelation", node_id, layer_name, neurons, sample)
+        return autocorrelation(found.spikes, bin_ms, max_lag_ms, durations_ms=found.lengths_ms)
 
     def compute_cross_correlation(
         self,
@@ -190,22 +197,25 @@ class SessionMeasures(ABC):
     ) -> CrossCorrelation:
         """The cross-correlation of two neurons in one sample; at positive lags the second fires behind the first."""
         ids = sorted({first, second})
-        _, trains = self._trains("cross_correlation", node_id, layer_name, ids, sample)
-        return cross_correlation(trains, ids.index(first), ids.index(second), bin_ms, max_lag_ms)
+        found = self._trains("cross_correlation", node_id, layer_name, ids, sample)
+        pair = ids.index(first), ids.index(second)
+        return cross_correlation(found.spikes, *pair, bin_ms, max_lag_ms, found.lengths_ms)
 
     def compute_van_rossum_distance(
         self, node_id: str, layer_name: str, tau_ms: float = 10.0, neurons: Neurons = None, sample: int = 0
     ) -> Pairs:
-        """The van Rossum distances of all pairs of trains of one sample."""
-        chosen, trains = self._trains("van_rossum_distance", node_id, layer_name, neurons, sample)
-        return Pairs(chosen, van_rossum_distance(trains, tau_ms)[0])
+        """The van Rossum distances of all pairs of trains of one sample: over the runs, their squares add up."""
+        found = self._trains("van_rossum_distance", node_id, layer_name, neurons, sample)
+        squares = sum(van_rossum_distance(run, tau_ms)[0] ** 2 for run in found.by_run())
+        return Pairs(found.neurons, np.sqrt(squares))
 
     def compute_victor_purpura_distance(
         self, node_id: str, layer_name: str, cost_per_ms: float = 0.1, neurons: Neurons = None, sample: int = 0
     ) -> Pairs:
-        """The Victor-Purpura distances of all pairs of trains of one sample."""
-        chosen, trains = self._trains("victor_purpura_distance", node_id, layer_name, neurons, sample)
-        return Pairs(chosen, victor_purpura_distance(trains, cost_per_ms)[0])
+        """The Victor-Purpura distances of all pairs of trains of one sample: those of its runs add up."""
+        found = self._trains("victor_purpura_distance", node_id, layer_name, neurons, sample)
+        distances = [victor_purpura_distance(run, cost_per_ms)[0] for run in found.by_run()]
+        return Pairs(found.neurons, np.sum(distances, axis=0))
 
     def compute_spike_triggered_average(
         self,
@@ -216,9 +226,12 @@ class SessionMeasures(ABC):
         neurons: Neurons = None,
         sample: int = 0,
     ) -> SpikeTriggeredAverage:
-        """The mean of a signal (T, N...) around the spikes of some neurons; it has a value for each recorded step."""
-        _, trains = self._trains("spike_triggered_average", node_id, layer_name, neurons, sample)
-        return spike_triggered_average(trains, signal, window_ms)
+        """The mean of a signal (T, N...) around the spikes of some neurons; it has a value for each recorded step.
+
+        A spike counts whose whole window lies in its run.
+        """
+        found = self._trains("spike_triggered_average", node_id, layer_name, neurons, sample)
+        return _average_over_runs(found, np.asarray(signal), window_ms)
 
     def compute_psth(
         self,
@@ -246,10 +259,11 @@ class SessionMeasures(ABC):
     def compute_latency(
         self, node_id: str, layer_name: str, onset_ms: float = 0.0, neurons: Neurons = None, sample: int = 0
     ) -> Array:
-        """The time in ms from an onset to the first spike of some neurons in one sample, by their ids; NaN for none."""
-        _, trains = self._trains("latency", node_id, layer_name, neurons, sample)
-        (found,) = first_spike_latency(trains, onset_ms)
-        return np.asarray(found)
+        """The time in ms from an onset in each run to the first spike of n neurons, by their ids, (R, n); NaN for none.
+
+        onset_ms counts from the beginning of each run.
+        """
+        return first_spike_latency(self._trains("latency", node_id, layer_name, neurons, sample).spikes, onset_ms)
 
     def compute_synops(self, node_id: str) -> tuple[ConnectionCost, ...]:
         """The synaptic operations, additions, multiplications and energy proxy of each connection of a node."""
@@ -278,13 +292,49 @@ class SessionMeasures(ABC):
     def _found(self, measure: str, node: str, layer: str, accumulator: Accumulator[R]) -> R:
         return _measured(self._layer(measure, node, layer), accumulator)
 
-    def _trains(
-        self, measure: str, node: str, layer: str, neurons: Neurons, sample: int
-    ) -> tuple[NDArray[np.int64], Spikes]:
-        """The ids of some neurons, rising, and their trains."""
+    def _trains(self, measure: str, node: str, layer: str, neurons: Neurons, sample: int) -> _Trains:
+        """The trains of some neurons in one sample."""
         recorded = self._layer(measure, node, layer)
         chosen = np.sort(_some(recorded, neurons))
-        return chosen, recorded.trains(chosen, sample)
+        return _Trains(chosen, recorded.trains(chosen, sample), recorded.lengths_ms)
+
+
+@dataclass(frozen=True)
+class _Trains:
+    """The trains of neurons with rising ids (n,) in one sample: each of the R runs, which last so long, is a sample."""
+
+    neurons: NDArray[np.int64]
+    spikes: Spikes
+    lengths_ms: Array
+
+    def by_run(self) -> Iterator[Spikes]:
+        """The spikes of each run, which last as long as it."""
+        n_steps = np.rint(self.lengths_ms / self.spikes.grid.dt).astype(int).tolist()
+        return (self.spikes[k].window(0, n) for k, n in enumerate(n_steps))
+
+
+def _average_over_runs(trains: _Trains, signal: NDArray[Any], window_ms: Sequence[float]) -> SpikeTriggeredAverage:
+    """The mean over the spikes of all runs that are as long as the window at least."""
+    ends = np.cumsum([run.grid.n_steps for run in trains.by_run()])
+    if signal.shape[:1] != (ends[-1],):
+        raise ShapeError(f"spike_triggered_average.signal must have shape ({ends[-1]}, N...), got {signal.shape}")
+    parts = list(zip(trains.by_run(), np.split(signal, ends[:-1]), strict=True))
+    longest = trains.lengths_ms.max()
+    reach = float(np.ptp(np.asarray(window_ms, float))) if np.shape(window_ms) == (2,) else longest
+    found = [
+        spike_triggered_average(run, part, window_ms)
+        for run, part in parts
+        if run.duration >= min(reach, longest) * (1 - 1e-9)
+    ]
+    n_spikes = np.sum([each.n_spikes for each in found], axis=0)
+    total = sum(np.nan_to_num(each.average) * _beside(each.n_spikes, each.average) for each in found)
+    known = _beside(np.where(n_spikes > 0, n_spikes, np.nan), found[0].average)
+    return SpikeTriggeredAverage(found[0].lag_ms, total / known, n_spikes)
+
+
+def _beside(values: NDArray[Any], average: Array) -> NDArray[Any]:
+    """Values (n,) as (n, 1, 1...), beside an average (n, W, N...)."""
+    return values.reshape(-1, *(1,) * (average.ndim - 1))
 
 
 def _measured(layer: RecordedLayer, accumulator: Accumulator[R]) -> R:

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import DataError
 from ..recording import Session
 from .costs import costs_sections
-from .layer_sections import LayerView, spikes_section
+from .layer_sections import LayerView, meanings_section, spikes_section
 from .overview import described, endings, gaps, hz, is_input, layers_of, name_in, settings
 from .rates import FiringRate, mean_of_neurons
 from .recorded import RecordedLayer
@@ -91,10 +91,10 @@ def session_report(
 
 
 def report_of(analysis: Analysis, views: Mapping[str, LayerView] | None = None) -> Iterator[Section]:
-    """The sections of a report: what was recorded, what nodes did, each layer, potentials, weights, costs; one by one.
+    """The sections of a report, one by one: what was recorded, what nodes did, layers, variables, weights, costs.
 
-    Rasters show sample 0 of each run. What sub-sampling spoils is left out, with the reason; a layer that cannot be
-    read is named in the first section. views: what is known of layers beside the recording.
+    The last says what the numbers mean. Rasters show sample 0 of each run. What sub-sampling spoils is left out, with
+    the reason; a layer that cannot be read is named in the first section. views: what else is known of layers.
     """
     session, views = analysis.session, {} if views is None else views
     yield summary_section(analysis)
@@ -104,6 +104,7 @@ def report_of(analysis: Analysis, views: Mapping[str, LayerView] | None = None) 
     thresholds = {key: _threshold(session, key, views) for key in layers_of(session, "membrane")}
     yield from state_sections(session, thresholds)
     yield from costs_sections(session, analysis.measures)
+    yield from meanings_section(analysis.measures.values())
 
 
 def summary_section(analysis: Analysis) -> Section:

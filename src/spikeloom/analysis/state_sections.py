@@ -16,8 +16,8 @@ from ..recording import MembraneBatch, Run, Session
 from ..spikes import Spikes
 from . import plots
 from .behavior import Behavior, node_behavior
-from .labels import distinct
-from .overview import layers_of, name_in
+from .labels import distinct, drawable
+from .overview import layers_of, name_in, variables_of
 from .recorded import RecordedLayer
 from .report import Picture, Section, Table
 
@@ -34,14 +34,14 @@ def drawn(make: Callable[[], Figure], caption: str, alt: str) -> tuple[list[Pict
         return [], [f"{alt} cannot be drawn: {error}."]
 
 
-def membrane_section(session: Session, node: str, layer: str, threshold: float | None) -> Section:
-    """The section of a layer's potentials: traces of three neurons in sample 0, with threshold and spikes."""
-    name, runs = name_in(session, node, layer), session.runs(node, layer, "v")
+def variable_section(session: Session, node: str, layer: str, variable: str, threshold: float | None) -> Section:
+    """The section of a layer's potentials or another variable: traces of three neurons in sample 0, with spikes."""
+    heading, runs = _heading(session, node, layer, variable), session.runs(node, layer, variable)
     shown = _shown(session, node, layer, runs)
-    batches = list(session.membrane(node, layer, shown[0].start, shown[-1].stop)) if shown else []
+    batches = list(session.values(node, layer, variable, shown[0].start, shown[-1].stop)) if shown else []
     time, v = _first_sample(batches)
     if not v.size:
-        return Section(f"{name}: membrane potential", "No step of this layer was kept.")
+        return Section(heading, "No step of this layer was kept.")
     dt = batches[0].dt
     at = np.array([(run.start, run.stop) for run in shown]) * dt
     train = _train_beside(session, node, layer, shown, v.shape[1])
@@ -49,15 +49,29 @@ def membrane_section(session: Session, node: str, layer: str, threshold: float |
 
     def figure() -> Figure:
         return plots.membrane_traces(
-            v, dt, time=time, runs=at, threshold=threshold, spikes=train, neurons=neurons, title=""
+            v,
+            dt,
+            time=time,
+            runs=at,
+            threshold=threshold,
+            spikes=train,
+            neurons=neurons,
+            title="",
+            quantity=drawable(short),
         )
 
     part = f"{at[0, 0]:g} to {at[-1, 1]:g} ms"
-    caption = f"Potentials in sample 0, after the reset where it fired, {part}, of {which}."
+    short = "potential" if variable == "v" else variable
+    what = "Potentials in sample 0, after the reset where it fired" if variable == "v" else f"{variable} in sample 0"
+    caption = f"{what}, {part}, of {which}, in the units of the model."
     if shown[-1].stop < runs[-1].stop:
         caption += f" {runs[-1].stop * dt:g} ms were recorded."
-    pictures, warnings = drawn(figure, caption, f"Membrane potential traces of {name}")
-    return Section(f"{name}: membrane potential", figures=pictures, warnings=warnings)
+    pictures, warnings = drawn(figure, caption, f"Traces of {heading}")
+    return Section(heading, figures=pictures, warnings=warnings)
+
+
+def _heading(session: Session, node: str, layer: str, variable: str) -> str:
+    return f"{name_in(session, node, layer)}: {'membrane potential' if variable == 'v' else variable}"
 
 
 def _shown(session: Session, node: str, layer: str, runs: Sequence[Run]) -> list[Run]:
@@ -193,10 +207,11 @@ def _liveliest(train: Spikes | None, n_neurons: int) -> tuple[list[int], str]:
 
 
 def state_sections(session: Session, thresholds: Mapping[tuple[str, str], float | None]) -> Iterator[Section]:
-    """The sections of all potentials, then of all weights, one by one; what cannot be read is named in its place."""
-    for key in layers_of(session, "membrane"):
-        heading = f"{name_in(session, *key)}: membrane potential"
-        yield _read(heading, partial(membrane_section, session, *key, threshold=thresholds.get(key)))
+    """The sections of potentials, of other variables, of weights, one by one; what cannot be read is named there."""
+    for node, layer, variable in variables_of(session):
+        heading = _heading(session, node, layer, variable)
+        threshold = thresholds.get((node, layer)) if variable == "v" else None
+        yield _read(heading, partial(variable_section, session, node, layer, variable, threshold=threshold))
     for key in layers_of(session, "weights"):
         yield _read(f"{name_in(session, *key)}: weights", partial(weights_section, session, *key))
 

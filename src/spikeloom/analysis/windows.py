@@ -60,6 +60,11 @@ class Window:
         inside = self.runs[0, 0] <= 0 and self.runs[-1, 1] * self.unit_ms >= self.spikes.duration * (1 - 1e-12)
         return not inside or bool((self.runs[1:, 0] > self.runs[:-1, 1]).any())
 
+    @property
+    def inside(self) -> NDArray[np.bool_] | slice:
+        """Which spikes lie in a run, as an index."""
+        return self.run_of_spikes() >= 0 if self.has_gaps else slice(None)
+
     def run_of_spikes(self) -> NDArray[np.int64]:
         """The run of each spike, counted from 0 within the window; -1 for a spike outside of all runs."""
         if len(self.runs) == 1 and not self.has_gaps:

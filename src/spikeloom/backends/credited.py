@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,25 +42,31 @@ class Credited:
         return parts if self.credit.carry else tuple(part.detach() for part in parts)
 
     def term(self, route: Route, signal: Signal, weights: Mapping[str, Tensor]) -> Term:
-        """A connection with what it carries over some steps."""
+        """A connection with what it carries over some steps; where traces take the place of spikes, in every step."""
         c = route.connection
+        if self.credit.trace is not None and route.source not in self._call.block.paths:
+            dense = signal.dense() if isinstance(signal, SpikeRows) else signal
+            signal = dense.expand(self._call.n_steps, *dense.shape[1:])
         term = Term(c.link, c.ends, signal, weights)
-        if self.credit.trace is not None:
-            trace = self._trace(route, signal, self.credit.trace)
+        if self.credit.trace is not None and isinstance(signal, Tensor):
+            trace = self._trace(route, signal.detach(), self.credit.trace)
             term.pre = lambda: trace
-        if self.credit.back != "weights":
-            term.back = {**weights, "weight": _back(c.path, weights["weight"], self.credit.back == "sign")}
+        if self.credit.back != "weights" and "weight" in weights:
+            term.back = {**weights, "weight": self._back(c.path, weights["weight"].detach())}
         return term
 
     def results(self) -> dict[Key, Tensor]:
         """The traces, as a run that continues takes them."""
         return {("under way", *key, "trace"): trace for key, trace in self._traces.items()}
 
-    def _trace(self, route: Route, signal: Signal, decay: float) -> Tensor:
+    def _back(self, path: str, weight: Tensor) -> Tensor:
+        """What stands for a weight on the way back: its signs, or random numbers, times its mean magnitude."""
+        if self.credit.back == "sign":
+            return torch.sign(weight) * weight.abs().mean()
+        return _random(self.credit.seed, path, tuple(weight.shape)).to(weight) * weight.abs().mean()
+
+    def _trace(self, route: Route, spikes: Tensor, decay: float) -> Tensor:
         """The decaying sum of past spikes in each of these steps, (T, B, *shape)."""
-        spikes = (signal.dense() if isinstance(signal, SpikeRows) else signal).detach()
-        if route.source not in self._call.block.paths:
-            spikes = spikes.expand(self._call.n_steps, *spikes.shape[1:])
         trace = self._traces.get(route.key)
         if trace is None:
             trace = self._call.tensors.get(("under way", *route.key, "trace"), torch.zeros_like(spikes[0]))
@@ -71,13 +78,7 @@ class Credited:
         return torch.stack(found)
 
 
-def _back(path: str, weight: Tensor, sign: bool) -> Tensor:
-    """What stands for a weight on the way back: its signs, or random numbers, times its mean magnitude."""
-    pattern = torch.sign(weight.detach()) if sign else _random(path, tuple(weight.shape)).to(weight)
-    return pattern * weight.detach().abs().mean()
-
-
 @lru_cache(maxsize=64)
-def _random(path: str, shape: tuple[int, ...]) -> Tensor:
-    generator = torch.Generator().manual_seed(zlib.crc32(path.encode()))
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
+def _random(seed: int, path: str, shape: tuple[int, ...]) -> Tensor:
+    drawn = np.random.default_rng([seed, zlib.crc32(path.encode())])
+    return torch.from_numpy(drawn.standard_normal(shape))

@@ -7,7 +7,7 @@ between populations, and no spike count has one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import exp
 from typing import Any
@@ -20,12 +20,14 @@ from ..errors import UnsupportedError
 from ..filters import LowPass
 from ..native import eventprop
 from ..native.eventprop import Array, Fired, Membrane, Trains
+from ..network import Network, NeuronGroup
 from ..network.links import Full
 from ..neurons import LI, LIF
-from ..neurons.emission import Step, ToValue
+from ..neurons.emission import Emission, Step, ToValue
 from ..neurons.surrogates import SpikeTimes
-from .path import Call, Key, Tensors
-from .plan import Layer, Route, Stage
+from .path import Call, Key, Path, Tensors
+from .plan import Block, Choose, Layer, Route, Stage
+from .watchers import probed
 
 
 class EventPath:
@@ -38,9 +40,19 @@ class EventPath:
 
     def refusal(self, stage: Stage) -> str:
         """What keeps a stage from this path; empty where nothing does."""
-        if stage.stepped or stage.nodes:
-            return f"{stage.layers[0].path}: a loop or a node among its populations"
+        if stage.stepped or stage.nodes or stage.before:
+            return f"{stage.layers[0].path}: a loop, a node before it, or schedule='step'"
         return next((why for layer in stage.layers if (why := _refusal(layer))), "")
+
+    def check(self, block: Block, want: Mapping[str, Collection[str]]) -> None:
+        """Raises UnsupportedError where a run would be asked for an observable that this path does not have."""
+        for layer in block.layers:
+            has = {"spikes", "v"} if isinstance(layer.neuron, LI) else {"spikes"}
+            if others := sorted(set(want.get(layer.path, ())) - has):
+                raise UnsupportedError(
+                    f"{layer.path}: the event path has no {others[0]!r} to show, only {', '.join(sorted(has))}; do not "
+                    "watch or record it, or train with a surrogate, such as algorithm 'stca'"
+                )
 
     def prepare(self, weights: Tensor) -> None:
         """Lays a weight (N, K) out by presynaptic neuron, as the kernels read it."""
@@ -54,6 +66,40 @@ class EventPath:
     def backward(self, saved: Any, grads: Tensors) -> Mapping[Key, Tensor | None]:
         found: Mapping[Key, Tensor | None] = saved.backward(grads)
         return found
+
+
+@dataclass(frozen=True)
+class Exact:
+    """The event path for populations whose learner asks for the times of spikes, `other` for the rest."""
+
+    network: Network
+    events: Path | None
+    other: Choose
+
+    def __call__(self, stage: Stage) -> tuple[str, str]:
+        if not any(_is_exact(layer.neuron.emission) for layer in stage.layers):
+            return self.other(stage)
+        if why := self._refusal(stage):
+            raise UnsupportedError(f"algorithm 'eventprop': {why}")
+        return EventPath.name, ""
+
+    def _refusal(self, stage: Stage) -> str:
+        """What keeps a stage from the event path; empty where nothing does."""
+        if not isinstance(self.events, EventPath):
+            return "it runs on the CPU by compiled kernels; use TorchBackend(device='cpu', path='auto')"
+        if not self.network.credit.is_plain:
+            return "exact derivatives take all paths; leave credit= out"
+        watched = probed(self.network)
+        if monitors := [watched[path] for path in sorted(stage.paths) if path in watched]:
+            return f"monitor {monitors[0]} keeps gradients of steps, which exact times do not have; leave get_grad out"
+        routes = [route for layer in stage.layers for branch in layer.branches for route in branch.routes]
+        for pre in (route.connection.pre for route in routes):
+            if isinstance(pre, NeuronGroup) and not _is_exact(self.network.emission_of(pre)):
+                return (
+                    f"{stage.layers[0].path} takes the spikes of {pre.path}, which has no exact times; let the same "
+                    "learner train both, without pathway="
+                )
+        return self.events.refusal(stage)
 
 
 @dataclass(frozen=True)
@@ -101,8 +147,6 @@ class _Run:
         return {("trace", layer.path, "v"): potential, ("mean", layer.path): potential.mean()}
 
     def _spikes(self, layer: Layer, feed: _Feed, wanted: set[str]) -> dict[Key, Tensor]:
-        if others := sorted(wanted - {"spikes"}):
-            raise UnsupportedError(f"{layer.path}: the event path does not show {others[0]!r}; use algorithm 'stca'")
         room = self.path.rooms.get(layer.path, 1024)
         fired = eventprop.lif(feed.arrivals, feed.weight, self.stop, _membrane(layer, self.call.dt), room)
         self.path.rooms[layer.path] = max(room, len(fired.current) * 5 // 4)
@@ -138,13 +182,13 @@ class _Run:
                 if ("spikes", layer.path) in grads:
                     raise UnsupportedError(
                         f"{layer.path}: spike counts have no exact gradient; decode 'first_spike_time', or the "
-                        "potential of a read-out of model 'li'"
+                        "potential of a read-out of model 'li', and let one learner train all that follows"
                     )
                 if (of_first := grads.get(("first spike", layer.path))) is not None:
                     _scatter(by_time[layer.path], self.first[layer.path], of_first)
                 grad, slopes = eventprop.lif_back(
                     feed.arrivals, feed.weight, self.stop, _membrane(layer, self.call.dt), self.fired[layer.path],
-                    by_time[layer.path], _push(layer, self.fired[layer.path].trains),
+                    by_time[layer.path], _push(layer, self.fired[layer.path].trains, _gain(layer, self.call.dt)),
                 )  # fmt: skip
             found.update(self._shared_out(feed, grad, slopes, by_time))
         return found
@@ -203,15 +247,17 @@ def _refusal(layer: Layer) -> str:
         return f"{layer.path}: the event path needs one synaptic current for all its connections: filter=LowPass(tau)"
     for route in layer.branches[0].routes:
         bad = not isinstance(route.connection.link, Full) or route.connection.link.bias is not None
+        if isinstance(pre := route.connection.pre, NeuronGroup) and not isinstance(pre.neuron, LIF):
+            return f"{route.connection.path}: the event path takes spikes, but {pre.path} sends values"
         if bad or route.connection.extras:
             what = route.connection.extras or f"link type {route.connection.link.name!r} or a bias"
             return f"{route.connection.path}: the event path takes 'full' without bias, got {what}"
     return ""
 
 
-def is_exact(layer: Layer) -> bool:
+def _is_exact(emission: Emission) -> bool:
     """Whether a population's learner asks for the times of spikes, not for a surrogate."""
-    return isinstance(layer.neuron.emission.surrogate, SpikeTimes)
+    return isinstance(emission.surrogate, SpikeTimes)
 
 
 def _taus(layer: Layer) -> tuple[float, float]:
@@ -252,14 +298,14 @@ def _first(trains: Trains, n: int, silent: float) -> Array:
     return found.reshape(n_samples, n)
 
 
-def _push(layer: Layer, trains: Trains) -> Array | None:
-    """What is added to dL/dV at each spike of a neuron, (B, N), to draw it towards a number of spikes."""
+def _push(layer: Layer, trains: Trains, gain: float) -> Array | None:
+    """What is added to dL/dV = gain dL/dv at each spike of a neuron, (B, N), to draw it towards a number of spikes."""
     surrogate: Any = layer.neuron.emission.surrogate
     if not surrogate.regularisation:
         return None
     n_samples = len(trains.offsets) - 1
     mean = np.bincount(trains.id, minlength=int(np.prod(layer.shape))) / n_samples
-    each = surrogate.regularisation * (mean - surrogate.n_spikes) / n_samples
+    each = gain * surrogate.regularisation * (mean - surrogate.n_spikes) / n_samples
     return np.tile(each, (n_samples, 1))
 
 

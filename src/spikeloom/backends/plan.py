@@ -1,7 +1,7 @@
 """From a network's description to a schedule: which parts run over the whole window, which step by step.
 
 Populations in one loop form one stage, which is stepped; every other population is a stage of its own, which runs over
-the whole window at once. Stages stand in the order in which spikes travel; neighbours that one compute path can take
+the whole window at once. Stages stand in the order in which spikes travel; those that one compute path can take
 together form a block.
 """
 
@@ -161,8 +161,8 @@ def _torch_only(stage: Stage) -> tuple[str, str]:
 def make_plan(network: Network, dt: float, schedule: str = "auto", choose: Choose = _torch_only) -> Plan:
     """The schedule of a network; 'auto' steps only what must be stepped, 'step' steps everything.
 
-    Neighbouring stages of one path that can take several make one block. Raises StateError for a connection, decoder or
-    monitor that refers to what is not in the network.
+    Stages of one path that can take several make one block, where none needs what stands between. Raises StateError for
+    a connection, decoder or monitor that refers to what is not in the network.
     """
     groups, connections = network.groups, network.connections
     _check_members(network)
@@ -193,13 +193,25 @@ def _blocks(stages: Sequence[Stage], choose: Choose) -> list[Block]:
     blocks: list[Block] = []
     for stage in stages:
         path, why = choose(stage)
-        known = blocks[-1].paths if blocks else frozenset[str]()
-        apart = any(known & set(node.inputs) for node in stage.before)
-        if blocks and blocks[-1].path == path != "torch path" and not apart:
-            blocks[-1] = replace(blocks[-1], stages=(*blocks[-1].stages, stage))
-        else:
+        home = None if path == "torch path" else _home(blocks, stage, path)
+        if home is None:
             blocks.append(Block((stage,), path, why))
+        else:
+            blocks[home] = replace(blocks[home], stages=(*blocks[home].stages, stage))
     return blocks
+
+
+def _home(blocks: Sequence[Block], stage: Stage, path: str) -> int | None:
+    """The last block of this path, where the stage needs nothing of those that come after it."""
+    alone = Block((stage,))
+    for k in reversed(range(len(blocks))):
+        if any(blocks[k].paths & set(node.inputs) for node in stage.before):
+            return None
+        if blocks[k].path == path:
+            return k
+        if blocks[k].paths & alone.needs:
+            return None
+    return None
 
 
 def _check_members(network: Network) -> None:

@@ -19,7 +19,7 @@ from ..registry import did_you_mean
 from ..spikes import Spikes
 from ..units import check_dt
 from .compiling import outside_of_compile
-from .event_path import EventPath, is_exact
+from .event_path import EventPath, Exact
 from .kernel_path import KernelPath
 from .path import Path, TorchPath
 from .plan import Block, Branch, Choose, Layer, Plan, Stage, across, make_plan, sources
@@ -88,9 +88,9 @@ class TorchBackend:
         if self.path == "auto" and device.type == "cpu":
             kernels = KernelPath(self.dtype, self.threads, sparing=self.sparing)
             paths[kernels.name], choose = kernels, _Fastest(kernels, probed(network), network.credit)
-        if device.type == "cpu":
+        if self.path == "auto" and device.type == "cpu":
             paths[EventPath.name] = EventPath()
-        choose = _Exact(paths.get(EventPath.name), choose)
+        choose = Exact(network, paths.get(EventPath.name), choose)
         plan = make_plan(network, dt, self.schedule, choose)
         return TorchBuild(network, plan, paths, device, self.dtype)
 
@@ -105,23 +105,6 @@ class TorchBackend:
 
 def _torch_path(stage: Stage) -> tuple[str, str]:
     return "torch path", ""
-
-
-@dataclass(frozen=True)
-class _Exact:
-    """The event path for populations whose learner asks for the times of spikes, `other` for the rest."""
-
-    events: Path | None
-    other: Choose
-
-    def __call__(self, stage: Stage) -> tuple[str, str]:
-        if not any(map(is_exact, stage.layers)):
-            return self.other(stage)
-        if not isinstance(self.events, EventPath):
-            raise UnsupportedError("algorithm 'eventprop' runs on the CPU; use device='cpu'")
-        if why := self.events.refusal(stage):
-            raise UnsupportedError(f"algorithm 'eventprop': {why}")
-        return self.events.name, ""
 
 
 @dataclass(frozen=True)
@@ -199,10 +182,14 @@ class TorchBuild:
         self._check_trained()
         if keep_state and any(isinstance(path, EventPath) for path in self.paths):
             raise UnsupportedError("a run with exact spike times cannot be continued; run the whole time at once")
+        taking = self._taken(sink, keep_state)
+        want = self._wanted(taking)
+        for block, path in zip(self._plan.blocks, self.paths, strict=True):
+            if isinstance(path, EventPath):
+                path.check(block, want)
         self._emitted = {}
         forget(self.network)
         network, watching = self.network, probes(self.network, self.dt, continued=keep_state)
-        taking = self._taken(sink, keep_state)
         first = self._done if keep_state else 0
         begun = self._begins(first)
         raw = self._encoded(n_steps, first, begun)
@@ -210,7 +197,7 @@ class TorchBuild:
         _check_continued(state, batch)
         signals = {path: to_signal(value, n_steps, self.like) for path, value in raw.items()}
         runner = Runner(
-            self.dt, n_steps, batch, self.weights, self.parameters, self._wanted(taking), signals, state, self.like,
+            self.dt, n_steps, batch, self.weights, self.parameters, want, signals, state, self.like,
             watching, network.training, self._drawn_seed(), network.credit,
         )  # fmt: skip
         runner.run(self._plan.blocks, self.paths)

@@ -26,12 +26,14 @@ class Credit:
     carry: from step to step within neurons, synaptic currents and loops; False keeps them within each step. trace:
     the decay per step of the sum of past spikes that stands for the spikes of the source in a weight's gradient; None:
     the spikes themselves. back: what brings the error to the source: the 'weights', fixed 'random' ones of their mean
-    magnitude, or the 'sign' of the weights times it.
+    magnitude, or the 'sign' of the weights times it. seed: of the random ones, which a connection's path also tells
+    apart.
     """
 
     carry: bool = True
     trace: float | None = None
     back: Back = "weights"
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.carry, bool):
@@ -42,11 +44,13 @@ class Credit:
         if self.back not in (known := get_args(Back)):
             hint = did_you_mean(str(self.back), known)
             raise ParameterError(f"Credit.back must be one of {', '.join(known)}, got {self.back!r}{hint}")
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
+            raise ParameterError(f"Credit.seed must be a whole number from 0 on, got {self.seed!r}")
 
     @property
     def is_plain(self) -> bool:
         """Whether it is that of backpropagation through time."""
-        return self == BPTT
+        return self.carry and self.trace is None and self.back == "weights"
 
 
 BPTT = Credit()

@@ -20,7 +20,8 @@ class Task(NamedTuple):
 class Background:
     """A thread that does tasks one after the other. What they need has a bounded room: who needs more waits for it.
 
-    lock: is held by those who call `take_room`, `try_room`, `give_back` and `submit`, and by nobody for long.
+    lock: is held by those who call `has_room`, `wait_for_room`, `hold`, `give_back` and `submit`, and by nobody for
+    long.
     most_steps, most_bytes: the room; what alone needs more bytes gets in once the room is empty. collect: hands over,
     as tasks, what holds room but waits outside; it is called with the lock held, whenever room is short and every
     `interval` seconds (None: never). failed: takes what a task raises. blocked_seconds: how long callers have waited
@@ -37,7 +38,8 @@ class Background:
         collect: Callable[[], None],
         failed: Callable[[Exception], None],
     ) -> None:
-        self.lock = threading.Condition()
+        self.lock = threading.RLock()  # that of a Condition may stay locked where Ctrl-C comes amid `with`
+        self._changed = threading.Condition(self.lock)
         self.blocked_seconds = self.cpu_seconds = 0.0
         self._name, self._most_steps, self._most_bytes = name, most_steps, most_bytes
         self._interval, self._collect, self._failed = interval, collect, failed
@@ -53,56 +55,58 @@ class Background:
         return self._blocked > 0
 
     def start(self) -> None:
-        """Starts the thread, once."""
-        if self._thread is None:
-            self._due = time.monotonic() + (self._interval or 0.0)
-            self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-            self._thread.start()
+        """Starts the thread."""
+        self._due = time.monotonic() + (self._interval or 0.0)
+        self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+        self._thread.start()
 
-    def try_room(self, n_steps: int, nbytes: int) -> bool:
-        """Takes room where there is enough."""
-        if self._n_steps + n_steps > self._most_steps or (self._nbytes and self._nbytes + nbytes > self._most_bytes):
-            return False
-        self._n_steps += n_steps
-        self._nbytes += nbytes
-        return True
+    def has_room(self, n_steps: int, nbytes: int) -> bool:
+        """Whether there is room for so much more."""
+        return self._n_steps + n_steps <= self._most_steps and (
+            not self._nbytes or self._nbytes + nbytes <= self._most_bytes
+        )
 
-    def take_room(self, n_steps: int, nbytes: int) -> None:
-        """Takes room, and waits for it where there is too little; the lock is free meanwhile."""
-        if not self.try_room(n_steps, nbytes):
+    def wait_for_room(self, n_steps: int, nbytes: int) -> None:
+        """Returns when there is room, with the lock held; it is free meanwhile."""
+        if not self.has_room(n_steps, nbytes):
             began = time.monotonic()
             self._blocked += 1
             try:
                 self._collect()
-                self.lock.wait_for(lambda: self.try_room(n_steps, nbytes))
+                self._changed.wait_for(lambda: self.has_room(n_steps, nbytes))
             finally:
                 self._blocked -= 1
                 self.blocked_seconds += time.monotonic() - began
+
+    def hold(self, n_steps: int, nbytes: int) -> None:
+        """Takes room for what has been kept; Ctrl-C before it leaves too much room, which does no harm."""
+        self._n_steps += n_steps
+        self._nbytes += nbytes
 
     def give_back(self, n_steps: int, nbytes: int) -> None:
         """Gives room back."""
         self._n_steps -= n_steps
         self._nbytes -= nbytes
-        self.lock.notify_all()
+        self._changed.notify_all()
 
     def submit(self, task: Task) -> None:
-        """Puts a task behind the others; its room was taken before, and is given back when it is done."""
+        """Puts a task behind the others; its room is held already, and is given back when it is done."""
         self._tasks.append(task)
         self._submitted += 1
-        self.lock.notify_all()
+        self._changed.notify_all()
 
     def drain(self) -> None:
         """Returns when all that was handed over before has been done."""
         with self.lock:
             self._collect()
             last = self._submitted
-            self.lock.wait_for(lambda: self._done >= last)
+            self._changed.wait_for(lambda: self._done >= last)
 
     def end(self) -> None:
         """Does what is left and ends the thread."""
         with self.lock:
             self._ending = True
-            self.lock.notify_all()
+            self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
 
@@ -130,4 +134,4 @@ class Background:
                     return self._tasks.popleft()
                 if self._ending:
                     return None
-                self.lock.wait(left)
+                self._changed.wait(left)

@@ -101,7 +101,8 @@ class RecorderConfig:
             self._expect(name, _is_number(getattr(self, name), above=0, most=1), "a fraction in (0, 1]")
         for name in ("max_recording_duration", "max_wall_seconds"):
             value = getattr(self, name)
-            self._expect(name, value is None or _is_number(value, above=0), "positive seconds, or None")
+            is_limit = value is None or _is_number(value, above=0, most=1e9)
+            self._expect(name, is_limit, "positive seconds of at most 1e9, or None")
         for name in ("buffer_size", "batch_steps"):
             self._expect(name, _is_count(getattr(self, name), least=1), "a number of steps, at least 1")
         self._expect("flush_interval", _is_number(self.flush_interval, above=0, most=1e6), "positive seconds")

@@ -14,11 +14,14 @@ from typing import Any, NamedTuple
 import h5py
 
 from ..errors import DataError
-from .layout import KINDS
+from .consolidate import Progress
+from .layout import KINDS, LINKS
 from .reading import (
+    DAMAGE,
+    Stored,
     check_own,
     members,
-    number,
+    opened,
     read_array,
     read_json,
     read_membrane,
@@ -28,15 +31,11 @@ from .reading import (
 )
 
 _CHILD = """
-import json, sys, types
+import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-import spikeloom
-package = sys.modules["spikeloom.recording"] = types.ModuleType("spikeloom.recording")
-package.__path__ = [f"{folder}/recording" for folder in spikeloom.__path__]
 from spikeloom.recording.examine import child
 child()
 """
-"""The package stands in for the one that loads the recorder, and with it torch, which takes seconds."""
 _SECONDS = 120
 """Processor time for one data set; HDF5 can hang on damaged files too."""
 _MOST_CRASHES = 20
@@ -48,7 +47,8 @@ _CRASH = "HDF5 crashes on it"
 class Found(NamedTuple):
     """A data set, by its name in the file; or a group or, with the name '', the file itself, that has a problem.
 
-    start, n_steps and dt are those of a batch, else 0; value: the JSON that metadata hold.
+    start, n_steps and dt are those of a batch, else 0. value: the JSON that metadata hold, and of the file that links
+    to the nodes their names. n_bytes: how much of the file it takes.
     """
 
     name: str
@@ -57,15 +57,19 @@ class Found(NamedTuple):
     n_steps: int = 0
     dt: float = 0.0
     value: Any = None
+    n_bytes: int = 0
 
 
-def examine(paths: Sequence[Path]) -> list[list[Found]]:
-    """What is in each of these HDF5 files: all data sets, each of which was read, with its problem if it has one."""
+def examine(paths: Sequence[Path], progress: Progress | None = None) -> list[list[Found]]:
+    """What is in each of these HDF5 files: all data sets, each of which was read, with its problem if it has one.
+
+    progress: is told the share of the bytes that were read.
+    """
     found: list[list[Found]] = [[] for _ in paths]
     skipped: set[tuple[int, str]] = set()
     for _ in range(_MOST_CRASHES):
         found = [[] for _ in paths]
-        crashed = _run_child(paths, skipped, found)
+        crashed = _run_child(paths, skipped, found, progress or (lambda _: None))
         if crashed is None:
             break
         skipped.add(crashed)
@@ -74,28 +78,21 @@ def examine(paths: Sequence[Path]) -> list[list[Found]]:
     return found
 
 
-def linked_nodes(path: Path) -> set[str]:
-    """The nodes that simulation_data.h5 names; none where it cannot be read."""
-    done = _started(["links", str(path)]).communicate()[0]
-    return set(json.loads(done or b"[]"))
-
-
-def _started(task: Sequence[Any], **options: Any) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", _CHILD, json.dumps(sys.path), json.dumps(task)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **options)
-
-
 def _run_child(
-    paths: Sequence[Path], skipped: set[tuple[int, str]], found: list[list[Found]]
+    paths: Sequence[Path], skipped: set[tuple[int, str]], found: list[list[Found]], progress: Progress
 ) -> tuple[int, str] | None:
     """Collects what a child finds; the number of the file and the name at which it crashed, or None."""
-    at = (0, "")
-    with _started(["files", [str(path) for path in paths], sorted(skipped)]) as process:
+    at, done, all_bytes = (0, ""), 0, sum(path.stat().st_size for path in paths)
+    task = json.dumps([[str(path) for path in paths], sorted(skipped)])
+    command = [sys.executable, "-I", "-c", _CHILD, json.dumps(sys.path), task]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         for line in process.stdout or ():
             of, *said = json.loads(line)
             at = (of, said[0])
             if len(said) > 1:
                 found[of].append(Found(*said))
+                done += found[of][-1].n_bytes
+                progress(min(1.0, done / max(1, all_bytes)))
     return at if process.returncode else None
 
 
@@ -103,11 +100,7 @@ def child() -> None:
     """The other process: does what argv[2] says, and writes what it finds to the standard output."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.setitimer(signal.ITIMER_PROF, _SECONDS)
-    kind, *task = json.loads(sys.argv[2])
-    if kind == "links":
-        _say(_links(Path(task[0])))
-        return
-    paths, skipped = task
+    paths, skipped = json.loads(sys.argv[2])
     for file, path in enumerate(paths):
         names = {name for of, name in skipped if of == file}
         _say([file, ""])
@@ -122,13 +115,16 @@ def _say(value: Any) -> None:
 
 def _examine(of: int, path: Path, skipped: set[str]) -> None:
     try:
-        with path.open("rb") as handle, h5py.File(handle, "r") as file:
+        with opened(path) as (file, _):
+            if path.name == LINKS:
+                _say([of, *Found("", value=_linked(file))])
+                return
             for name, thing in _things(file, "", set()):
                 if name not in skipped:
                     _say([of, name])
                     signal.setitimer(signal.ITIMER_PROF, _SECONDS)
                     _say([of, *_found(file, name, thing)])
-    except (OSError, RuntimeError, ValueError) as error:
+    except (DataError, *DAMAGE) as error:
         _say([of, "", f"{_NOT_OPENED} ({error})"])
 
 
@@ -137,14 +133,14 @@ def _things(group: h5py.Group, prefix: str, seen: set[int]) -> Iterator[tuple[st
     try:
         seen.add(h5py.h5o.get_info(group.id).addr)
         names = members(group)
-    except (DataError, OSError, RuntimeError) as error:
+    except (DataError, *DAMAGE) as error:
         yield prefix.rstrip("/"), DataError(str(error))
         return
     for name in names:
         try:
             thing = group[name]
             is_new = h5py.h5o.get_info(thing.id).addr not in seen
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+        except DAMAGE as error:
             yield prefix + name, DataError(str(error))
             continue
         if isinstance(thing, h5py.Dataset):
@@ -157,7 +153,7 @@ def _found(file: h5py.File, name: str, thing: h5py.Dataset | DataError) -> Found
     if isinstance(thing, DataError):
         return Found(name, f"it cannot be read: {thing}")
     try:
-        return _read(file, name, thing)
+        return _read(file, name, thing)._replace(n_bytes=thing.id.get_storage_size())
     except DataError as error:
         return Found(name, f"{error} ({error.__cause__})" if error.__cause__ else str(error))
 
@@ -165,33 +161,36 @@ def _found(file: h5py.File, name: str, thing: h5py.Dataset | DataError) -> Found
 def _read(file: h5py.File, name: str, data: h5py.Dataset) -> Found:
     """Reads all of a data set, as what its name says that it is."""
     kind, *folders, last = name.split("/")
+    stored = Stored(data.parent, last)
     if kind == "spikes":
-        spikes = read_spikes(data, subgroup(file, "offsets", *folders))
-        read_sampling(data, subgroup(file, "sampled_neurons", *folders[:1]))
+        spikes = read_spikes(stored, subgroup(file, "offsets", *folders))
+        read_sampling(stored, subgroup(file, "sampled_neurons", *folders[:1]))
         return Found(name, None, spikes.start, spikes.n_steps, spikes.dt)
     if kind in ("membrane", "variables"):
-        values = read_membrane(data)
+        values = read_membrane(stored)
         return Found(name, None, values.start, values.n_steps, values.dt)
     if kind == "metadata":
         value = read_json(data)
-        return Found(name, value=value if last == "config" else None)
+        return Found(name, value=value if last in ("config", "gaps") else None)
     if kind == "weights":
-        number(data, "t_start")
+        stored.number("t_start")
     check_own(data)
     read_array(data, "biufSV")
     return Found(name)
 
 
-def _links(path: Path) -> list[str]:
-    try:
-        with path.open("rb") as handle, h5py.File(handle, "r") as file:
-            groups = [subgroup(file, kind) for kind in (*KINDS, "metadata")]
-            return sorted({name for group in groups if group is not None for name in group})
-    except (DataError, OSError, RuntimeError):
-        return []
+def _linked(file: h5py.File) -> list[str]:
+    """The nodes that the groups of recorded variables name, by links or as their own."""
+    groups = [subgroup(file, kind) for kind in (*KINDS, "metadata")]
+    return sorted({name for group in groups if group is not None for name in group})
 
 
-def config_of(found: Sequence[Found]) -> Mapping[str, Any]:
-    """The recorder's settings that a node's file holds; empty where it holds none."""
-    values = [each.value for each in found if each.name == "metadata/config"]
+def value_of(found: Sequence[Found], name: str) -> Mapping[str, Any]:
+    """The mapping that a node's file holds as metadata of a name; an empty one where it holds none."""
+    values = [each.value for each in found if each.name == f"metadata/{name}"]
     return values[0] if values and isinstance(values[0], dict) else {}
+
+
+def nodes_in(found: Sequence[Found]) -> set[str]:
+    """The nodes that a file names: its own, or those that it links to."""
+    return {name for each in found if not each.name and each.problem is None for name in each.value or ()}

@@ -16,7 +16,18 @@ from ..registry import did_you_mean
 from ..units import check_dt, times
 from .batches import MembraneBatch, SpikeBatch
 from .layout import batch_key, key_time, nanoseconds, node_file, node_names
-from .reading import batch_names, damage_named, member, members, name_of, read_membrane, read_spikes, subgroup
+from .reading import (
+    Stored,
+    batch_names,
+    damage_named,
+    has_own,
+    members,
+    name_of,
+    opened,
+    read_membrane,
+    read_spikes,
+    subgroup,
+)
 from .session import is_session
 from .statistics import RecorderState, read_joined, read_recorders
 
@@ -162,8 +173,7 @@ class Follower(Iterator[Update]):
     @damage_named()
     def _read(self, path: Path, node: str, ended: bool, updates: list[Update]) -> None:
         """Adds the news of a node to the updates; those before an error are kept, as they are read once only."""
-        # HDF5 opens a file object without its own locks, and apart from other openings of the file.
-        with path.open("rb") as handle, h5py.File(handle, "r") as file:
+        with opened(path) as (file, descriptor):
             for kind in self._kinds:
                 group = subgroup(file, kind, node)
                 for layer in self._layers(group):
@@ -171,7 +181,7 @@ class Follower(Iterator[Update]):
                     found: list[SpikeBatch | MembraneBatch] = []
                     batches, offsets = (subgroup(file, part, node, layer) for part in (kind, "offsets"))
                     try:
-                        cursor.advance(batches, offsets, ended, found)
+                        cursor.advance(batches, offsets, descriptor, ended, found)
                     finally:
                         if found:
                             updates.append(Update(node, layer, kind, tuple(found)))
@@ -192,6 +202,7 @@ class _Cursor:
         self,
         group: h5py.Group | None,
         offsets: h5py.Group | None,
+        file: int,
         search: bool,
         found: list[SpikeBatch | MembraneBatch],
     ) -> None:
@@ -199,9 +210,10 @@ class _Cursor:
         self.is_at_end = group is None
         while group is not None and len(found) < _MOST_BATCHES and sum(b.size for b in found) < _MOST_VALUES:
             name = self._next
-            if (name is None or name not in group) and (name := self._listed_next(group, search)) is None:
+            if (name is None or not has_own(group, name)) and (name := self._listed_next(group, search)) is None:
                 break
-            data = member(group, name)
+            self._next = name
+            data = Stored(group, name, file)
             batch = read_membrane(data) if self._kind == "membrane" else read_spikes(data, offsets)
             self._pass(name, batch, name_of(data))
             found.append(batch)

@@ -19,7 +19,7 @@ UNDEFINED = 0xFFFFFFFFFFFFFFFF
 """The address of what is not there."""
 MOST_MESSAGE_BYTES = 0xFFF8
 """A message states its length in 16 bits, and is a multiple of 8 long."""
-_DATASPACE, _DATATYPE, _FILL, _LAYOUT, _FILTERS, _ATTRIBUTE, COMMENT, _SYMBOLS = 0x1, 0x3, 0x5, 0x8, 0xB, 0xC, 0xD, 0x11
+DATASPACE, DATATYPE, FILL, LAYOUT, FILTERS, ATTRIBUTE, COMMENT, _SYMBOLS = 0x1, 0x3, 0x5, 0x8, 0xB, 0xC, 0xD, 0x11
 _CONSTANT = 1
 _FLOATS = {2: (15, 10, 5, 15), 4: (31, 23, 8, 127), 8: (63, 52, 11, 1023)}
 """By size in bytes: the places of the sign and of the exponent, its bits, and its bias (IEEE 754)."""
@@ -54,14 +54,14 @@ def dataset_header(
     """
     messages = [
         _message(COMMENT, name.encode() + b"\0"),
-        _message(_DATASPACE, _dataspace(shape)),
-        _message(_DATATYPE, _datatype(dtype), _CONSTANT),
-        _message(_FILL, pack("<BBBBI", 2, 2 if filters is None else 3, 2, 1, 0), _CONSTANT),
-        _message(_LAYOUT, layout),
+        _message(DATASPACE, dataspace(shape)),
+        _message(DATATYPE, datatype(dtype), _CONSTANT),
+        _message(FILL, pack("<BBBBI", 2, 2 if filters is None else 3, 2, 1, 0), _CONSTANT),
+        _message(LAYOUT, layout),
     ]
     if filters is not None:
-        messages.append(_message(_FILTERS, filters, _CONSTANT))
-    return _header(messages + [_message(_ATTRIBUTE, _attribute(*item)) for item in attributes.items()])
+        messages.append(_message(FILTERS, filters, _CONSTANT))
+    return _header(messages + [_message(ATTRIBUTE, _attribute(*item)) for item in attributes.items()])
 
 
 def contiguous_layout(address: int, n_bytes: int) -> bytes:
@@ -90,12 +90,13 @@ def _message(kind: int, body: bytes, flags: int = 0) -> bytes:
     return pack("<HHB3x", kind, len(body), flags) + body
 
 
-def _dataspace(shape: Sequence[int]) -> bytes:
+def dataspace(shape: Sequence[int]) -> bytes:
+    """The message of a shape."""
     return pack(f"<BBBB{len(shape)}Q", 2, len(shape), 0, len(shape) > 0, *shape)
 
 
 def _attribute(name: str, value: NDArray[Any]) -> bytes:
-    text, dtype, space = name.encode() + b"\0", _datatype(value.dtype), _dataspace(value.shape)
+    text, dtype, space = name.encode() + b"\0", datatype(value.dtype), dataspace(value.shape)
     head = pack("<BBHHHB", 3, 0, len(text), len(dtype), len(space), 0)
     body = head + text + dtype + space + value.tobytes()
     if len(body) > MOST_MESSAGE_BYTES:
@@ -106,12 +107,13 @@ def _attribute(name: str, value: NDArray[Any]) -> bytes:
     return body
 
 
-def _datatype(dtype: np.dtype[Any]) -> bytes:
+def datatype(dtype: np.dtype[Any]) -> bytes:
+    """The message of a type; ParameterError for one that data here cannot have."""
     size = dtype.itemsize
     if dtype.names is not None:
         n_bytes = max(1, (size.bit_length() + 7) // 8)
         members = (
-            name.encode() + b"\0" + place.to_bytes(n_bytes, "little") + _datatype(kind)
+            name.encode() + b"\0" + place.to_bytes(n_bytes, "little") + datatype(kind)
             for name, (kind, place, *_) in (dtype.fields or {}).items()
         )
         return _type_head(6, len(dtype.names), size, 3) + b"".join(members)
@@ -121,7 +123,7 @@ def _datatype(dtype: np.dtype[Any]) -> bytes:
         sign, exponent, bits, bias = _FLOATS[size]
         return _type_head(1, 0x20 | sign << 8, size) + pack("<HHBBBBI", 0, 8 * size, exponent, bits, 0, exponent, bias)
     if dtype.kind == "b":
-        return _type_head(8, 2, 1) + _datatype(np.dtype("i1")) + padded(b"FALSE\0") + padded(b"TRUE\0") + b"\0\1"
+        return _type_head(8, 2, 1) + datatype(np.dtype("i1")) + padded(b"FALSE\0") + padded(b"TRUE\0") + b"\0\1"
     if dtype.kind == "S":
         return _type_head(3, 1, size)
     raise ParameterError(f"HDF5 data must be numbers, bytes or records of them, got {dtype}")

@@ -51,7 +51,8 @@ class Intake:
         self._is_stopped, self._is_failed, self._is_closed = path is None, False, False
         self._writers: dict[str, NodeWriter] = {}
         self._steps: deque[tuple[Track, Part]] = deque()
-        self._n_waiting = 0
+        self._handed: list[Handed] = []
+        self._n_waiting = self._n_queued = 0
         self._has_warned = False
         self.background = Background(
             "spikeloom recorder",
@@ -61,6 +62,8 @@ class Intake:
             collect=self._hand_over,
             failed=self._fail,
         )
+        if path is not None:
+            self.background.start()
 
     # ---- whether it takes anything
 
@@ -137,17 +140,22 @@ class Intake:
         if size > _FEW or not track.dt == data.dt == dt or data.shape != track.shape:
             return False
         with self.background.lock:
-            if not self.is_on() or track.is_full or not self.background.try_room(1, size * 8):
+            if not self.is_on() or track.is_full or not self.background.has_room(1, size * 8):
                 return False
             self._steps.append((track, Part(data, 1, data.n_samples, size * 8, begins)))
+            self.background.hold(1, size * 8)
             if len(self._steps) >= _MANY:
                 self._settle()
         return True
 
     def _settle(self) -> None:
-        """Puts the single steps where they belong."""
+        """Puts the single steps where they belong; those that came after its duration was full are dropped."""
         while self._steps:
-            self._put(*self._steps.popleft())
+            track, part = self._steps.popleft()
+            if track.is_full:
+                self.background.give_back(part.n_steps, part.nbytes)
+            else:
+                self._put(track, part)
 
     def settled(self) -> list[Track]:
         """All tracks, with all that was taken so far."""
@@ -165,20 +173,22 @@ class Intake:
                 self._settle()
                 if (track := self._track(key, dt, shape)) is None:
                     return
-                self._take_room(part.n_steps, part.nbytes)
-                if self._is_closed or self._is_stopped or track.is_full:
-                    self.background.give_back(part.n_steps, part.nbytes)
-                    self.is_on()
+                self._wait_for_room(part.n_steps, part.nbytes)
+                if not self.is_on() or track.is_full:
                     return
-                self._put(track, part)
+                kept = track.within(part)
+                self._put(track, kept)
+                self.background.hold(kept.n_steps, kept.nbytes)
 
     def task(self, node: str, do: Callable[[NodeWriter], None], nbytes: int) -> None:
         """Has something done with the file of a node that needs so many bytes until then."""
         with self.background.lock:
             writer = self._writer(node)
             if writer is not None:
-                self._take_room(0, nbytes)
-                self.background.submit(Task(partial(self._do, do, writer), 0, nbytes))
+                self._wait_for_room(0, nbytes)
+                if self.is_on():
+                    self.background.submit(Task(partial(self._do, do, writer), 0, nbytes))
+                    self.background.hold(0, nbytes)
 
     def _track(self, key: Key, dt: float, shape: tuple[int, ...]) -> Track | None:
         """The track of an observable of a layer, made with its first part; None where nothing of it is taken."""
@@ -193,8 +203,8 @@ class Intake:
         track.check(dt, shape)
         return None if track.is_full else track
 
-    def _take_room(self, n_steps: int, nbytes: int) -> None:
-        self.background.take_room(n_steps, nbytes)
+    def _wait_for_room(self, n_steps: int, nbytes: int) -> None:
+        self.background.wait_for_room(n_steps, nbytes)
         if not self._has_warned and self.background.blocked_seconds > 1:
             self._has_warned = True
             _log.warning(
@@ -205,11 +215,8 @@ class Intake:
 
     def _put(self, track: Track, part: Part) -> None:
         """Lets a part that has room wait; hands over what is due, and all where room gets short."""
-        kept = track.within(part)
-        if kept is not part:
-            self.background.give_back(part.n_steps - kept.n_steps, part.nbytes - kept.nbytes)
-        track.add(kept)
-        self._n_waiting += kept.n_steps
+        track.add(part)
+        self._n_waiting += part.n_steps
         if self.background.is_short or (self.config.auto_flush and 2 * self._n_waiting > self.config.buffer_size):
             self._hand_over()
         elif self.config.auto_flush and track.is_due:  # the others have come as far: one flush does for all
@@ -221,11 +228,14 @@ class Intake:
     def _hand_over(self, *, whole: bool = False) -> None:
         """Has what waits written; whole: only full batches."""
         self._settle()
-        handed = [each for track in self.tracks.values() for each in track.take(whole=whole)]
-        if handed:
-            n_steps = sum(each.n_steps for each in handed)
+        for track in self.tracks.values():
+            track.hand_over(self._handed, whole=whole)
+        fresh = self._handed[self._n_queued :]
+        if fresh:
+            n_steps, nbytes = sum(each.n_steps for each in fresh), sum(each.nbytes for each in fresh)
+            self.background.submit(Task(self._save, n_steps, nbytes))
+            self._n_queued += len(fresh)
             self._n_waiting -= n_steps
-            self.background.submit(Task(partial(self._save, handed), n_steps, sum(each.nbytes for each in handed)))
 
     def _writer(self, node: str) -> NodeWriter | None:
         """The writer of a node's file, made when first needed; None where the disk refuses it."""
@@ -234,7 +244,6 @@ class Intake:
                 self._writers[node] = NodeWriter(self.path, node, self.config)
                 write_links(self.path)
                 self._told(None, node)
-                self.background.start()
         return None if self._is_failed else self._writers.get(node)
 
     # ---- what goes out, in the thread that writes
@@ -244,8 +253,10 @@ class Intake:
             do(writer)
             writer.flush()
 
-    def _save(self, handed: list[Handed]) -> None:
-        """Writes batches, and has them in the files before it returns."""
+    def _save(self) -> None:
+        """Writes the batches handed over, and has them in the files before it returns."""
+        with self.background.lock:
+            handed, self._handed, self._n_queued = self._handed, [], 0
         if self._is_failed or self.path is None:
             return
         free, full = shutil.disk_usage(self.path).free, None

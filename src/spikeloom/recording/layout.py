@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, TextIO, TypeVar
 
 import h5py
@@ -25,6 +26,8 @@ from ..storage import write_atomically
 
 FORMAT = 2
 """The version of the layout, under /metadata/format; 1 did not pad the names of batches with zeros."""
+LINKS = "simulation_data.h5"
+"""The file that links to those of all nodes."""
 KINDS = ("spikes", "membrane", "weights", "variables")
 """The recorded variables: groups at the top of a node's file."""
 OWN_KINDS = {"spikes": "spikes", "v": "membrane"}
@@ -103,15 +106,25 @@ def node_taken(session: Path, node: str) -> ParameterError:
 
 def node_names(session: Path) -> list[str]:
     """The nodes that have a file of their own with something in it, sorted; a writer's file is empty for a moment."""
-    found = (path for path in (session / "nodes").glob("*.h5") if is_name(path.stem) and not path.is_symlink())
-    return sorted(path.stem for path in found if path.is_file() and path.stat().st_size)
+    # A folder that changes while it is listed may name a file twice.
+    found = {path for path in (session / "nodes").glob("*.h5") if is_name(path.stem) and _has_content(path)}
+    return sorted(path.stem for path in found)
+
+
+def _has_content(path: Path) -> bool:
+    """Whether a path is a file with something in it, and no link; one that has just gone is none."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return S_ISREG(status.st_mode) and status.st_size > 0
 
 
 def write_links(session: Path) -> None:
     """Writes simulation_data.h5 with a link to each part of every node's file, those that appear meanwhile included."""
 
     def write(nodes: Sequence[str]) -> None:
-        write_atomically(session / "simulation_data.h5", _links(nodes))
+        write_atomically(session / LINKS, _links(nodes))
 
     write_settled(lambda: node_names(session), write)
 

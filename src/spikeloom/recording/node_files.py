@@ -12,7 +12,7 @@ import h5py
 from ..errors import DataError, UnknownNameError
 from ..registry import did_you_mean
 from .layout import node_file, node_names
-from .reading import batch_names, subgroup
+from .reading import DAMAGE, Stored, batch_names, opened, subgroup
 
 R = TypeVar("R")
 
@@ -23,6 +23,7 @@ class NodeFiles:
     def __init__(self, session: Path) -> None:
         self._session = session
         self._files: dict[str, h5py.File] = {}
+        self._descriptors: dict[str, int] = {}
         self._sizes: dict[str, int] = {}
         self._groups: dict[tuple[str, ...], h5py.Group] = {}
         self._batches: dict[tuple[str, ...], list[str]] = {}
@@ -60,13 +61,12 @@ class NodeFiles:
                 )
             path = node_file(self._session, node)
             self._sizes[node] = path.stat().st_size
-            # HDF5 opens a file object without its own locks, which would also refuse a writer in this process.
-            handle = self._open.enter_context(path.open("rb"))
             try:
-                self._files[node] = self._open.enter_context(h5py.File(handle, "r"))
-            except (OSError, RuntimeError, ValueError) as error:
+                self._files[node], self._descriptors[node] = self._open.enter_context(opened(path))
+            except DAMAGE as error:
                 raise DataError(
-                    f"{path} cannot be read as HDF5: it is damaged or was cut off; copy it anew, or record again"
+                    f"{path} cannot be read as HDF5: it is damaged or was cut off; copy it anew, or have "
+                    "`spikeloom session repair` save what is left"
                 ) from error
         return self._files[node]
 
@@ -87,6 +87,13 @@ class NodeFiles:
             group = self.group(*path)
             self._batches[path] = [] if group is None else batch_names(group)
         return self._batches[path]
+
+    def stored(self, name: str, node: str, kind: str, *names: str) -> Stored:
+        """The data set of a name that is known to be in a group of a node's file."""
+        group = self.group(node, kind, *names)
+        if group is None:
+            raise DataError(f"{node}/{'/'.join(names)}: {kind} have gone while they were read")
+        return Stored(group, name, self._descriptors[node])
 
     def _has_grown(self, node: str) -> bool:
         path = node_file(self._session, node)

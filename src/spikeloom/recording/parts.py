@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import ShapeError
 from ..spikes import Numbers, PackedSpikes, Spikes
-from ..spikes.validate import as_array
+from ..spikes.validate import as_array, check_each
 from ..units import times
 from .batches import ranges
 
@@ -33,16 +33,15 @@ class Part(NamedTuple):
     begins: bool
 
 
-def spike_row(x: Numbers) -> Part | None:
-    """The plain spikes of one step (N,) as a part of its own, or None for what needs a closer look."""
-    array = as_array(x, "spikes")
-    if array.ndim != 1 or not array.size:
-        return None
-    with np.errstate(invalid="ignore"):  # of NaN
-        row = array.astype(np.int8)
-    if array.dtype.kind != "b" and array.dtype != np.int8 and not (row == array).all():
-        return None
-    return Part(row[None], 1, 1, row.size, False)
+def spike_rows(x: Numbers) -> NDArray[np.int8]:
+    """The plain spikes of one step (N,) or of several (T, N) as (T, N); DataError for what is neither 0 nor 1."""
+    array = rows(x, "spikes")
+    if array.dtype.kind != "b":
+        is_plain = (array == 0) | (array == 1)
+        if not is_plain.all():
+            found = array if np.ndim(x) == 2 else array[0]
+            check_each(found, is_plain.reshape(found.shape), "spikes", "0 or 1 (graded spikes go to write)")
+    return array.astype(np.int8, copy=False)
 
 
 def rows(x: Numbers, owner: str) -> NDArray[Any]:
@@ -88,7 +87,7 @@ def _kept(data: Data) -> Data:
     """The data, or a copy of values, in float32."""
     if not isinstance(data, np.ndarray):
         return data
-    return np.array(data, np.int8 if data.dtype == np.int8 else np.float32)
+    return np.array(data, np.int8 if data.ndim == 2 else np.float32)
 
 
 def _cut(spikes: Spikes, first: int, last: int) -> Spikes:
@@ -117,5 +116,4 @@ def _size(data: Data) -> tuple[int, int, int]:
     if isinstance(data, Spikes):
         graded = 0 if data.value is None else data.value.nbytes
         return data.grid.n_steps, data.n_samples, data.ids.nbytes + data.grid.step.nbytes + data.offsets.nbytes + graded
-    wide = data.itemsize if data.dtype == np.int8 else 4
-    return len(data), 1 if data.dtype == np.int8 else data.shape[1], wide * data.size
+    return (len(data), 1, data.size) if data.ndim == 2 else (len(data), data.shape[1], 4 * data.size)

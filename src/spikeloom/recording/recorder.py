@@ -8,16 +8,14 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from itertools import count
-from math import isfinite
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, TextIO
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ParameterError, ShapeError, StateError, StorageError
@@ -29,10 +27,13 @@ from .chosen import Chosen
 from .config import RecorderConfig
 from .intake import Intake
 from .layout import check_name, json_text, new_control_file, write_control_states, write_links
-from .parts import Data, Part, parts, rows, spike_row
+from .parts import Data, parts, rows, spike_rows
 from .statistics import StatisticsPart
 from .track import Key
 from .writing import NodeWriter
+
+_LATEST = 1e13
+"""The model time in ms from which on its name, in nanoseconds, has more digits than names have."""
 
 _log = logging.getLogger(__name__)
 
@@ -144,7 +145,6 @@ class SimulationRecorder:
                 raise ShapeError(
                     f"SimulationRecorder.write: {variable} must have shape (T, B, *shape), got {found.shape}"
                 )
-            found = found if found.dtype != np.int8 else found.astype(np.float32)
         self._intake.add(
             Key(variable, self.node_id, layer), parts(found, self._longest, begins=not continued), dt, shape
         )
@@ -178,17 +178,11 @@ class SimulationRecorder:
     # ---- data of a program
 
     def record_spike_data(self, node_id: str, layer: str, spikes: Numbers) -> None:
-        """Takes the spikes of one step, (N,), or of T steps, (T, N): 0 or 1 each, NumPy or torch."""
+        """Takes the spikes of one step, (N,), or of T steps, (T, N): 0 or 1 each, else DataError; NumPy or torch."""
         key = Key("spikes", node_id, layer)
-        row = spike_row(spikes)
-        if row is not None:
-            found: Iterable[Part] = (row,)
-            shape: tuple[int, ...] = (row.nbytes,)
-        else:
-            several = Spikes.from_raster(rows(spikes, "spikes"), self.dt, batched=False)
-            found, shape = parts(several, self._longest, begins=False), several.shape
+        found = spike_rows(spikes)
         if self.config.record_spikes:
-            self._intake.add(key, found, self.dt, shape)
+            self._intake.add(key, parts(found, self._longest, begins=False), self.dt, found.shape[1:])
 
     def record_membrane_data(self, node_id: str, layer: str, v: Numbers) -> None:
         """Takes the membrane potentials of one step, (N,), or of T steps, (T, N), NumPy or torch."""
@@ -204,8 +198,10 @@ class SimulationRecorder:
             check_name(name, owner)
         array = as_array(weights, "weights")
         t = self._model_time(node_id) if t is None else float(t)
-        if not isfinite(t) or t < 0:
-            raise ParameterError(f"record_weight_data: t must be a model time of at least 0 ms, got {t!r}")
+        if not 0 <= t < _LATEST:
+            raise ParameterError(
+                f"record_weight_data: t must be a model time of at least 0 ms and less than {_LATEST:g}, got {t!r}"
+            )
         if self.config.record_weights and self._intake.is_on():
             kept = array.copy()
             self._intake.task(node_id, lambda writer: self._snapshot(writer, layer, kept, t), kept.nbytes)

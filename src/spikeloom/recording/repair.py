@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from itertools import count
@@ -15,14 +16,15 @@ import h5py
 
 from ..errors import DataError, StateError, StorageError
 from ..storage import write_atomically
-from .examine import Found, examine
+from .consolidate import Progress
+from .examine import Found, examine, nodes_in
 from .hdf5_file import Hdf5File
 from .hdf5_salvage import extended_copy, indexed_copy
-from .layout import is_control_state, json_text, node_file, write_control_states, write_links
+from .layout import LINKS, is_control_state, json_text, node_file, write_control_states, write_links
 from .reading import attribute, damage_named
 from .session import Session
 from .statistics import RecorderState, join_statistics, read_recorder, read_recorders
-from .verify import KILLED, all_nodes, check_session, node_problems, recorders_of, torn_lines, unlinked
+from .verify import KILLED, all_nodes, check_session, files_of, node_problems, recorders_of, torn_lines
 
 _FLUSHED_BYTES = 1 << 26
 _QUIET_SECONDS = 3600
@@ -41,11 +43,12 @@ class RepairReport:
         return "\n".join([f"{self.session}: {'repaired' if self.done else 'nothing to repair'}", *lines])
 
 
-def repair(session: str | Path) -> RepairReport:
+def repair(session: str | Path, progress: Progress | None = None) -> RepairReport:
     """Mends a session as far as it can be; a second call finds nothing to do.
 
     What can be read of a damaged file of a node becomes a new one. Control states that were cut off are left out. The
     recorders that were killed are marked with stopped_by 'killed'. The links and the joined files are written anew.
+    progress: is told the share of the bytes that were read.
     StateError while the session is being recorded, DataError for a folder that is none, StorageError for a full disk.
     """
     path = check_session(session)
@@ -55,8 +58,11 @@ def repair(session: str | Path) -> RepairReport:
     done: list[str] = []
     lost: list[str] = []
     nodes = all_nodes(path)
-    for node, found in zip(nodes, examine([node_file(path, node) for node in nodes]), strict=True):
-        if not node_problems(path, node, found):
+    files = files_of(path, nodes)
+    found = dict(zip(files, examine(list(files.values()), progress), strict=True))
+    unlinked = set(nodes) - nodes_in(found.get(LINKS, []))
+    for node in nodes:
+        if not node_problems(path, node, found[node]):
             continue
         if (host := _recording_host(path, node)) is not None:
             lost.append(f"nodes/{node}.h5 is left alone, since {host} may still be recording it; repair it there")
@@ -67,7 +73,7 @@ def repair(session: str | Path) -> RepairReport:
             raise StorageError(f"repair: cannot mend nodes/{node}.h5, which is as it was: {error}") from error
     done += [line for file in sorted(path.glob("control_states.*.jsonl")) for line in _without_torn_lines(file)]
     done += _with_recorders_marked(path)
-    done += _joined(path)
+    done += _joined(path, nodes if unlinked else [])
     return RepairReport(path, tuple(done), tuple(lost))
 
 
@@ -178,11 +184,11 @@ def _last_write(session: Path, part: RecorderState) -> float:
     return max([part.started, *(path.stat().st_mtime for path in files if path.exists())])
 
 
-def _joined(session: Path) -> list[str]:
-    """Writes the files that join those of the nodes anew; those that changed."""
-    links, nodes = session / "simulation_data.h5", all_nodes(session)
+def _joined(session: Path, nodes: Sequence[str]) -> list[str]:
+    """Writes the files that join those of the nodes anew; those that changed. nodes: those to link to, if any."""
+    links = session / LINKS
     done = []
-    if unlinked(session, nodes):
+    if nodes:
         kept = f"; the old file is {_keep(links).name}" if links.exists() else ""
         write_links(session)
         done.append(f"{links.name} links to {', '.join(nodes)}{kept}")

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
-import h5py
 from numpy.typing import NDArray
 
 from ..errors import DataError, ParameterError, UnknownNameError
@@ -20,11 +19,10 @@ from .batches import MembraneBatch, Run, SpikeBatch, runs_of
 from .layout import OWN_KINDS, nanoseconds, node_names, observable_path, read_control_states
 from .node_files import NodeFiles, listed
 from .reading import (
+    Stored,
     Stretch,
     member,
     members,
-    named,
-    number,
     reaching_into,
     read_array,
     read_json,
@@ -137,7 +135,7 @@ class Session:
         Of steps `begin` (0) to `end` (the last) only; batches outside of them are not read.
         """
 
-        def read(data: h5py.Dataset) -> SpikeBatch:
+        def read(data: Stored) -> SpikeBatch:
             return read_spikes(data, self._files.group(node, "offsets", layer))
 
         return _within(self._batches(node, layer, "spikes", read, begin, end), begin, end)
@@ -174,7 +172,7 @@ class Session:
         def read() -> Sampling:
             names = self._names(node, layer, "spikes")[:1]
             neurons = self._files.group(node, "sampled_neurons")
-            return read_sampling(self._dataset(node, layer, "spikes", names[0]), neurons) if names else Sampling()
+            return read_sampling(self._stored(node, layer, "spikes", names[0]), neurons) if names else Sampling()
 
         return self._files.read(node, read)
 
@@ -189,7 +187,7 @@ class Session:
             names = self._names(node, layer, observable)[-1:]
             if not names:
                 return Extent(0, 1.0)
-            data = self._dataset(node, layer, observable, names[0])
+            data = self._stored(node, layer, observable, names[0])
             last = read_stretch(data, self._files.group(node, "offsets", layer))
             return Extent(last.stop, last.dt)
 
@@ -198,7 +196,7 @@ class Session:
     def stretches(self, node: str, layer: str, observable: str = "spikes") -> Iterator[Stretch]:
         """What the batches of an observable state of themselves, in the order of model time; no data is read."""
 
-        def read(data: h5py.Dataset) -> Stretch:
+        def read(data: Stored) -> Stretch:
             return read_stretch(data, self._files.group(node, "offsets", layer))
 
         return self._batches(node, layer, observable, read)
@@ -206,14 +204,14 @@ class Session:
     def weights(self, node: str, layer: str) -> Iterator[Snapshot]:
         """The snapshots of weights in the order in which they were taken, read one by one."""
 
-        def read(data: h5py.Dataset) -> Snapshot:
-            return Snapshot(number(data, "t_start"), read_array(data, "biuf"))
+        def read(data: Stored) -> Snapshot:
+            return Snapshot(data.number("t_start"), read_array(data.dataset, "biuf"))
 
         return self._members(node, layer, "weights", read)
 
     def weight_times(self, node: str, layer: str) -> list[float]:
         """The model times in ms at which weights were taken; no weights are read."""
-        return list(self._members(node, layer, "weights", lambda data: number(data, "t_start")))
+        return list(self._members(node, layer, "weights", lambda data: data.number("t_start")))
 
     def metadata(self, node: str) -> dict[str, Any]:
         """The settings recorded with a node, among them `config` and what the network said of itself."""
@@ -265,7 +263,7 @@ class Session:
         node: str,
         layer: str,
         observable: str,
-        read: Callable[[h5py.Dataset], B],
+        read: Callable[[Stored], B],
         begin: int | None = None,
         end: int | None = None,
     ) -> Iterator[B]:
@@ -282,14 +280,14 @@ class Session:
         node: str,
         layer: str,
         observable: str,
-        read: Callable[[h5py.Dataset], R],
+        read: Callable[[Stored], R],
         begin: int = 0,
         end: float = inf,
     ) -> Iterator[R]:
         """What is read of the data sets of an observable in [begin, end) ns, one by one."""
 
         def read_one(name: str) -> R:
-            return self._files.read(node, lambda: read(self._dataset(node, layer, observable, name)))
+            return self._files.read(node, lambda: read(self._stored(node, layer, observable, name)))
 
         names = self._files.read(node, lambda: self._names(node, layer, observable))
         return map(read_one, reaching_into(names, begin, end))
@@ -298,11 +296,8 @@ class Session:
         path = self._path(node, layer, observable)
         return self._files.batches(*path)
 
-    def _dataset(self, node: str, layer: str, observable: str, name: str) -> h5py.Dataset:
-        group = self._files.group(*self._path(node, layer, observable))
-        if group is None:
-            raise DataError(f"{node}/{layer}: {observable} have gone while they were read")
-        return named(group, name)
+    def _stored(self, node: str, layer: str, observable: str, name: str) -> Stored:
+        return self._files.stored(name, *self._path(node, layer, observable))
 
     def _path(self, node: str, layer: str, observable: str) -> tuple[str, ...]:
         """Where an observable of a layer, or its 'weights', lie; UnknownNameError when they do not."""

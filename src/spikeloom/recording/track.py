@@ -95,18 +95,18 @@ class Track:
         """Lets a part wait; the clock advances."""
         if self._waiting and not self._fits(part):
             self._seal()
-        self._waiting.append(part)
+        self._waiting += (part,)  # Ctrl-C comes between calls: from here on there is none
         self.n_steps += part.n_steps
         self.clock += part.n_steps
         self._nbytes += part.nbytes
         self._n_windows += part.begins
 
-    def take(self, *, whole: bool = False) -> list[Handed]:
-        """All that waits, batch by batch; whole: only as far as batches are full."""
+    def hand_over(self, to: list[Handed], *, whole: bool = False) -> None:
+        """Puts all that waits behind `to`, batch by batch; whole: only as far as batches are full."""
         if not whole or self.n_steps >= self._most_steps or self._nbytes >= BATCH_BYTES:
             self._seal()
-        handed, self._sealed = self._sealed, []
-        return handed
+        to += self._sealed  # as in `add`
+        self._sealed = []
 
     def _fits(self, part: Part) -> bool:
         """Whether a part can be in one batch with those that wait."""
@@ -122,9 +122,10 @@ class Track:
     def _seal(self) -> None:
         """Makes a batch of what waits."""
         if self._waiting:
-            self._sealed.append(Handed(self, self.clock - self.n_steps, self._waiting, self.n_steps, self._nbytes))
-        self._waiting = []
-        self.n_steps = self._nbytes = self._n_windows = 0
+            sealed = Handed(self, self.clock - self.n_steps, self._waiting, self.n_steps, self._nbytes)
+            self._sealed += (sealed,)  # as in `add`
+            self._waiting = []
+            self.n_steps = self._nbytes = self._n_windows = 0
 
     def batch(self, handed: Handed) -> SpikeBatch | MembraneBatch:
         """What is kept of what was handed over, as it is written; in the order of time, once for each."""

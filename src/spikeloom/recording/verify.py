@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,15 +10,18 @@ from typing import Any, NamedTuple
 from ..errors import DataError
 from ..units import times
 from .config import RecorderConfig
-from .examine import Found, config_of, examine, linked_nodes
+from .consolidate import Progress
+from .examine import Found, examine, nodes_in, value_of
 from .hdf5_salvage import lost_bytes
-from .layout import is_control_state, is_name, key_time, node_file
+from .layout import LINKS, is_control_state, is_name, key_time, node_file
 from .session import is_session
 from .statistics import RecorderState, read_recorders
 
 KILLED = "killed"
 """Why a recorder stopped, where it did not say so itself."""
 _MOST_LOOKS = 3
+_MOST_LINES = 100
+"""Of a kind, in the text of a report."""
 
 
 class Layer(NamedTuple):
@@ -33,7 +36,8 @@ class Layer(NamedTuple):
 
     def __str__(self) -> str:
         until = f"step {self.last_step} ({times(self.last_step, self.dt):g} ms)"
-        return f"{self.node}/{self.layer} {self.observable}: {self.n_batches} batches, to {until}"
+        batches = f"{self.n_batches} batch{'es' * (self.n_batches != 1)}"
+        return f"{self.node}/{self.layer} {self.observable}: {batches}, to {until}"
 
 
 class Missing(NamedTuple):
@@ -59,13 +63,15 @@ class Missing(NamedTuple):
 class VerifyReport:
     """What `verify` found.
 
-    problems: of files, a sentence each. missing: what was handed over and is not there. layers: what is. not_closed:
-    the recorders that did not close, as sentences; those that are still recording are among them.
+    problems: of files, a sentence each. missing: what was handed over and is not there. gaps: where nothing was
+    recorded, as the session itself says. layers: what is there. not_closed: the recorders that did not close, as
+    sentences; those that are still recording are among them.
     """
 
     session: Path
     problems: tuple[str, ...]
     missing: tuple[Missing, ...]
+    gaps: tuple[Missing, ...]
     layers: tuple[Layer, ...]
     not_closed: tuple[str, ...]
 
@@ -75,32 +81,44 @@ class VerifyReport:
         return not self.problems and not self.missing
 
     def __str__(self) -> str:
-        parts = {"problems": self.problems, "missing": self.missing, "recorders": self.not_closed, "there": self.layers}
+        parts: dict[str, Sequence[object]] = {
+            "problem": self.problems,
+            "missing": self.missing,
+            "gap": self.gaps,
+            "recorder": self.not_closed,
+            "there": self.layers,
+        }
         lines = [f"{self.session}: {'whole' if self.is_whole else 'not whole'}"]
-        lines += [f"  {title}: {line}" for title, found in parts.items() for line in found]
+        for title, found in parts.items():
+            lines += [f"  {title}: {line}" for line in found[:_MOST_LINES]]
+            if (n_more := len(found) - _MOST_LINES) > 0:
+                lines.append(f"  {title}: and {n_more} more")
         if self.problems:
             lines.append(f"  `spikeloom session repair {self.session}` mends what can be mended")
         return "\n".join(lines)
 
 
-def verify(session: str | Path) -> VerifyReport:
+def verify(session: str | Path, progress: Progress | None = None) -> VerifyReport:
     """Reads every batch of a session, and the files that join its nodes; damage is reported, and never raised.
 
-    The files are read in a process of their own. DataError for a folder that is no recorded session.
+    The files are read in a process of their own. progress: is told the share of the bytes that were read. DataError for
+    a folder that is no recorded session.
     """
     path = check_session(session)
     nodes = all_nodes(path)
     recorders, problems = recorders_of(path)
     live = {node for part in recorders if part.is_live for node in part.nodes}
-    found = _examined(path, nodes, any(part.is_live for part in recorders))
+    found = _examined(path, nodes, any(part.is_live for part in recorders), progress)
+    linked = nodes_in(found.pop(LINKS, []))
     for node in nodes:
         problems += node_problems(path, node, found[node])
-    problems += _folder_problems(path, nodes, live)
-    missing = [gap for node in nodes for gap in _gaps(found[node])]
+    problems += _folder_problems(path, sorted(set(nodes) - linked), live)
+    told = [gap for node in nodes for gap in _stated_gaps(node, found[node])]
+    missing = [gap for node in nodes for gap in _gaps(found[node], told)]
     missing += _ends(path, recorders, found)
     layers = [layer for node in nodes for layer in _layers(found[node])]
-    told = [_told(part) for part in recorders if part.state != "closed"]
-    return VerifyReport(path, tuple(problems), tuple(missing), tuple(layers), tuple(told))
+    not_closed = [_told(part) for part in recorders if part.state != "closed"]
+    return VerifyReport(path, tuple(problems), tuple(missing), tuple(told), tuple(layers), tuple(not_closed))
 
 
 def check_session(session: str | Path) -> Path:
@@ -141,27 +159,26 @@ def torn_lines(path: Path) -> list[int]:
         return [number for number, line in enumerate(lines, start=1) if not is_control_state(line)]
 
 
-def unlinked(session: Path, nodes: Sequence[str]) -> list[str]:
-    """The nodes that simulation_data.h5 does not name."""
-    path = session / "simulation_data.h5"
-    known = linked_nodes(path) if nodes and path.exists() else set()
-    return [node for node in nodes if node not in known]
+def files_of(session: Path, nodes: Sequence[str]) -> dict[str, Path]:
+    """The HDF5 files of a session, by node, and the one that links to them, which has its own name."""
+    links = {LINKS: session / LINKS} if nodes and (session / LINKS).exists() else {}
+    return {node: node_file(session, node) for node in nodes} | links
 
 
-def _examined(session: Path, nodes: Sequence[str], is_live: bool) -> dict[str, list[Found]]:
-    """What is in each node's file; looked at again where a recorder may have written meanwhile."""
+def _examined(session: Path, nodes: Sequence[str], is_live: bool, progress: Progress | None) -> dict[str, list[Found]]:
+    """What is in each file; looked at again where a recorder may have written meanwhile."""
     found: dict[str, list[Found]] = {}
-    looks = _MOST_LOOKS if is_live else 1
-    for _ in range(looks):
-        again = [node for node in nodes if any(each.problem for each in found.get(node, [Found("", "unread")]))]
+    for _ in range(_MOST_LOOKS if is_live else 1):
+        files = files_of(session, nodes)
+        again = [name for name in files if any(each.problem for each in found.get(name, [Found("", "unread")]))]
         if again:
-            found |= dict(zip(again, examine([node_file(session, node) for node in again]), strict=True))
+            found |= dict(zip(again, examine([files[name] for name in again], progress), strict=True))
     return found
 
 
-def _folder_problems(session: Path, nodes: Sequence[str], live: Collection[str]) -> list[str]:
+def _folder_problems(session: Path, unlinked: Sequence[str], live: Collection[str]) -> list[str]:
     """What is wrong with the files that join the nodes, and with the control states."""
-    problems = [f"simulation_data.h5 has no link to {node}" for node in unlinked(session, nodes)]
+    problems = [f"{LINKS} has no link to {node}" for node in unlinked]
     for path in sorted(session.glob("control_states.*.jsonl")):
         is_live = path.name.split(".", 1)[1].removesuffix(".jsonl") in live
         if not is_live and (numbers := torn_lines(path)):
@@ -195,9 +212,26 @@ def _observable(group: Sequence[str]) -> str:
     return {"spikes": "spikes", "membrane": "v"}.get(group[0]) or group[-1]
 
 
-def _gaps(found: Sequence[Found]) -> list[Missing]:
-    """The stretches of steps before the last batch that no readable batch holds, and damaged batches at the end."""
-    missing = []
+def _stated_gaps(node: str, found: Sequence[Found]) -> list[Missing]:
+    """The stretches of which the node's file itself says that nothing was recorded in them."""
+    return [
+        Missing((f"{node}/{layer} {observable}",), gap[0], gap[1], gap[1] - gap[0], "not in what it was imported from")
+        for layer, observables in value_of(found, "gaps").items()
+        for observable, gaps in (observables.items() if isinstance(observables, dict) else ())
+        for gap in (gaps if isinstance(gaps, list) else ())
+        if isinstance(gap, list) and len(gap) == 2 and all(type(step) is int for step in gap) and 0 <= gap[0] < gap[1]
+    ]
+
+
+def _gaps(found: Sequence[Found], told: Collection[Missing]) -> list[Missing]:
+    """The stretches of steps before the last batch that no readable batch holds, and damaged batches at the end.
+
+    told: the stretches that nothing was recorded in.
+    """
+    missing: list[Missing] = []
+    stated: dict[str, list[Missing]] = {}
+    for gap in told:
+        stated.setdefault(gap.layers[0], []).append(gap)
     for group, batches in sorted(_batches(found).items()):
         name, end = f"{'/'.join(group[1:3])} {_observable(group)}", 0
         damaged = False
@@ -207,11 +241,25 @@ def _gaps(found: Sequence[Found]) -> list[Missing]:
                 continue
             if each.start > end:
                 reason = "damaged" if damaged else "not in the file"
-                missing.append(Missing((name,), end, each.start, each.start - end, reason))
+                missing += [
+                    Missing((name,), *gap, gap[1] - gap[0], reason)
+                    for gap in _outside(end, each.start, stated.get(name, []))
+                ]
             end, damaged = max(end, each.start + each.n_steps), False
         if damaged:
-            missing.append(Missing((name,), end, None, buffer_size(config_of(found)), "damaged"))
+            missing.append(Missing((name,), end, None, buffer_size(value_of(found, "config")), "damaged"))
     return missing
+
+
+def _outside(begin: int, end: int, stated: Sequence[Missing]) -> Iterator[tuple[int, int]]:
+    """What of steps [begin, end) lies in none of the stated gaps."""
+    for gap in sorted(stated):
+        if gap.end is not None and begin < gap.end and gap.begin < end:
+            if begin < gap.begin:
+                yield begin, gap.begin
+            begin = gap.end
+    if begin < end:
+        yield begin, end
 
 
 def _ends(session: Path, recorders: Sequence[RecorderState], found: Mapping[str, list[Found]]) -> list[Missing]:
@@ -228,7 +276,7 @@ def _ends(session: Path, recorders: Sequence[RecorderState], found: Mapping[str,
     if killed or (not recorders and (session / "recording_statistics.json").exists()):
         return missing
     reason = "no recorder says that it closed the file"
-    return missing + [_end([node], found, buffer_size(config_of(found[node])), reason) for node in unknown]
+    return missing + [_end([node], found, buffer_size(value_of(found[node], "config")), reason) for node in unknown]
 
 
 def _short(part: RecorderState, found: Mapping[str, list[Found]]) -> list[Missing]:

@@ -85,7 +85,10 @@ class Spikes:
         step = check_indices(step, n_steps, "Spikes.step")
         trains = check_trains(step, ids, prod(shape), samples, values, labels, n_samples)
         dtype = index_dtype(trains.n_samples * n_steps * prod(shape))
-        keys = ((trains.samples * n_steps + step) * prod(shape) + trains.ids).astype(dtype)
+        keys: NDArray[np.integer[Any]] = trains.samples.astype(dtype)
+        for size, place in ((n_steps, step), (prod(shape), trains.ids)):
+            keys *= size
+            keys += place
         value = trains.value
         if value is None:
             keys.sort()

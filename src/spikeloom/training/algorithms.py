@@ -1,7 +1,6 @@
 """Learning algorithms by name: which surrogate stands for the derivative of the step.
 
-All of them send gradients back through the whole window (BPTT); what else can be carried or cut is credit, which this
-registry does not yet hold.
+Which paths gradients take is credit, a choice of its own: `network.credit`.
 """
 
 from __future__ import annotations

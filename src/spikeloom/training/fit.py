@@ -205,9 +205,10 @@ class _Training:
 
     def _check_fit(self, state: dict[str, Any]) -> None:
         check_fit({name: tuple(value.shape) for name, value in state["parameters"].items()}, self.network.specs())
+        settings = {"windows": "None"} | state["settings"]  # what is older than windows has none
         for name, here in self._settings().items():
-            if state["settings"][name] != here:
-                raise ParameterError(f"its {name} is {state['settings'][name]!r}, here it is {here!r}")
+            if settings[name] != here:
+                raise ParameterError(f"its {name} is {settings[name]!r}, here it is {here!r}")
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["parameters"])

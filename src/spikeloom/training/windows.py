@@ -99,10 +99,10 @@ def windows_of(window: float | None, n_windows: int | None) -> Windows | None:
 
 
 def _check_delays(network: Network, n_steps: int) -> None:
-    """Raises UnsupportedError where no current of a connection would arrive in the window that it was sent in."""
+    """Raises UnsupportedError where no current of a trained connection arrives in the window that it was sent in."""
     layers = (layer for block in network.plan.blocks for layer in block.layers)
     for route in (route for layer in layers for branch in layer.branches for route in branch.routes):
-        if route.steps >= n_steps:
+        if route.steps >= n_steps and any(learner.trains(route.connection) for learner in network.learners):
             raise UnsupportedError(
                 f"fit.window: connection {route.connection.path!r} takes {route.steps} steps, so its weights have no "
                 f"gradient in windows of {n_steps}; use longer ones, or Learner(credit='sltt') without window="

@@ -31,6 +31,7 @@ from .counts import FanoFactorAccumulator, SpikeCounts, fano_factor, spike_count
 from .distances import van_rossum_distance, victor_purpura_distance
 from .intervals import (
     Intervals,
+    IntervalsAccumulator,
     IsiHistogram,
     IsiHistogramAccumulator,
     inter_spike_intervals,
@@ -46,6 +47,7 @@ from .rates import (
     population_rate,
 )
 from .responses import (
+    FirstSpikeLatencyAccumulator,
     InformationPerSpike,
     Psth,
     PsthAccumulator,
@@ -99,9 +101,11 @@ __all__ = [
     "CvAccumulator",
     "EffectiveOperations",
     "FanoFactorAccumulator",
+    "FirstSpikeLatencyAccumulator",
     "InformationPerSpike",
     "IntervalMeasure",
     "Intervals",
+    "IntervalsAccumulator",
     "IsiHistogram",
     "IsiHistogramAccumulator",
     "LocalVariationAccumulator",

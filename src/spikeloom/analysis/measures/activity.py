@@ -55,12 +55,13 @@ class ActivityAccumulator:
         """Takes the next window of the layer."""
         spikes = window.spikes
         size = self._n_neurons or spikes.n_neurons
-        ids = spikes.ids if self._neurons is None else self._neurons[spikes.ids]
+        ids = spikes.ids[window.inside]
+        ids = ids if self._neurons is None else self._neurons[ids]
         if not len(self._counts):
             self._counts, self._graded = np.zeros(size, np.int64), np.zeros(size, np.int64)
         self._counts = self._counts + np.bincount(ids, minlength=size)
         if spikes.value is not None:
-            self._graded = self._graded + np.bincount(ids[np.abs(spikes.value) != 1], minlength=size)
+            self._graded = self._graded + np.bincount(ids[np.abs(spikes.value[window.inside]) != 1], minlength=size)
         self._trial_ms += window.trial_ms
         self._dt_ms = np.nan if spikes.dt is None else spikes.dt
 

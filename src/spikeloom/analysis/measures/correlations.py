@@ -12,9 +12,9 @@ from ...errors import ParameterError
 from ...spikes import Spikes
 from ...units import times
 from ..windows import Window
-from .bins import bin_of, check_positive
+from .bins import bin_of, check_positive, check_size
 from .pairs import Ids, Trains, chosen_neurons
-from .sparse_counts import SparseCounter, products
+from .sparse_counts import SparseCounter, deviations, products
 
 Array = NDArray[np.float64]
 
@@ -94,6 +94,8 @@ def _correlations(spikes: Spikes, bin_ms: float, neurons: ArrayLike | None, owne
 def whole_bins(spikes: Spikes, bin_ms: float, owner: str) -> int:
     """How many whole bins the duration has; ParameterError unless there is one."""
     width = check_positive(bin_ms, f"{owner}.bin_ms")
+    if spikes.duration > 2**53 * width:
+        raise ParameterError(f"{owner}.bin_ms must be longer for {spikes.duration:g} ms, got {bin_ms!r}")
     n_bins = int(bin_of(np.array([spikes.duration]), width)[0])
     if not n_bins:
         raise ParameterError(f"{owner}.bin_ms must be at most the duration {spikes.duration:g} ms, got {bin_ms!r}")
@@ -101,25 +103,35 @@ def whole_bins(spikes: Spikes, bin_ms: float, owner: str) -> int:
 
 
 def autocorrelation(
-    spikes: Spikes, bin_ms: float, max_lag_ms: float, neurons: ArrayLike | None = None
+    spikes: Spikes,
+    bin_ms: float,
+    max_lag_ms: float,
+    neurons: ArrayLike | None = None,
+    durations_ms: ArrayLike | None = None,
 ) -> CrossCorrelation:
     """The correlation of each neuron's train with itself at lags of -max_lag_ms .. max_lag_ms; see `cross_correlation`.
 
     At lag 0 each spike meets itself: there the coefficient is 1.
     """
     chosen = chosen_neurons(neurons, spikes.n_neurons, "autocorrelation", spikes.n_neurons)
-    return _over_lags(spikes, (chosen, chosen), bin_ms, max_lag_ms, "autocorrelation")
+    return _over_lags(spikes, (chosen, chosen), bin_ms, max_lag_ms, "autocorrelation", durations_ms)
 
 
 def cross_correlation(
-    spikes: Spikes, first: ArrayLike, second: ArrayLike, bin_ms: float, max_lag_ms: float
+    spikes: Spikes,
+    first: ArrayLike,
+    second: ArrayLike,
+    bin_ms: float,
+    max_lag_ms: float,
+    durations_ms: ArrayLike | None = None,
 ) -> CrossCorrelation:
     """The correlation of the trains of pairs of neurons, at lags of -max_lag_ms .. max_lag_ms.
 
     first, second: ids, (n,) or one; a spike of the second behind one of the first has a positive lag. Trains are
     counted in bins of `bin_ms` (Elephant's cross_correlation_histogram, and its coefficient), of all samples. The
     coefficient is NaN where the counts of a train do not vary. The time grows with the pairs of spikes within
-    max_lag_ms. Raises ParameterError.
+    max_lag_ms. durations_ms (B,): how long each sample lasts, where that is less than the whole duration. Raises
+    ParameterError.
     """
     owner = "cross_correlation"
     one, other = np.atleast_1d(np.asarray(first)), np.atleast_1d(np.asarray(second))
@@ -127,33 +139,54 @@ def cross_correlation(
         raise ParameterError(f"{owner} needs as many first as second neurons, got {one.size} and {other.size}")
     for ids, name in ((one, "first"), (other, "second")):
         chosen_neurons(np.unique(ids) if ids.ndim == 1 else ids, spikes.n_neurons, f"{owner}.{name}", spikes.n_neurons)
-    return _over_lags(spikes, (one.astype(np.int64), other.astype(np.int64)), bin_ms, max_lag_ms, owner)
+    return _over_lags(spikes, (one.astype(np.int64), other.astype(np.int64)), bin_ms, max_lag_ms, owner, durations_ms)
 
 
 def _over_lags(
-    spikes: Spikes, pairs: tuple[Ids, Ids], bin_ms: float, max_lag_ms: float, owner: str
+    spikes: Spikes,
+    pairs: tuple[Ids, Ids],
+    bin_ms: float,
+    max_lag_ms: float,
+    owner: str,
+    durations_ms: ArrayLike | None,
 ) -> CrossCorrelation:
-    n_bins = whole_bins(spikes, bin_ms, owner)
-    most = int(bin_of(np.array([check_positive(max_lag_ms, f"{owner}.max_lag_ms")]), bin_ms)[0])
+    n_bins, of_each = whole_bins(spikes, bin_ms, owner), _bins_of_samples(spikes, bin_ms, durations_ms, owner)
+    longest = min(check_positive(max_lag_ms, f"{owner}.max_lag_ms"), n_bins * bin_ms)
+    most = int(bin_of(np.array([longest]), bin_ms)[0])
     if not 1 <= most < n_bins:
         expected = f"{owner}.max_lag_ms must be at least bin_ms = {bin_ms:g} ms and shorter than the duration"
         raise ParameterError(f"{expected} {spikes.duration:g} ms, got {max_lag_ms!r}")
     n, row = pairs[0].size, (n_bins + most) * len(spikes)
-    one, other = (_bin_keys(spikes, ids, bin_ms, n_bins, most) for ids in pairs)
+    check_size(n * (2 * most + 1), owner, "wider bins, shorter lags or fewer neurons")
+    if n * row >= 2**62:
+        raise ParameterError(f"{owner}: {n * row} bins of all trains are too many; use wider bins or fewer neurons")
+    one, other = (_bin_keys(spikes, ids, bin_ms, of_each, n_bins + most) for ids in pairs)
     counts = _pairs_by_lag(one, other, row, n, most)
-    coefficient = _coefficient(counts, _sums(one, row, n), _sums(other, row, n), n_bins * len(spikes))
+    coefficient = _coefficient(counts, _sums(one, row, n), _sums(other, row, n), int(of_each.sum()))
     return CrossCorrelation(times(np.arange(-most, most + 1), bin_ms), counts, coefficient)
 
 
-def _bin_keys(spikes: Spikes, ids: Ids, bin_ms: float, n_bins: int, most: int) -> Ids:
-    """The bin of each spike of each train, ascending, where trains and samples lie further apart than any lag."""
+def _bins_of_samples(spikes: Spikes, bin_ms: float, durations_ms: ArrayLike | None, owner: str) -> Ids:
+    """How many whole bins each sample has, (B,)."""
+    found = np.full(len(spikes), spikes.duration) if durations_ms is None else np.asarray(durations_ms, float)
+    if found.shape != (len(spikes),) or not ((found > 0) & (found <= spikes.duration * (1 + 1e-9))).all():
+        expected = f"{owner}.durations_ms must be a time of at most {spikes.duration:g} ms for each sample"
+        raise ParameterError(f"{expected}, {len(spikes)}, got {durations_ms!r:.80}")
+    return bin_of(found, bin_ms)
+
+
+def _bin_keys(spikes: Spikes, ids: Ids, bin_ms: float, n_bins: Ids, apart: int) -> Ids:
+    """The bin of each spike of each train, ascending; `apart`, more than any lag, lies between samples and trains.
+
+    n_bins (B,): of each sample; spikes behind them do not count.
+    """
     chosen = np.unique(ids)
     trains = Trains.of(spikes, chosen)
     rows = np.searchsorted(chosen, ids)[:, None] + np.arange(len(spikes)) * chosen.size
     trains = trains.pick(rows.ravel())
     bins, row = bin_of(trains.time, bin_ms), np.repeat(np.arange(rows.size), np.diff(trains.start))
-    inside = bins < n_bins
-    return (row * (n_bins + most) + bins)[inside]
+    inside = bins < n_bins[row % len(spikes)]
+    return (row * apart + bins)[inside]
 
 
 def _pairs_by_lag(one: Ids, other: Ids, row: int, n: int, most: int) -> NDArray[np.int64]:
@@ -186,12 +219,3 @@ def _coefficient(
     power = np.sqrt(deviations(one_squared, one, n_bins) * deviations(other_squared, other, n_bins))
     power[power == 0] = np.nan
     return (counts - (one * other / n_bins)[:, None]) / power[:, None]
-
-
-def deviations(squares: Array, total: Array, n_bins: int) -> Array:
-    """The sums of the squared deviations of counts from their mean, of the sums of squares and of counts in n bins.
-
-    0 where rounding errors are all that differs from 0.
-    """
-    found = squares - total**2 / max(1, n_bins)
-    return np.where(found > 1e-12 * squares, found, 0.0)

@@ -7,6 +7,7 @@ Nat Commun 16), spike by spike. What a neuron itself does in a step is not count
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -72,7 +73,7 @@ def effective_macs(spikes: Spikes | Activity, fan_out: int | ArrayLike, macs_per
     found = _activity(spikes)
     macs = _reached(found.graded, fan_out, found)
     acs = _reached(found.counts - found.graded, fan_out, found)
-    return EffectiveOperations(acs, macs, _whole("effective_macs.macs_per_step", macs_per_step, 0) * found.n_steps)
+    return EffectiveOperations(acs, macs, whole("effective_macs.macs_per_step", macs_per_step, 0) * found.n_steps)
 
 
 def energy_proxy_pj(acs: float, macs: float, *, ac_pj: float = AC_PJ, mac_pj: float = MAC_PJ) -> float:
@@ -82,7 +83,7 @@ def energy_proxy_pj(acs: float, macs: float, *, ac_pj: float = AC_PJ, mac_pj: fl
     chips, are left out: compare networks by it, never chips.
     """
     for name, value in (("acs", acs), ("macs", macs), ("ac_pj", ac_pj), ("mac_pj", mac_pj)):
-        if not np.isfinite(value) or value < 0:
+        if not math.isfinite(value) or value < 0:
             raise ParameterError(f"energy_proxy_pj.{name} must be a finite number, zero or more, got {value!r}")
     return float(acs * ac_pj + macs * mac_pj)
 
@@ -102,8 +103,8 @@ def bit_budget(
     """
     bits = 1
     for name, value in (("n_steps", n_steps), ("weight_bits", weight_bits), ("spike_bits", spike_bits)):
-        bits *= _whole(f"bit_budget.{name}", value, 1)
-    s_ace = np.nan if macs_per_step is None else float(bits * _whole("bit_budget.macs_per_step", macs_per_step, 0))
+        bits *= whole(f"bit_budget.{name}", value, 1)
+    s_ace = np.nan if macs_per_step is None else float(bits * whole("bit_budget.macs_per_step", macs_per_step, 0))
     if firing_share is not None and not 0 <= firing_share <= 1:
         raise ParameterError(f"bit_budget.firing_share must be in 0 .. 1, got {firing_share!r}")
     return BitBudget(bits, s_ace, np.nan if firing_share is None else s_ace * firing_share)
@@ -120,11 +121,14 @@ def _reached(counts: NDArray[np.int64], fan_out: int | ArrayLike, found: Activit
         raise ParameterError(f"fan_out must hold whole numbers, zero or more, got {fan_out!r:.80}")
     if reach.shape not in ((), counts.shape):
         raise ShapeError(f"fan_out must be one number or have shape {counts.shape}, got {reach.shape}")
+    if float((counts * reach.astype(np.float64)).sum()) >= 1 << 62:
+        raise ParameterError(f"fan_out makes more than {1 << 62} operations, got {fan_out!r:.80}")
     total = int((counts * reach.astype(np.int64)).sum())
     return total if found.recorded_fraction == 1 else round(total / found.recorded_fraction)
 
 
-def _whole(owner: str, value: int, least: int) -> int:
+def whole(owner: str, value: int, least: int) -> int:
+    """A whole number as an int; ParameterError unless it is one from the least on."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ParameterError(f"{owner} must be a whole number from {least} on, got {value!r}")
     return int(value)

@@ -15,7 +15,7 @@ from ...errors import ParameterError
 from ...native.compiled import compiled
 from ...registry import did_you_mean
 from ...spikes import Spikes
-from .bins import check_positive
+from .bins import check_positive, check_size
 from .pairs import MOST, Trains, chosen_neurons
 
 Array = NDArray[np.float64]
@@ -70,6 +70,8 @@ def _sets(spikes: Spikes, neurons: ArrayLike | None, across: str, owner: str) ->
     chosen = chosen_neurons(neurons, spikes.n_neurons, owner, MOST if across == "neurons" else spikes.n_neurons)
     if across == "samples" and len(spikes) > MOST:
         raise ParameterError(f"{owner} compares at most {MOST} samples, got {len(spikes)}; take some: spikes[:{MOST}]")
+    ends = (len(spikes), chosen.size) if across == "neurons" else (chosen.size, len(spikes))
+    check_size(ends[0] * ends[1] ** 2, owner, "fewer neurons or samples")
     trains = Trains.of(spikes, chosen)
     rows = np.arange(len(spikes) * chosen.size).reshape(len(spikes), chosen.size)
     for row in rows if across == "neurons" else rows.T:

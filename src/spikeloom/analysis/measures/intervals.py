@@ -11,7 +11,7 @@ from ...errors import ParameterError
 from ...spikes import Spikes
 from ..windows import Window
 from .bins import Array, bin_of, check_positive, checked_runs
-from .trains import IntervalMeasure, TrainIntervals, TrainSorter
+from .trains import IntervalMeasure, TrainIntervals
 from .variation import CvAccumulator
 
 
@@ -26,16 +26,32 @@ class Intervals(NamedTuple):
     cv: float
 
 
+class IntervalsAccumulator(IntervalMeasure[Intervals]):
+    """The intervals over windows; see `inter_spike_intervals`. Keeps each of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found, self._cv = [np.zeros(0)], CvAccumulator()
+
+    def take(self, intervals: TrainIntervals) -> None:
+        """Takes the intervals of the next window."""
+        self._found.append(intervals.steps * intervals.unit_ms)
+        self._cv.take(intervals)
+
+    def result(self) -> Intervals:
+        """The intervals of all windows so far, window by window and train by train."""
+        values = np.concatenate(self._found)
+        return Intervals(values, float(values.mean()) if len(values) else np.nan, self._cv.result().mean)
+
+
 def inter_spike_intervals(spikes: Spikes, runs: ArrayLike | None = None) -> Intervals:
     """The times between successive spikes of a neuron in a sample, in ms, with their mean and CV.
 
     runs (R, 2): beginnings and ends in ms of stretches that are trains of their own; None for the whole duration.
     """
-    window, cv = Window.of(spikes, None if runs is None else checked_runs(spikes, runs)), CvAccumulator()
-    intervals = TrainSorter().intervals(window)
-    cv.take(intervals)
-    values = intervals.steps * intervals.unit_ms
-    return Intervals(values, float(values.mean()) if len(values) else np.nan, cv.result().mean)
+    measure = IntervalsAccumulator()
+    measure.add(Window.of(spikes, None if runs is None else checked_runs(spikes, runs)))
+    return measure.result()
 
 
 class IsiHistogram(NamedTuple):
@@ -67,17 +83,17 @@ class IsiHistogramAccumulator(IntervalMeasure[IsiHistogram]):
 
     def take(self, intervals: TrainIntervals) -> None:
         """Takes the intervals of the next window."""
-        lengths = intervals.steps * intervals.unit_ms
-        if not (n := len(lengths)):
+        if not (n := len(intervals.steps)):
             return
-        n_bins = len(self._counts)
-        place = np.minimum(bin_of(lengths, self._bin_ms), n_bins)
-        found = np.bincount(place, minlength=n_bins + 1)
+        steps, counts = _counted(intervals.steps)
+        lengths, n_bins = steps * intervals.unit_ms, len(self._counts)
+        place = np.minimum(bin_of(np.minimum(lengths, (n_bins + 1) * self._bin_ms), self._bin_ms), n_bins)
+        found = np.bincount(place, counts, n_bins + 1).astype(np.int64)
         self._counts += found[:-1]
         self._beyond += int(found[-1])
-        mean = float(lengths.mean())
+        mean = float(lengths @ counts) / n
         off, total = mean - self._mean, self._n + n
-        self._squares += float(lengths.var()) * n + off**2 * self._n * n / total
+        self._squares += float((lengths - mean) ** 2 @ counts) + off**2 * self._n * n / total
         self._mean, self._n = self._mean + off * n / total, total
 
     def result(self) -> IsiHistogram:
@@ -85,6 +101,16 @@ class IsiHistogramAccumulator(IntervalMeasure[IsiHistogram]):
         start = np.arange(len(self._counts), dtype=np.float64) * self._bin_ms
         mean, std = (self._mean, float(np.sqrt(self._squares / self._n))) if self._n else (np.nan, np.nan)
         return IsiHistogram(start, self._bin_ms, self._counts.copy(), self._beyond, self._n, mean, std)
+
+
+def _counted(steps: Array) -> tuple[Array, Array]:
+    """The lengths of intervals and how often each is there: few where they are whole steps, else each once."""
+    whole = steps.astype(np.int64)
+    if whole.max() > len(whole) or (whole != steps).any():
+        return steps, np.ones(len(steps))
+    counts = np.bincount(whole)
+    lengths = np.flatnonzero(counts)
+    return lengths.astype(np.float64), counts[lengths].astype(np.float64)
 
 
 def isi_histogram(spikes: Spikes, bin_ms: float, max_ms: float, runs: ArrayLike | None = None) -> IsiHistogram:

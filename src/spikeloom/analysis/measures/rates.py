@@ -28,7 +28,7 @@ class MeanRateAccumulator:
 
     def add(self, window: Window) -> None:
         """Takes the next window of the layer."""
-        self._n_spikes += window.spikes.n_spikes
+        self._n_spikes += len(window.at[window.inside])
         self._neuron_ms += window.trial_ms * window.spikes.n_neurons
 
     def result(self) -> float:

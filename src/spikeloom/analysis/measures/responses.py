@@ -10,10 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import ParameterError, ShapeError
 from ...spikes import Spikes
 from ..windows import Window
-from .bins import Array, bin_of, check_not_negative, check_positive
+from .bins import PRECISION, TOLERANCE, Array, bin_of, check_not_negative, check_positive, check_size
 
-_TOLERANCE = 1e-6
-"""The part of a bin by which a time may lie before an edge and still belong behind it: a rounding error."""
 _CELLS = 1 << 20
 """How many bins around events are looked at a time."""
 
@@ -51,7 +49,7 @@ class PsthAccumulator:
         self._before = check_not_negative(before_ms, "psth.before_ms")
         self._bin_ms = check_positive(bin_ms, "psth.bin_ms")
         span = self._before + check_positive(after_ms, "psth.after_ms")
-        self._n_bins = int(np.floor(span / self._bin_ms + _TOLERANCE))
+        self._n_bins = int(np.floor(span / self._bin_ms + TOLERANCE))
         if not 1 <= self._n_bins <= 1 << 20:
             raise ParameterError(
                 f"psth.bin_ms must cut before_ms + after_ms, {span:g} ms, into 1 to {1 << 20} bins, got {bin_ms!r}"
@@ -63,6 +61,7 @@ class PsthAccumulator:
     def add(self, window: Window) -> None:
         """Takes the next window of the layer."""
         if not self._counts.shape[1]:
+            check_size(self._n_bins * window.spikes.n_neurons, "psth", "wider bins or a shorter time around events")
             self._counts = np.zeros((self._n_bins, window.spikes.n_neurons), np.int64)
         for k, (begin, end) in enumerate((window.runs + window.begin) * window.unit_ms):
             if k or not window.goes_on:
@@ -108,13 +107,14 @@ class PsthAccumulator:
         of = np.repeat(np.arange(len(edges)), n_each)
         place = np.arange(len(of)) + np.repeat(begin - np.cumsum(n_each) + n_each, n_each)
         since = at[place] * window.unit_ms + offset - edges[of, 0]
-        bins = np.clip(bin_of(since, self._bin_ms), 0, self._n_bins - 1)
+        bins = np.clip(bin_of(since + _slack(self._bin_ms, window), self._bin_ms), 0, self._n_bins - 1)
         self._counts += np.bincount(bins * n + ids[place], minlength=self._counts.size).reshape(-1, n)
 
 
 def _slack(bin_ms: float, window: Window) -> float:
     """By how many ms a time may lie before an edge and still belong behind it."""
-    return min(_TOLERANCE * bin_ms, 1e-3 * window.unit_ms)
+    clock = window.begin * window.unit_ms + window.spikes.duration
+    return min(TOLERANCE * bin_ms, 1e-3 * window.unit_ms) + PRECISION * clock
 
 
 def psth(spikes: Spikes, events_ms: ArrayLike, before_ms: float, after_ms: float, bin_ms: float) -> Psth:
@@ -129,18 +129,48 @@ def psth(spikes: Spikes, events_ms: ArrayLike, before_ms: float, after_ms: float
     return measure.result()
 
 
+class FirstSpikeLatencyAccumulator:
+    """The latency after an onset on the layer's clock, in the run that it lies in; see `first_spike_latency`."""
+
+    def __init__(self, onset_ms: float = 0.0) -> None:
+        self._onset = check_not_negative(onset_ms, "first_spike_latency.onset_ms")
+        self._is_in_run = False
+        self._latency = np.zeros((0, 0))
+
+    def add(self, window: Window) -> None:
+        """Takes the next window of the layer."""
+        onset = self._onset / window.unit_ms - window.begin + TOLERANCE
+        for k, (begin, end) in enumerate(window.runs):
+            self._is_in_run = self._is_in_run and not k and window.goes_on
+            if not self._latency.size or begin <= onset < end:
+                self._latency = np.full((len(window.spikes), window.spikes.n_neurons), np.nan)
+                self._is_in_run = bool(begin <= onset < end)
+            if self._is_in_run:
+                self._take(window, window.run_of_spikes() == k, onset - 2 * TOLERANCE)
+
+    def result(self) -> Array:
+        """The latencies (B, N) in all windows so far; NaN where there is none."""
+        return self._latency.copy()
+
+    def _take(self, window: Window, inside: NDArray[np.bool_], onset: float) -> None:
+        """Takes the first spike of each train that has none yet."""
+        spikes, flat = window.spikes, self._latency.reshape(-1)
+        late = inside & (window.at >= onset)
+        train = (spikes.samples() * spikes.n_neurons + spikes.ids)[late]
+        since = np.maximum((window.at[late] + float(window.begin)) * window.unit_ms - self._onset, 0)
+        first = np.full(flat.size, np.nan)
+        first[train[::-1]] = since[::-1]
+        flat[:] = np.where(np.isnan(flat), first, flat)
+
+
 def first_spike_latency(spikes: Spikes, onset_ms: float = 0.0) -> Array:
     """The time in ms from the onset to the first spike of each neuron in each sample, (B, N).
 
     A spike at the onset has latency 0; NaN for a neuron that does not fire from then on.
     """
-    onset = check_not_negative(onset_ms, "first_spike_latency.onset_ms")
-    since = spikes.times_ms() - onset
-    late = since >= -_TOLERANCE * (spikes.dt or 1.0)
-    found = np.full(len(spikes) * spikes.n_neurons, np.nan)
-    train = (spikes.samples() * spikes.n_neurons + spikes.ids)[late]
-    found[train[::-1]] = np.maximum(since[late], 0)[::-1]
-    return found.reshape(len(spikes), -1)
+    measure = FirstSpikeLatencyAccumulator(onset_ms)
+    measure.add(Window.of(spikes))
+    return measure.result()
 
 
 class InformationPerSpike(NamedTuple):
@@ -158,7 +188,7 @@ def information_per_spike(rates: ArrayLike, n_spikes: ArrayLike | None = None) -
     (Miller, 1955, for spikes that are independent of each other), to be subtracted; without, it is NaN and bits are
     too high. NaN for a neuron without spikes. Raises for rates below 0 and for fewer than two bins.
     """
-    found = np.asarray(rates, np.float64)
+    found = _numbers(rates, "information_per_spike.rates")
     if found.ndim not in (1, 2) or len(found) < 2:
         raise ShapeError(f"information_per_spike.rates must have shape (K,) or (K, N), K from 2 on, got {found.shape}")
     if not np.isfinite(found).all() or (found < 0).any():
@@ -168,19 +198,27 @@ def information_per_spike(rates: ArrayLike, n_spikes: ArrayLike | None = None) -
     ratio = np.divide(columns, mean, out=np.full(columns.shape, np.nan), where=np.broadcast_to(mean > 0, columns.shape))
     logs = np.log2(ratio, out=np.zeros(ratio.shape), where=ratio > 0)
     bits = (ratio * logs).mean(0)
-    given = np.nan if n_spikes is None else np.broadcast_to(np.asarray(n_spikes, np.float64), bits.shape)
-    bias = np.where(
-        mean > 0, (len(found) - 1) / (2 * np.log(2)) / np.where(np.asarray(given) > 0, given, np.nan), np.nan
-    )
-    return InformationPerSpike(bits, np.broadcast_to(bias, bits.shape))
+    given = np.full(bits.shape, np.nan) if n_spikes is None else _numbers(n_spikes, "information_per_spike.n_spikes")
+    if given.shape not in ((), bits.shape):
+        raise ShapeError(f"information_per_spike.n_spikes must have shape {bits.shape}, got {given.shape}")
+    if (given < 0).any():
+        raise ParameterError(f"information_per_spike.n_spikes must not be negative, got {n_spikes!r:.80}")
+    known = (mean > 0) & (given > 0)
+    bias = np.divide((len(found) - 1) / (2 * np.log(2)), given, out=np.full(bits.shape, np.nan), where=known)
+    return InformationPerSpike(bits, bias)
+
+
+def _numbers(values: ArrayLike, owner: str) -> Array:
+    """Values as float64; ParameterError unless they are numbers."""
+    try:
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"{owner} must be numbers, got {values!r:.80}") from error
 
 
 def _checked_events(events_ms: ArrayLike) -> Array:
     """The times of events in ms in order; ParameterError unless they are some."""
-    try:
-        events = np.sort(np.atleast_1d(np.asarray(events_ms, np.float64)))
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"psth.events_ms must be times in ms, got {events_ms!r:.80}") from error
+    events = np.sort(np.atleast_1d(_numbers(events_ms, "psth.events_ms")))
     if events.ndim != 1 or not len(events) or not np.isfinite(events).all():
         raise ParameterError(f"psth.events_ms must be one or more finite times in ms, (E,), got {events_ms!r:.80}")
     return events

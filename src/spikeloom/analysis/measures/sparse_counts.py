@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from ...errors import ParameterError
 from ...native.compiled import compiled
+from ...recording.batches import ranges
 from ...spikes.sorting import sorted_keys
 from ..windows import Window
-from .bins import bin_of
+from .bins import Array, Binning
 from .pairs import Ids
 
 DENSE = 0.15
@@ -20,59 +23,76 @@ BLOCK = 2**22
 
 
 class SparseCounter:
-    """The counts of some neurons in whole bins of `bin_ms`, window by window.
+    """The counts of neurons in whole bins of `bin_ms`, window by window.
 
     Bins begin anew with each run and go on over the borders of windows; what is left after the last of a run is not
-    counted. neurons: the ids that the columns stand for; ParameterError for a window without them.
+    counted. neurons: the ids that the columns stand for, None for all; ParameterError for a window without them.
     """
 
-    def __init__(self, bin_ms: float, neurons: Ids) -> None:
-        self._bin_ms, self._neurons = bin_ms, neurons
-        self._elapsed, self._waiting = 0.0, np.zeros((3, 0), np.int64)
+    def __init__(self, bin_ms: float, neurons: Ids | None = None) -> None:
+        self._bin_ms, self._neurons, self._binning = bin_ms, neurons, Binning(bin_ms)
+        self._waiting = np.zeros((2, 0), np.int64)
 
     def take(self, window: Window) -> sparse.csr_array:
-        """The counts (rows, n) in the bins that the window brings to an end, by run, sample and bin.
+        """The counts (rows, n) in the bins that the window brings to an end, by sample, run and bin.
 
         A neuron's count in a bin may be the sum of several entries.
         """
-        width, lengths = self._bin_ms / window.unit_ms, np.diff(window.runs.astype(float), axis=1)[:, 0]
-        before = np.zeros(len(lengths))
-        before[0] = self._elapsed if window.goes_on else 0
-        self._elapsed = float(before[-1] + lengths[-1])
-        done, whole = bin_of(before, width), bin_of(before + lengths, width)
-        run, sample, bins, column = self._entries(window, window.runs[:, 0] - before, width)
-        ended = bins < whole[run]
-        waits = ~ended & (run == len(whole) - 1)
-        self._waiting = np.stack((sample[waits], bins[waits], column[waits]))
-        rows, samples = whole - done, len(window.spikes)
-        first = (np.cumsum(rows) - rows) * samples - done
-        row, column = (first[run] + sample * rows[run] + bins)[ended], column[ended]
-        if (row[1:] < row[:-1]).any():
-            row, order = sorted_keys(row)
-            column = column[order]
-        n_rows = int(rows.sum()) * samples
-        start = np.concatenate(([0], np.cumsum(np.bincount(row, minlength=n_rows))))
-        return sparse.csr_array((np.ones(row.size), column, start), (n_rows, self._neurons.size))
+        bins, n_samples = self._binning.bins(window), len(window.spikes)
+        whole = bins.width_ms >= self._bin_ms * (1 - 1e-6)
+        n_rows = n_samples * int(whole.sum())
+        rows = np.full(bins.low.shape, -1)
+        rows[:, whole] = np.arange(n_rows).reshape(n_samples, -1)
+        columns = self._columns(window)
+        row, column = _entries(columns, bins.low, bins.high, rows)
+        old = self._waiting if bins.goes_on else self._waiting[:, :0]
+        self._waiting = np.zeros((2, 0), np.int64)
+        if not whole[-1]:
+            last = slice(len(whole) - 1, None)
+            waits = np.stack(_entries(columns, bins.low[:, last], bins.high[:, last], np.arange(n_samples)[:, None]))
+            self._waiting = np.concatenate((old, waits), axis=1) if len(whole) == 1 else waits
+        if old.size and whole[0]:
+            row, order = sorted_keys(np.concatenate((rows[old[0], 0], row)))
+            column = np.concatenate((old[1], column))[order]
+        n = window.spikes.n_neurons if self._neurons is None else self._neurons.size
+        return sparse.csr_array((np.ones(row.size), column, _starts(row, n_rows)), (n_rows, n))
 
-    def _entries(self, window: Window, origin: NDArray[np.float64], width: float) -> tuple[Ids, Ids, Ids, Ids]:
-        """Run, sample, bin and column of each spike, and of those that waited for the end of their bin.
-
-        origin: where the bins of each run begin.
-        """
-        if self._neurons.max() >= window.spikes.n_neurons:
-            got = f"{self._neurons.max()} for {window.spikes.n_neurons} neurons"
+    def _columns(self, window: Window) -> NDArray[Any]:
+        """The column of each spike, -1 for none."""
+        n = window.spikes.n_neurons
+        if self._neurons is None:
+            return window.spikes.ids
+        if self._neurons.max() >= n:
+            got = f"{self._neurons.max()} for {n} neurons"
             raise ParameterError(f"SparseCounter.neurons must be ids of the layer's neurons, got {got}")
-        place = np.full(window.spikes.n_neurons, -1, np.int64)
+        place = np.full(n, -1, np.int64)
         place[self._neurons] = np.arange(self._neurons.size)
-        column, run = place[window.spikes.ids], window.run_of_spikes()
-        inside = (column >= 0) & (run >= 0)
-        run, column = run[inside], column[inside]
-        bins = bin_of(window.at[inside] - origin[run], width)
-        found = np.stack((run, window.spikes.samples()[inside], bins, column))
-        if window.goes_on and self._waiting.size:
-            old = np.concatenate((np.zeros_like(self._waiting[:1]), self._waiting))
-            found = np.concatenate((old, found), axis=1)
-        return found[0], found[1], found[2], found[3]
+        found: NDArray[np.int64] = place[window.spikes.ids]
+        return found
+
+
+def _starts(row: Ids, n_rows: int) -> Ids:
+    """Where each row begins, and the last one ends, of ascending numbers of rows."""
+    if n_rows < row.size // 16:
+        return np.searchsorted(row, np.arange(n_rows + 1))
+    return np.concatenate(([0], np.cumsum(np.bincount(row, minlength=n_rows))))
+
+
+def _entries(columns: NDArray[Any], low: Ids, high: Ids, rows: Ids) -> tuple[Ids, NDArray[Any]]:
+    """The row and column of each spike from `low` to `high`, without those of no row or column."""
+    lengths = (high - low).ravel()
+    row = np.repeat(rows.ravel(), lengths)
+    column = columns if len(row) == len(columns) else columns[ranges(low.ravel(), lengths)]
+    known = (row >= 0) & (column >= 0)
+    return (row, column) if known.all() else (row[known], column[known])
+
+
+def _dense(counts: sparse.csr_array, rows: slice) -> NDArray[np.int64]:
+    """Some rows of counts as a dense matrix; each entry counts one spike."""
+    ends, n = counts.indptr[rows.start : rows.stop + 1], counts.shape[1]
+    keys = np.repeat(np.arange(len(ends) - 1) * n, np.diff(ends))
+    keys += counts.indices[ends[0] : ends[-1]]
+    return np.bincount(keys, minlength=(len(ends) - 1) * n).reshape(-1, n)
 
 
 def products(counts: sparse.csr_array) -> NDArray[np.float64]:
@@ -91,3 +111,24 @@ def products(counts: sparse.csr_array) -> NDArray[np.float64]:
     else:
         found += (counts.T @ counts).toarray()
     return found
+
+
+def squares(counts: sparse.csr_array) -> NDArray[np.float64]:
+    """The sums over the rows of the squares of counts (rows, n), (n,)."""
+    n_rows, n = counts.shape
+    if counts.nnz > DENSE * n_rows * n:
+        step = max(1, BLOCK // n)
+        parts = (_dense(counts, slice(begin, begin + step)) for begin in range(0, n_rows, step))
+        return sum((np.einsum("ij,ij->j", part, part) for part in parts), np.zeros(n))
+    counts.sum_duplicates()
+    found: NDArray[np.float64] = (counts**2).sum(axis=0)
+    return found
+
+
+def deviations(squares: Array, total: Array, n_bins: int) -> Array:
+    """The sums of the squared deviations of counts from their mean, of the sums of squares and of counts in n bins.
+
+    0 where rounding errors are all that differs from 0.
+    """
+    found = squares - total**2 / max(1, n_bins)
+    return np.where(found > 1e-12 * squares, found, 0.0)

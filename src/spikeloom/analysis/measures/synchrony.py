@@ -9,10 +9,10 @@ from ...errors import ParameterError
 from ...native.compiled import compiled
 from ...spikes import Spikes
 from ..windows import Window
-from .bins import check_positive
-from .correlations import deviations, whole_bins
+from .bins import check_bins, check_positive, check_size
+from .correlations import whole_bins
 from .pairs import Ids, Trains, chosen_neurons
-from .sparse_counts import SparseCounter
+from .sparse_counts import SparseCounter, deviations, squares
 
 Array = NDArray[np.float64]
 HEADER = "train_pairs.hpp"
@@ -36,8 +36,7 @@ class PopulationSynchronyAccumulator:
         self._n_bins += counts.shape[0]
         self._total += counts.sum(axis=0)
         self._of_all += (counts.sum(axis=1) ** 2).sum()
-        counts.sum_duplicates()
-        self._squares += (counts**2).sum(axis=0)
+        self._squares += squares(counts)
 
     def result(self) -> float:
         """chi of what was taken so far; NaN where no neuron's counts vary."""
@@ -94,6 +93,7 @@ def _contrast(trains: Trains, duration: float, least: float, factor: float) -> f
     if not same.any():
         return np.nan
     shortest = float(np.diff(trains.time)[same].min())
+    check_bins(duration, max(shortest / 2, least))
     in_time = np.argsort(trains.time, kind="stable")
     place = np.empty_like(in_time)
     place[in_time] = np.arange(in_time.size)
@@ -131,6 +131,7 @@ def spike_synchronization(spikes: Spikes, neurons: ArrayLike | None = None) -> A
     ParameterError.
     """
     chosen = _several(neurons, spikes, "spike_synchronization")
+    check_size(len(spikes) * chosen.size**2, "spike_synchronization", "fewer neurons or samples")
     trains, rows = Trains.of(spikes, chosen), np.arange(len(spikes) * chosen.size).reshape(len(spikes), -1)
     return np.stack([_synchronization(trains.pick(row), spikes.duration) for row in rows])
 

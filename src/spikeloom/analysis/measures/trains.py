@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ...spikes.container import index_dtype
+from ...spikes.sorting import sorted_keys
 from ..windows import Window
 from .bins import Array
 
 R = TypeVar("R")
 
 Ids = NDArray[np.int64]
+
+MANY = 1 << 22
+"""How many trains, and four for each spike, may be counted; more are sorted."""
 
 
 class TrainIntervals(NamedTuple):
@@ -63,9 +67,8 @@ class TrainSorter:
         size = shape[1] * shape[2]
         if not window.goes_on or len(self._last) != size:
             self._last, self._before, self._number = np.full(size, np.nan), np.full(size, -1.0), np.zeros(size, int)
-        at, bounds = _by_train(window, shape)
-        train = np.flatnonzero(np.diff(bounds))
-        first, last = bounds[train], bounds[train + 1] - 1
+        at, train, first = _by_train(window, shape)
+        last = first + np.diff(first, append=len(at)) - 1
         carried = train < size
         old, before = np.full(len(train), np.nan), np.full(len(train), -1.0)
         number = np.zeros(len(train), np.int64)
@@ -98,8 +101,8 @@ class TrainSorter:
         self._number[place] += n[kept]
 
 
-def _by_train(window: Window, shape: tuple[int, int, int]) -> tuple[NDArray[Any], Ids]:
-    """The times of all spikes in the window's units, train by train, and where each of the R * B * N trains begins.
+def _by_train(window: Window, shape: tuple[int, int, int]) -> tuple[NDArray[Any], Ids, Ids]:
+    """The times of all spikes in the window's units, train by train; which trains fire, (m,), and where each begins.
 
     From rows to columns of a sparse matrix of one row is a sort by counting, which keeps the order of time.
     """
@@ -109,9 +112,15 @@ def _by_train(window: Window, shape: tuple[int, int, int]) -> tuple[NDArray[Any]
         run = window.run_of_spikes()
         key = (run * shape[1] + spikes.samples()) * shape[2] + spikes.ids
         at, key = (at, key) if not window.has_gaps else (at[run >= 0], key[run >= 0])
+    if n_trains > MANY + 4 * len(at):
+        key, order = sorted_keys(key.astype(np.int64))
+        first = np.flatnonzero(np.diff(key, prepend=-1))
+        return at[order], key[first], first
     row = sparse.csr_matrix((at, key.astype(dtype, copy=False), np.array([0, len(at)], dtype)), (1, n_trains))
     turned = row.tocsc()
-    return turned.data, turned.indptr.astype(np.int64)
+    bounds = turned.indptr.astype(np.int64)
+    train = np.flatnonzero(np.diff(bounds))
+    return turned.data, train, bounds[train]
 
 
 class IntervalMeasure(ABC, Generic[R]):

@@ -12,6 +12,7 @@ from scipy import sparse
 from ...errors import DataError, ParameterError, ShapeError
 from ...spikes import Spikes
 from ...units import duration_steps, steps, times
+from .bins import check_size
 from .pairs import chosen_neurons
 
 Array = NDArray[np.float64]
@@ -43,6 +44,8 @@ def spike_triggered_average(
     values = _checked_signal(signal, spikes)
     first, width = _checked_window(window_ms, grid.n_steps, grid.dt)
     chosen = chosen_neurons(neurons, spikes.n_neurons, "spike_triggered_average", spikes.n_neurons)
+    n_values = chosen.size * width * (values[0].size // len(spikes))
+    check_size(n_values, "spike_triggered_average", "fewer neurons or a shorter window")
     place = np.full(spikes.n_neurons, -1, np.int64)
     place[chosen] = np.arange(chosen.size)
     begin = grid.step.astype(np.int64) + first

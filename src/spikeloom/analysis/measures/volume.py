@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...errors import DataError, UnknownNameError
 from ...registry import did_you_mean
 from .activity import Activity
-from .cost import effective_macs, energy_proxy_pj
+from .cost import effective_macs, energy_proxy_pj, whole
 
 _MOST = 1 << 62
 
@@ -22,7 +22,7 @@ _MOST = 1 << 62
 class ConnectionCost:
     """What the spikes of a connection's source cause in it, in all samples together.
 
-    synaptic_operations = acs + macs; energy_proxy_pj: by the defaults of `energy_proxy_pj`.
+    synaptic_operations = acs + macs; energy_proxy_pj: by the defaults of `energy_proxy_pj`. weight_bits: of one weight.
     """
 
     path: str
@@ -34,6 +34,7 @@ class ConnectionCost:
     macs: int
     dense_macs: int
     energy_proxy_pj: float
+    weight_bits: int
 
 
 class MemoryVolume(NamedTuple):
@@ -70,13 +71,14 @@ def connection_costs(description: Mapping[str, Any], activities: Mapping[str, Ac
         pre, post = _text(entry, "pre", path), _text(entry, "post", path)
         if pre not in activities:
             continue
-        found, n = activities[pre], math.prod(_shape(description, pre))
-        if len(found.counts) != n:
-            raise DataError(f"description: layer {pre!r} has {n} neurons, its activity {len(found.counts)}")
-        done = effective_macs(found, _fan_out(entry, path, n), _number(entry, "macs", path))
+        found = activities[pre]
+        fan_out = _fan_out(entry, path, _size_of(description, pre, found))
+        if float((found.counts * fan_out.astype(np.float64)).sum()) >= _MOST:
+            raise DataError(f"description: fan_out of {path!r} makes {_MOST} operations or more")
+        done = effective_macs(found, fan_out, _number(entry, "macs", path))
         n_spikes = round(int(found.counts.sum()) / found.recorded_fraction)
-        energy = energy_proxy_pj(done.acs, done.macs)
-        costs.append(ConnectionCost(path, pre, post, n_spikes, done.acs + done.macs, *done, energy))
+        energy, bits = energy_proxy_pj(done.acs, done.macs), _number(entry, "weight_bits", path)
+        costs.append(ConnectionCost(path, pre, post, n_spikes, done.acs + done.macs, *done, energy, bits))
     return tuple(costs)
 
 
@@ -104,14 +106,23 @@ def communication_volume(
     nodes: the node that each layer lives on, by its path; then what goes from layer to node, once for all that live
     there, and nothing within a node. Layers without activity are left out. description: as for `connection_costs`.
     """
+    whole("communication_volume.value_bits", value_bits, 0)
     found = {}
     for path, entry in _part(description, "connections").items():
         pre, post = _text(entry, "pre", path), _text(entry, "post", path)
         to = post if nodes is None else _node(nodes, post)
         if pre in activities and (nodes is None or _node(nodes, pre) != to):
-            n = math.prod(_shape(description, pre))
+            n = _size_of(description, pre, activities[pre])
             found[pre, to] = Communication(pre, to, *_sent(activities[pre], n, value_bits))
     return tuple(found.values())
+
+
+def _size_of(description: Mapping[str, Any], layer: str, found: Activity) -> int:
+    """How many neurons a layer has; DataError where its activity is that of another number."""
+    n = math.prod(_shape(description, layer))
+    if len(found.counts) != n:
+        raise DataError(f"description: layer {layer!r} has {n} neurons, its activity {len(found.counts)}")
+    return n
 
 
 def _sent(found: Activity, n: int, value_bits: int) -> tuple[int, int, int]:
@@ -152,6 +163,8 @@ def _shape(description: Mapping[str, Any], layer: str) -> list[int]:
     shape = _part(description, "layers").get(layer, {}).get("shape")
     if not isinstance(shape, list) or not all(type(n) is int and 0 < n < 1 << 31 for n in shape) or len(shape) > 32:
         raise DataError(f"description: the shape of layer {layer!r} must hold whole numbers, got {shape!r:.80}")
+    if math.prod(shape) >= _MOST:
+        raise DataError(f"description: layer {layer!r} has {_MOST} neurons or more, got the shape {shape!r:.80}")
     return shape
 
 

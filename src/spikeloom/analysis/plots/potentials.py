@@ -31,12 +31,13 @@ def membrane_traces(
     time: ArrayLike | None = None,
     runs: ArrayLike | None = None,
     title: str = "Membrane potential",
+    quantity: str = "potential",
 ) -> Figure:
     """A figure of potentials v (T, N) with one panel a neuron: of `neurons`, else the first three.
 
     They are at steps of dt ms, or at times `time` (T,). threshold: one for all, or (N,). spikes: one sample of the same
     neurons, marked above the traces; recorded potentials are those after the reset, so that they show no spike
-    themselves. runs (R, 2): stretches in ms that the lines do not cross.
+    themselves. runs (R, 2): stretches in ms that the lines do not cross. quantity: what v is.
     """
     values = finite(v, "membrane_traces.v", "T", "N")
     chosen = chosen_neurons(neurons, values.shape[1], 3, "membrane_traces.neurons")
@@ -44,21 +45,20 @@ def membrane_traces(
     if len(at) != len(values):
         raise ShapeError(f"membrane_traces.time must have shape ({len(values)},) as v has, got {at.shape}")
     levels = _levels(threshold, values.shape[1])
+    stretches = np.asarray([[-np.inf, np.inf]] if runs is None else runs, float)
     _check_train(spikes, values.shape[1])
-    stretches = np.array([[-np.inf, np.inf]]) if runs is None else np.asarray(runs, float)
     figure = new_figure(8, 0.9 + 1.25 * len(chosen))
     every = figure.subplots(len(chosen), 1, squeeze=False, sharex=True)[:, 0]
     for axes, n in zip(every, chosen, strict=True):
         dress(axes, title if axes is every[0] else "", "time (ms)" if axes is every[-1] else "", f"neuron {n}")
         _draw_trace(axes, at, values[:, n], stretches)
-        if levels is not None:
-            axes.axhline(levels[n % len(levels)], color=VERMILION, linewidth=1.1, linestyle=(0, (4, 3)))
+        _draw_level(axes, levels, n)
         if runs is not None:
             draw_runs(axes, stretches)
         if spikes is not None:
             _draw_marks(axes, spikes.times_ms()[spikes.ids == n])
     every[0].set_title(_key(levels, spikes), loc="right", fontsize=8.5, color=MUTED)
-    figure.supylabel("potential", fontsize=9.5, color=INK)
+    figure.supylabel(quantity, fontsize=9.5, color=INK)
     return figure
 
 
@@ -68,6 +68,11 @@ def _draw_trace(axes: Axes, at: Array, v: Array, stretches: Array) -> None:
         axes.plot(*_thinned(at[inside], v[inside]), color=BLUE, linewidth=1.2)
     axes.margins(x=0.01, y=0.12)
     time_axis(axes, float(at[-1] - at[0]))
+
+
+def _draw_level(axes: Axes, levels: Array | None, n: int) -> None:
+    if levels is not None:
+        axes.axhline(levels[n % len(levels)], color=VERMILION, linewidth=1.1, linestyle=(0, (4, 3)))
 
 
 def _levels(threshold: float | ArrayLike | None, n: int) -> Array | None:

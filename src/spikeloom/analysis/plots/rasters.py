@@ -148,16 +148,20 @@ class RasterAccumulator:
     def draw(self, axes: Axes, height: float) -> None:
         """Draws what was added so far into axes that are about `height` inches high."""
         counts = self._counts[:-_COLUMNS].reshape(-1, _COLUMNS)
-        n_spikes = int(counts.sum())
-        if n_spikes == 0:
+        if not counts.any():
             axes.text(0.5, 0.5, "no spikes", transform=axes.transAxes, ha="center", va="center", color=MUTED)
-        elif n_spikes > self._most_points():
+        elif self.is_image:
             self._draw_image(axes, counts)
         else:
             self._draw_points(axes, height)
         axes.set(xlim=(-0.01 * self._duration, self._duration), ylim=(-0.5, self._shown - 0.5))
         whole_ticks(axes.yaxis, self._shown)
         time_axis(axes, self._duration)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether spikes are counted in the cells of an image, as more than fit as points, so far."""
+        return int(self._counts[:-_COLUMNS].sum()) > self._most_points()
 
     def _n_columns(self) -> int:
         return min(_COLUMNS, int(np.ceil(self._duration / self._width - 1e-9)))

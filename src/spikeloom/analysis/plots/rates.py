@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ...errors import ParameterError
 from ...spikes import Spikes
@@ -87,6 +87,15 @@ def population_rate(rates: PopulationRate | Mapping[str, PopulationRate], *, tit
     return figure
 
 
+def _edges(rates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The edges of about 40 bins, each around as many of the rates that whole numbers of spikes make."""
+    levels = np.unique(np.round(rates, 9))
+    span = float(levels[-1] - levels[0]) or 1.0
+    step = float(np.diff(levels).min(initial=span))
+    width = max(1, np.ceil(span / 40 / step)) * step
+    return np.asarray(levels[0] - step / 2 + width * np.arange(np.ceil((span + step) / width) + 1))
+
+
 def neuron_rate_bars(rates: ArrayLike, *, title: str = "Rate of each neuron") -> Figure:
     """A figure of the rates (N,) in Hz: one bar a neuron, or a histogram where there are more than 120."""
     found = finite(rates, "neuron_rate_bars.rates")
@@ -95,7 +104,7 @@ def neuron_rate_bars(rates: ArrayLike, *, title: str = "Rate of each neuron") ->
     line: dict[str, Any] = {"color": VERMILION, "linewidth": 1.2, "linestyle": "--", "label": f"mean {mean:.1f} Hz"}
     if len(found) > _MOST_BARS:
         axes = dress(figure.add_subplot(), title, "rate (Hz)", "neurons")
-        axes.hist(found, bins=40, color=BLUE, edgecolor="white", linewidth=0.5)
+        axes.hist(found, bins=_edges(found).tolist(), color=BLUE, edgecolor="white", linewidth=0.5)
         axes.axvline(mean, **line)
     else:
         axes = dress(figure.add_subplot(), title, "neuron", "rate (Hz)")

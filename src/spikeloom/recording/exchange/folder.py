@@ -96,6 +96,8 @@ class Import:
     n_snapshots: int = 0
     staged: int = 0
     steps: dict[str, dict[str, int]] = field(default_factory=dict)
+    ends: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    gaps: dict[str, dict[str, dict[str, list[tuple[int, int]]]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     writers: dict[str, NodeWriter] = field(default_factory=dict)
 
@@ -169,6 +171,11 @@ class Import:
             writer.flush()
             self.staged = 0
         self.steps.setdefault(node, {})[layer] = batch.start + batch.n_steps
+        observable = "spikes" if isinstance(batch, SpikeBatch) else "v"
+        if (end := self.ends.get((node, layer, observable), 0)) < batch.start:
+            gaps = self.gaps.setdefault(node, {}).setdefault(layer, {})
+            gaps.setdefault(observable, []).append((end, batch.start))
+        self.ends[node, layer, observable] = batch.start + batch.n_steps
         if isinstance(batch, SpikeBatch):
             self.n_spikes += batch.size
         else:
@@ -186,10 +193,10 @@ class Import:
         return self.dt
 
     def report(self, folder: Path, source: str, format: str) -> ImportReport:
-        """Keeps with every node where its data came from, and what was assumed, and reports it."""
-        for writer in self.writers.values():
+        """Keeps with every node where its data came from, its gaps, and what was assumed, and reports it."""
+        for node, writer in self.writers.items():
             said = {"source": source, "format": format, "started": self.started, "notes": self.notes}
-            writer.metadata({"imported": said})
+            writer.metadata({"imported": said, "gaps": self.gaps.get(node, {})})
         return ImportReport(folder, format, self.n_spikes, self.n_values, tuple(self.notes))
 
     def described(self, description: Mapping[str, Any], clock: Clock) -> None:
@@ -199,7 +206,7 @@ class Import:
         nodes = description.get("metadata")
         said = nodes.get(clock.node) if isinstance(nodes, dict) else None
         if isinstance(said, dict):
-            known = {k: v for k, v in said.items() if is_name(k) and k not in ("format", "node", "imported")}
+            known = {k: v for k, v in said.items() if is_name(k) and k not in ("format", "node", "imported", "gaps")}
             self.writer(clock.node).metadata(known)
 
 

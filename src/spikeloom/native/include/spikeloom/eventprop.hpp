@@ -16,7 +16,8 @@ namespace spikeloom {
 
 struct Leaks {
   double tau_m, tau_s, theta, reset;
-  double rate_m = 1 / tau_m, rate_s = 1 / tau_s, mix = tau_m == tau_s ? 0 : tau_s / (tau_s - tau_m);
+  double rate_m = 1 / tau_m, rate_s = 1 / tau_s;
+  double mix = std::abs(tau_s - tau_m) < 1e-8 * tau_m ? 0 : tau_s / (tau_s - tau_m);  // 0: they are taken as equal
 };
 
 // exp(-x) for x >= 0; where it is short, as between two events, its series up to x^12 / 12!.
@@ -42,12 +43,13 @@ SPIKELOOM_INLINE double potential(const Leaks& k, double v, double i, double h) 
   return f.a * v + f.b * i;
 }
 
-// After how many ms, at most h, the potential v < theta with the current i reaches theta; -1 where it does not. While
-// it rises it does so ever slower, since it follows a current that decays: there is one root, found by Halley's steps
-// from where the parabola at 0 meets theta.
+// After how many ms, at most h, the potential v with the current i reaches theta; -1 where it does not. While it rises
+// it does so ever slower, since it follows a current that decays: there is one root, found by Halley's steps from where
+// the parabola at 0 meets theta. A potential that was rounded to theta is there at once.
 inline double crossing(const Leaks& k, double v, double i, double h) {
   const double rise = (i - v) * k.rate_m, bend = (-i * k.rate_s - rise) * k.rate_m, missing = k.theta - v;
   if (!(i > k.theta) || v + rise * h < k.theta) return -1;
+  if (missing <= 0) return 0;
   double low = 0, high = h;
   if (potential(k, v, i, h) < k.theta) {  // unless its peak, where V = I, lies before the end
     const double mixed = k.mix * i;
@@ -72,10 +74,15 @@ inline double crossing(const Leaks& k, double v, double i, double h) {
 
 // The spikes of all samples as they come: of those beyond `room` only the number is kept.
 struct Fired {
+  struct Spike {
+    double time, current;
+    int32_t id;
+  };
   double* time;
   int32_t* id;
   double* current;
-  int64_t room, most, n, begin;
+  int64_t room, most, n = 0, begin = 0;
+  std::vector<Spike> spikes = {};
   bool full() const { return n - begin > most; }
   void add(double t, int64_t i, double c) {
     if (n < room) time[n] = t, id[n] = int32_t(i), current[n] = c;
@@ -83,9 +90,14 @@ struct Fired {
   }
   // Sorts those from `first` on by time, then by neuron.
   void sort_from(int64_t first) {
-    for (int64_t k = first + 1; k < std::min(n, room); k++)
-      for (int64_t j = k; j > first && (time[j] < time[j - 1] || (time[j] == time[j - 1] && id[j] < id[j - 1])); j--)
-        std::swap(time[j], time[j - 1]), std::swap(id[j], id[j - 1]), std::swap(current[j], current[j - 1]);
+    const int64_t last = std::min(n, room);
+    if (last - first < 2) return;
+    spikes.clear();
+    for (int64_t k = first; k < last; k++) spikes.push_back({time[k], current[k], id[k]});
+    std::sort(spikes.begin(), spikes.end(), [](const Spike& a, const Spike& b) {
+      return a.time < b.time || (a.time == b.time && a.id < b.id);
+    });
+    for (const Spike& s : spikes) time[first] = s.time, id[first] = s.id, current[first++] = s.current;
   }
 };
 
@@ -141,7 +153,7 @@ void lif_events(int64_t samples, int64_t n, const int64_t* offsets, const double
   for (int64_t b = 0; b < samples; b++) {
     double now = 0;
     x.clear(), fired.begin = fired.n;
-    for (int64_t e = offsets[b]; e < offsets[b + 1] && !fired.full(); e++) {
+    for (int64_t e = offsets[b]; e < offsets[b + 1] && time[e] < stop && !fired.full(); e++) {
       advance(k, x, fired, now, time[e] - now);
       now = time[e], x.add_row(x.second, w + id[e] * n);
     }
@@ -155,7 +167,7 @@ template <class Real>
 void leaky_events(int64_t samples, int64_t n, const int64_t* offsets, const double* time, const int32_t* id,
                   const Real* w, int64_t n_steps, double dt, Leaks k, Real* v) {
   Neurons<Real> x(n);
-  Fired none{nullptr, nullptr, nullptr, 0, 0, 0, 0};
+  Fired none{nullptr, nullptr, nullptr, 0, 0};
   k.theta = HUGE_VAL;
   for (int64_t b = 0; b < samples; b++) {
     double now = 0;
@@ -228,6 +240,7 @@ void lif_events_back(int64_t samples, int64_t n, const int64_t* offsets, const d
     int64_t spike = spike_offsets[b + 1];
     x.clear();
     for (int64_t e = offsets[b + 1] - 1; e >= offsets[b]; e--) {
+      if (!(time[e] < stop)) continue;
       touched.clear();
       for (; spike > spike_offsets[b] && spike_time[spike - 1] > time[e]; spike--) {
         const int64_t s = spike - 1, i = spike_id[s];
@@ -283,7 +296,7 @@ void leaky_events_back(int64_t samples, int64_t n, const int64_t* offsets, const
                                           const int32_t* id, const Real* w, double stop, double tau_m, double tau_s,   \
                                           double theta, double reset, double* spike_time, int32_t* spike_id,           \
                                           double* current, int64_t room, int64_t most, int64_t* counts) {              \
-    spikeloom::Fired fired{spike_time, spike_id, current, room, most, 0, 0};                                           \
+    spikeloom::Fired fired{spike_time, spike_id, current, room, most};                                                 \
     spikeloom::lif_events(samples, n, offsets, time, id, w, stop, {tau_m, tau_s, theta, reset}, fired, counts);        \
   }                                                                                                                    \
   SPIKELOOM_EXPORT void lif_events_back_##name(                                                                        \
