@@ -115,7 +115,7 @@ def test_ctrl_c_reaches_a_caller_that_waits_for_the_disk(tmp_path, slow_disk):
     r = recorder(tmp_path, batch_steps=2, buffer_size=4)
     for _ in range(4):
         r.record_spike_data("main", "l", np.ones(2, np.int8))
-    threading.Timer(0.3, signal.raise_signal, (signal.SIGINT,)).start()
+    threading.Timer(0.3, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         r.record_spike_data("main", "l", np.ones(2, np.int8))
     slow_disk.set()
@@ -421,3 +421,20 @@ def test_tasks_are_done_in_order_and_their_room_is_free_after_them():
         background.hold(0, 1000)
         assert not background.has_room(0, 1)
     background.end()
+
+
+def test_what_fails_while_waiting_data_are_collected_is_told_and_the_thread_goes_on():
+    failed, done = [], threading.Event()
+
+    def collect():
+        raise ValueError("torn")
+
+    background = Background("test", most_steps=10, most_bytes=10, interval=0.01, collect=collect, failed=failed.append)
+    background.start()
+    while not failed:
+        time.sleep(0.001)
+    with background.lock:
+        background.submit(Task(done.set))
+    assert done.wait(10)
+    background.end()
+    assert str(failed[0]) == "torn"

@@ -127,7 +127,10 @@ class Background:
             while True:
                 left = None if self._interval is None else self._due - time.monotonic()
                 if left is not None and self._interval is not None and left <= 0:
-                    self._collect()
+                    try:
+                        self._collect()
+                    except Exception as error:  # noqa: BLE001  as of a task
+                        self._failed(error)
                     self._due = time.monotonic() + self._interval
                     continue
                 if self._tasks:

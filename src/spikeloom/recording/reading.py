@@ -53,7 +53,7 @@ class Stretch:
         return self.start + self.n_steps
 
 
-DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
 """What h5py raises on damaged files."""
 
 
