@@ -35,14 +35,14 @@ def test_a_raster_of_some_neurons_says_so_and_shows_only_those():
 
 def test_a_raster_of_many_spikes_is_an_image_of_their_counts():
     spikes = Spikes.from_raster(np.ones((700, 1, 301), np.int8), 0.1)
-    (image,) = plots.raster(spikes).axes[0].collections
+    (image,) = plots.raster(spikes).axes[0].images
     assert image.get_array().sum() == spikes.n_spikes == 210_700
     assert (image.get_array() == 1).all()
 
 
 def test_an_image_of_grouped_spikes_keeps_every_one():
     spikes = spikes_of(n_steps=2501, n_samples=1, n=1001, p=0.1)
-    (image,) = plots.raster(spikes).axes[0].collections
+    (image,) = plots.raster(spikes).axes[0].images
     assert image.get_array().sum() == spikes.n_spikes
 
 

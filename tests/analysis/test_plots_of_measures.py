@@ -26,7 +26,8 @@ def title(figure, where="left"):
 
 
 def labels(figure):
-    return [text.get_text() for axes in figure.axes if (legend := axes.get_legend()) for text in legend.get_texts()]
+    legends = [*figure.legends, *(legend for axes in figure.axes if (legend := axes.get_legend()))]
+    return [text.get_text() for legend in legends for text in legend.get_texts()]
 
 
 def drawn_points(figure):
@@ -62,7 +63,7 @@ def test_an_image_of_windows_equals_that_of_the_whole():
     picture = plots.RasterAccumulator(1001, spikes.duration)
     for window in windows_of(spikes, [1, 700, 2500]):
         picture.add(window)
-    (one,), (other,) = (figure.axes[0].collections for figure in (picture.result(), plots.raster(spikes)))
+    (one,), (other,) = (figure.axes[0].images for figure in (picture.result(), plots.raster(spikes)))
     assert one.get_array().sum() == spikes.n_spikes
     assert np.array_equal(one.get_array(), other.get_array())
 
@@ -71,7 +72,7 @@ def test_a_cell_of_an_image_counts_whole_steps_and_neurons():
     step, ids = np.divmod(np.arange(1600 * 800), 800)
     busy = (step // 2 == 7) & (ids // 2 == 3)
     spikes = Spikes.from_steps(step[(ids % 2 == 0) | busy], ids[(ids % 2 == 0) | busy], 800, 1600, 1.0)
-    counts = plots.raster(spikes).axes[0].collections[0].get_array().reshape(400, 800)
+    counts = plots.raster(spikes).axes[0].images[0].get_array()
     assert counts[3, 7] == 4
     assert (np.delete(counts, 3 * 800 + 7) == 2).all()
 
@@ -81,7 +82,7 @@ def test_points_that_would_cover_each_other_become_an_image():
         spikes_of(n_steps=20_000, n_samples=1, n=2, p=0.5),
         spikes_of(n_steps=20_000, n_samples=1, n=2, p=0.01),
     )
-    assert plots.raster(dense).axes[0].collections[0].get_array() is not None
+    assert plots.raster(dense).axes[0].images[0].get_array() is not None
     assert len(drawn_points(plots.raster(sparse))) == sparse.n_spikes
 
 
@@ -383,3 +384,83 @@ def test_an_animation_into_a_file_that_is_no_folder_is_a_storage_error(tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="cannot write"):
         plots.activity_animation(spikes_of(), (2, 3), tmp_path / "file" / "a.gif")
+
+
+LONG = "a session with_a_name_of_many_conditions and a layer/of_excitatory_neurons in_the_cortex-0 " * 2
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        lambda: plots.raster(spikes_of(), title=LONG),
+        lambda: plots.weights_histogram(np.arange(5), title=LONG),
+        lambda: plots.correlation_matrix(np.eye(30), neurons=range(99_970, 100_000), title=LONG),
+        lambda: plots.membrane_traces(np.zeros((5, 2)), 1.0, threshold=1.25, spikes=spikes_of(n=2)[0], title=LONG),
+        lambda: plots.counts_image(np.ones((20, 20)), title=LONG),
+        lambda: plots.counts_image(np.ones((20, 1))),
+        lambda: plots.population_rate(
+            {LONG[:90] + str(k): measures.population_rate(spikes_of(), 5.0) for k in range(6)}
+        ),
+        lambda: plots.weights_histogram({LONG[:80] + str(k): np.arange(5) for k in range(6)}),
+        lambda: plots.inputs_beside_spikes(np.zeros((2, 4, 4)), spikes_of(), title=LONG),
+    ],
+)
+def test_long_names_stay_inside_of_the_picture_and_apart(figure):
+    drawn = figure()
+    drawn.canvas.draw()
+    page = drawn.bbox
+    words = [axes.title for axes in drawn.axes] + drawn.legends + [t for axes in drawn.axes for t in _titles(axes)]
+    words += [drawn._suptitle] if drawn._suptitle else []
+    for text in words:
+        box = text.get_window_extent()
+        assert not box.width or (page.x0 <= box.x0 and box.x1 <= page.x1 and box.y1 <= page.y1 and box.y0 >= page.y0)
+    for axes in drawn.axes:
+        left, right = (text.get_window_extent() for text in _titles(axes))
+        assert not right.width or not left.overlaps(right)
+        assert axes.get_window_extent().height > 40
+
+
+def _titles(axes):
+    return axes._left_title, axes._right_title
+
+
+def test_one_value_of_a_potential_is_seen():
+    (line,) = plots.membrane_traces(np.zeros((1, 1)), 1.0).axes[0].lines
+    assert line.get_marker() == "o"
+
+
+def test_weights_far_from_zero_fill_the_axes():
+    low, high = plots.weights_histogram(50 + 0.001 * np.arange(10)).axes[0].get_xlim()
+    assert 49.9 < low < high < 50.1
+
+
+def test_a_single_spike_of_many_neurons_is_drawn_larger_than_many_are():
+    one, many = Spikes.from_steps([5], [3], (1000,), 10, 1.0), spikes_of(n_steps=100, n_samples=1, n=1000, p=0.1)
+    size_of_one, size_of_many = (plots.raster(s).axes[0].collections[0].get_sizes()[0] for s in (one, many))
+    assert size_of_one > 4 * size_of_many
+
+
+def test_a_long_row_of_neurons_makes_no_giant_picture():
+    figure = plots.counts_image(np.ones((3, 1000)))
+    assert max(figure.get_size_inches()) < 12
+
+
+def test_small_graded_counts_are_told_from_nothing():
+    (image,) = plots.counts_image(np.full((4, 4), 1e-3)).axes[0].images
+    assert image.norm(1e-3) == 1
+
+
+def test_low_and_high_rates_are_named_with_the_digits_they_have():
+    assert labels(plots.neuron_rate_bars([0.004, 0.001])) == ["mean 0.0025 Hz"]
+    assert labels(plots.neuron_rate_bars([12_000.0, 12_000.0])) == ["mean 12,000.0 Hz"]
+
+
+def test_images_of_weights_are_at_times_in_the_unit_of_the_axis():
+    figure = plots.weights_over_time([(t, np.eye(2)) for t in (0.0, 30_000.0)])
+    assert [axes.get_title(loc="left") for axes in figure.axes[1:3]] == ["0 s", "30 s"]
+
+
+def test_a_matrix_of_many_classes_names_some_and_says_what_its_colours_mean():
+    figure = plots.confusion_matrix(np.arange(100), np.arange(100), range(100))
+    assert len(figure.axes[0].get_xticks()) <= 30
+    assert figure.axes[1].get_ylabel() == "share of the true class"

@@ -252,6 +252,12 @@ def test_formats_are_chosen_by_ending_or_name(tmp_path):
     assert list(FORMATS) == ["nwb", "sonata", "csv", "pt", "neo", "original"]
 
 
+def test_a_session_without_data_is_not_exported(tmp_path):
+    NodeWriter(tmp_path / "s", "n", RecorderConfig(enable_recording=True)).close()
+    with pytest.raises(DataError, match="s holds no data"):
+        export(tmp_path / "s", tmp_path / "out.nwb")
+
+
 def test_kinds_are_checked(tmp_path):
     path = simple_session(tmp_path)
     with pytest.raises(UnsupportedError, match="sonata cannot hold membrane; choose with kinds= from spikes"):

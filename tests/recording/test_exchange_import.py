@@ -97,6 +97,30 @@ def test_steps_that_are_no_steps_are_refused(tmp_path, name, data, message):
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.parametrize("name", ["t_07", "t_" + "9" * 19])
+def test_names_that_are_one_time_or_none_are_refused(tmp_path, name):
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        for key in ("t_7", name):
+            file[f"spikes/pfc-0/output/{key}"] = np.ones(4)
+    with pytest.raises(DataError, match="must be different times in ns"):
+        import_session(tmp_path / "in.h5", tmp_path / "s", dt=1.0)
+
+
+def test_a_file_that_holds_links_alone_makes_no_session(tmp_path):
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file["spikes/pfc-0/output/t_1"] = h5py.ExternalLink("elsewhere.h5", "/x")
+    with pytest.raises(DataError, match="must hold spikes, potentials or weights itself, got none"):
+        import_session(tmp_path / "in.h5", tmp_path / "s", dt=1.0)
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_table_of_very_many_nodes_is_refused(tmp_path):
+    lines = "".join(f"n{k},l,0,0,1.0,1\n" for k in range(1001))
+    (tmp_path / "in.csv").write_text("node,layer,sample,run,time_ms,neuron\n" + lines)
+    with pytest.raises(DataError, match="at most 1000 nodes, got more"):
+        import_session(tmp_path / "in.csv", tmp_path / "s", dt=1.0)
+
+
 def test_links_of_a_simulation_file_to_elsewhere_are_not_followed(tmp_path):
     path = simple_session(tmp_path)
     with pytest.raises(DataError, match="holds no layer itself"):

@@ -119,3 +119,25 @@ def test_neo_reads_its_matlab_file_as_the_block_that_was_written(tmp_path):
     assert recorded(tmp_path / "again") == recorded(path)
     with pytest.raises(UnsupportedError, match=r"Neo's \.mat cannot hold"):
         export(graded_session(tmp_path), tmp_path / "graded.mat")
+
+
+def test_a_block_without_spikes_makes_no_session(tmp_path):
+    writer = NodeWriter(tmp_path / "s", "n", RecorderConfig(enable_recording=True))
+    writer.weights("a_b", np.eye(2), 0.0)
+    writer.close()
+    with pytest.raises(DataError, match="must hold spikes, potentials or weights itself, got none"):
+        from_neo(block_of(tmp_path / "s"), tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_block_is_made_in_a_time_that_grows_with_its_trains(tmp_path, monkeypatch):
+    looked, counted = 0, neo.core.spiketrainlist.SpikeTrainList.append
+
+    def append(self, train):
+        nonlocal looked
+        looked += len(self)
+        counted(self, train)
+
+    monkeypatch.setattr(neo.core.spiketrainlist.SpikeTrainList, "append", append)
+    block_of(simple_session(tmp_path, n_neurons=50))
+    assert looked == 0

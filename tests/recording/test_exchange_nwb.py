@@ -8,8 +8,10 @@ import pytest
 from recorded_sessions import full_session, recorded, simple_session, thinned_session
 
 from spikeloom.errors import DataError, ParameterError, SpikeloomError, UnsupportedError
-from spikeloom.recording import Run, Session
+from spikeloom.recording import RecorderConfig, Run, Sampling, Session, SpikeBatch
 from spikeloom.recording.exchange import export, import_session
+from spikeloom.recording.writing import NodeWriter
+from spikeloom.spikes import Spikes
 from spikeloom.units import steps
 
 pynwb = pytest.importorskip("pynwb", reason="the extra 'exchange' is not installed")
@@ -59,6 +61,21 @@ def test_runs_are_a_table_of_intervals(opened):
     hidden = runs[runs.layer == "hidden"]
     assert hidden.n_samples.tolist() == [2, 2, 3]
     np.testing.assert_allclose(hidden.start_time, [0, 0.002, 0.0047])
+
+
+def test_runs_of_several_layers_are_in_the_order_of_time(tmp_path):
+    path = tmp_path / "s"
+    writer = NodeWriter(path, "main", RecorderConfig(enable_recording=True))
+    for layer in ("a", "b"):
+        for start in (0, 5):
+            spikes = Spikes.from_raster(np.ones((5, 1, 2), np.int8), 1.0)
+            writer.write(layer, SpikeBatch(start, spikes, (5,)), Sampling())
+    writer.close()
+    export(path, tmp_path / "out.nwb")
+    with pynwb.NWBHDF5IO(tmp_path / "out.nwb", "r") as io:
+        runs = io.read().intervals["runs"].to_dataframe()
+    assert runs.start_time.tolist() == [0, 0, 0.005, 0.005]
+    assert list(zip(runs.layer, runs.run, strict=True)) == [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
 
 
 def test_potentials_are_time_series_at_the_times_of_their_steps(exported, opened):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..events import Events, accumulate
 from ..spikes.validate import check_count
-from .style import INK, MUTED, OFF, ON, coloured, dress, legend, new_figure
+from .style import INK, MUTED, OFF, ON, coloured, dress, folded, legend, new_figure, time_axis
 
 _DENSE = 0.2
 """How many events a pixel a frame has at the most, as a mean: more would blur what moves."""
@@ -30,8 +30,8 @@ def draw_events(events: Events, n_frames: int = 6, *, title: str | None = None) 
     rows = figure.add_gridspec(2, n_frames, height_ratios=(shape * 10 / n_frames, 1.6))
     if title is None:
         number = f"{len(events):,} event{'s' * (len(events) != 1)}"
-        title = f"{number}, {events.width} x {events.height} pixels, {events.duration / 1000:.3g} s"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
+        title = f"{number}, {events.width} x {events.height} pixels, {_short(events.duration / 1000)} s"
+    figure.suptitle(folded(title, 10), x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
     first = float(events.t[0]) / 1000 if len(events) else 0.0
     windows = _windows(events, n_frames, first)
     shown = [accumulate(events.between(low, high)) for low, high in windows]
@@ -40,7 +40,7 @@ def draw_events(events: Events, n_frames: int = 6, *, title: str | None = None) 
         axes = figure.add_subplot(rows[0, column])
         axes.imshow(coloured(counts / scale))
         axes.set(xticks=[], yticks=[])
-        axes.set_title(f"{(low + high) / 2 - first:.3g} ms", fontsize=8.5, color=MUTED, pad=3)
+        axes.set_title(f"{_short((low + high) / 2 - first)} ms", fontsize=8.5, color=MUTED, pad=3)
         for spine in axes.spines.values():
             spine.set_color(MUTED)
     _draw_rate(figure.add_subplot(rows[1, :]), events, windows, first)
@@ -62,6 +62,10 @@ def _scale(shown: list[NDArray[np.int32]]) -> float:
     return float(max(1.0, np.percentile(counts, 95))) if counts.size else 1.0
 
 
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def _draw_rate(axes: Axes, events: Events, windows: list[tuple[float, float]], first: float) -> None:
     """Draws the rates of ON and OFF events over the time since the first one, and a band for each frame."""
     dress(axes, "", "time since the first event (ms)", "events a ms")
@@ -75,8 +79,11 @@ def _draw_rate(axes: Axes, events: Events, windows: list[tuple[float, float]], f
         axes.axvspan(low - first, high - first, color=INK, alpha=0.1, linewidth=0)
     peak, usual = float(np.max(rates)), float(np.percentile(rates, 98))
     bursts = 0 < _BURST * usual < peak
+    time_axis(axes, duration)
     axes.set(xlim=(0, duration), ylim=(0, 1.5 * usual if bursts else max(1.15 * peak, 1e-3)))
     if bursts:
         at = float(edges[np.unravel_index(np.argmax(rates), np.shape(rates))[1]])
-        axes.text(0.01, 0.93, f"peak of {peak:,.0f} at {at:.3g} ms", transform=axes.transAxes, fontsize=8.5, va="top")
+        axes.text(
+            0.01, 0.93, f"peak of {peak:,.0f} at {_short(at)} ms", transform=axes.transAxes, fontsize=8.5, va="top"
+        )
     legend(axes, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)

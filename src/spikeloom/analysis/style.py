@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +34,8 @@ _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (6, 1.5, 1.2, 1.5)), (0, (1.
 
 _MOST_LINES, _MOST_NOTES = 60, 12
 _LONG, _FEW = 20_000.0, 8
+_CHARACTER, _MARGIN = 0.098, 0.5
+"""Inches that a letter of a title takes, and that lie left of it."""
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -42,9 +45,20 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def dress(axes: Axes, title: str, x: str, y: str, *, grid: str | None = "y") -> Axes:
-    """The axes with title, labels with units, and the common look; `grid` is 'x', 'y', 'both' or None."""
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=8)
+def folded(title: str, inches: float) -> str:
+    """The title in lines that fit into so many inches."""
+    width = max(12, int((inches - _MARGIN) / _CHARACTER))
+    return "\n".join(textwrap.fill(line, width) for line in title.split("\n"))
+
+
+def dress(axes: Axes, title: str, x: str, y: str, *, grid: str | None = "y", beside: str = "") -> Axes:
+    """The axes with title, labels with units, and the common look; `grid` is 'x', 'y', 'both' or None.
+
+    A long title is broken into lines; `beside` stands in small letters at its right.
+    """
+    room = axes.bbox.width / axes.figure.dpi / 0.775 - 0.065 * len(beside)
+    axes.set_title(folded(title, room), loc="left", fontsize=11, fontweight="bold", color=INK, pad=8)
+    axes.set_title(beside, loc="right", fontsize=8.5, color=MUTED, pad=8)
     axes.set_xlabel(x, fontsize=9.5, color=INK)
     axes.set_ylabel(y, fontsize=9.5, color=INK)
     axes.tick_params(labelsize=8.5, colors=MUTED, length=3)
@@ -63,9 +77,26 @@ def legend(axes: Axes, **options: Any) -> None:
     axes.legend(framealpha=0.9, edgecolor="none", fontsize=8.5, labelcolor=INK, **options)
 
 
+def legend_below(figure: Figure) -> None:
+    """A legend under all axes, where names of any length cover nothing, for which the figure grows."""
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    width = figure.get_figwidth()
+    names = [folded(name, 1.3 * (width - 0.7)) for name in names]
+    longest = max(len(line) for name in names for line in name.split("\n"))
+    columns = min(len(names), max(1, int(width / (0.068 * longest + 0.7))))
+    lines = sum(1 + name.count("\n") for name in names)
+    figure.set_figheight(figure.get_figheight() + 0.19 * -(-lines // columns))
+    figure.legend(handles, names, loc="outside lower left", ncols=columns, frameon=False, fontsize=8.5, labelcolor=INK)
+
+
+def time_unit(duration: float) -> tuple[int, str]:
+    """How many ms the unit has in which times of so many ms are named, and its name: 's' of more than 20 s."""
+    return (1000, "s") if duration > _LONG else (1, "ms")
+
+
 def time_axis(axes: Axes, duration: float) -> None:
-    """Names the axis of time, in ms or, of more than 20 s, in s; the data stay in ms."""
-    scale, unit = (1000, "s") if duration > _LONG else (1, "ms")
+    """Names the axis of time in ms or s; the data stay in ms."""
+    scale, unit = time_unit(duration)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / scale:,.6g}"))
     if axes.get_xlabel():
         axes.set_xlabel(axes.get_xlabel().replace("(ms)", f"({unit})"))

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from ...errors import ParameterError, ShapeError
-from ..style import DIVERGING, GREY, colour_bar, dress, new_figure
+from ..style import DIVERGING, GREY, colour_bar, dress, folded, new_figure
 
 _NAMED = 20
 
@@ -39,10 +39,11 @@ def correlation_matrix(
         )
     pairs = known[np.triu_indices(len(known), 1)]
     top = max(float(np.abs(pairs).max(initial=0)), 1e-3) if len(pairs) else 1.0
-    told = [f"mean of pairs {pairs.mean():.3f}"] if len(pairs) else []
+    told = [f"mean of pairs {round(float(pairs.mean()), 3) + 0.0:.3f}"] if len(pairs) else []
     told += [f"{silent.sum()} of {n} silent (grey)"] if silent.any() else []
     figure = new_figure(5.6, 4.8)
-    axes = dress(figure.add_subplot(), f"{title}\n{', '.join(told)}".rstrip(), "neuron", "neuron", grid=None)
+    head = f"{folded(title, 4.6)}\n{', '.join(told)}".rstrip()
+    axes = dress(figure.add_subplot(), head, "neuron", "neuron", grid=None)
     axes.set_facecolor(GREY)
     image = axes.imshow(
         np.ma.masked_invalid(values), cmap=DIVERGING, vmin=-top, vmax=top, interpolation="nearest", origin="lower"

@@ -61,8 +61,8 @@ def _draw(axes: Axes, share: Array, bins: Array, mean: float, log: bool) -> None
     poisson = np.exp(-t / mean) / mean * (t * np.log(10) / 10 if log else 1)
     axes.plot(t, 100 * poisson, color=VERMILION, linewidth=1.4, linestyle="--", label="Poisson, same mean")
     axes.set_xlim(bins[0] if log else 0, bins[-1])
-    axes.set_ylim(0, 1.12 * axes.get_ylim()[1])
-    legend(axes, loc="upper left" if log else "upper right")
+    axes.set_ylim(0, 1.2 * axes.get_ylim()[1])
+    legend(axes, loc="best")
 
 
 def _counted(values: Array, log: bool, dt: float | None) -> tuple[Array, Array, int, float]:

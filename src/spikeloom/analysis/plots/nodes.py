@@ -13,7 +13,7 @@ from ...errors import ParameterError
 from ..style import INK, cycled, dress, legend, new_figure, time_axis
 
 _HATCHES = ("", "////", "....", "xxxx")
-_MOST_KINDS, _MOST_NODES = 24, 60
+_MOST_KINDS, _MOST_NODES, _MOST_EDGES = 24, 60, 200
 
 
 class Span(NamedTuple):
@@ -47,7 +47,8 @@ def node_timeline(spans: Mapping[str, Iterable[Span]], *, title: str = "What nod
             bars = [(span.begin, span.end - span.begin) for span in held if span.status == status]
             points = [begin for begin, length in bars if not length]
             axes.vlines(points, row - 0.36, row + 0.36, color=colour, linewidth=2.5)
-            axes.broken_barh(bars, (row - 0.36, 0.72), facecolor=colour, hatch=hatch, edgecolor="white", linewidth=0.4)
+            edge = 0.4 if len(held) <= _MOST_EDGES else 0.0
+            axes.broken_barh(bars, (row - 0.36, 0.72), facecolor=colour, hatch=hatch, edgecolor="white", linewidth=edge)
     axes.set_yticks(range(len(rows)), rows, color=INK)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     ends = [end for held in rows.values() for span in held for end in span[:2]]

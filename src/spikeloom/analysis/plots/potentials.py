@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import ShapeError
 from ...spikes import Spikes
 from ...units import times
-from ..style import BLUE, DARK, INK, MUTED, VERMILION, draw_runs, dress, new_figure, time_axis
+from ..style import BLUE, DARK, INK, VERMILION, draw_runs, dress, new_figure, time_axis
 from .checks import chosen_neurons, finite
 
 Array = NDArray[np.float64]
@@ -50,14 +50,14 @@ def membrane_traces(
     figure = new_figure(8, 0.9 + 1.25 * len(chosen))
     every = figure.subplots(len(chosen), 1, squeeze=False, sharex=True)[:, 0]
     for axes, n in zip(every, chosen, strict=True):
-        dress(axes, title if axes is every[0] else "", "time (ms)" if axes is every[-1] else "", f"neuron {n}")
+        head = (title, _key(levels, spikes)) if axes is every[0] else ("", "")
+        dress(axes, head[0], "time (ms)" if axes is every[-1] else "", f"neuron {n}", beside=head[1])
         _draw_trace(axes, at, values[:, n], stretches)
         _draw_level(axes, levels, n)
         if runs is not None:
             draw_runs(axes, stretches)
         if spikes is not None:
             _draw_marks(axes, spikes.times_ms()[spikes.ids == n])
-    every[0].set_title(_key(levels, spikes), loc="right", fontsize=8.5, color=MUTED)
     figure.supylabel(quantity, fontsize=9.5, color=INK)
     return figure
 
@@ -65,7 +65,8 @@ def membrane_traces(
 def _draw_trace(axes: Axes, at: Array, v: Array, stretches: Array) -> None:
     for begin, end in stretches:
         inside = (at >= begin) & (at < end)
-        axes.plot(*_thinned(at[inside], v[inside]), color=BLUE, linewidth=1.2)
+        alone = "o" if inside.sum() == 1 else None
+        axes.plot(*_thinned(at[inside], v[inside]), color=BLUE, linewidth=1.2, marker=alone, markersize=3.5)
     axes.margins(x=0.01, y=0.12)
     time_axis(axes, float(at[-1] - at[0]))
 

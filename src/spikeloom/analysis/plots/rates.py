@@ -13,7 +13,7 @@ from ...errors import ParameterError
 from ...spikes import Spikes
 from ..measures import PopulationRate
 from ..measures import population_rate as measured_rate
-from ..style import BLUE, VERMILION, cycled, draw_runs, dress, legend, new_figure, time_axis, whole_ticks
+from ..style import BLUE, VERMILION, cycled, draw_runs, dress, legend, legend_below, new_figure, time_axis, whole_ticks
 from .checks import finite
 
 _MOST_BARS = 120
@@ -50,7 +50,7 @@ def rate_timeline(
             rate[inside], edges, baseline=None, color=BLUE, linewidth=1.4, label=None if k else f"bins of {width:g} ms"
         )
     mean = float(rate @ found.width / found.width.sum())
-    axes.axhline(mean, color=VERMILION, linewidth=1.2, linestyle="--", label=f"mean {mean:.1f} Hz")
+    axes.axhline(mean, color=VERMILION, linewidth=1.2, linestyle="--", label=f"mean {_hertz(mean)}")
     draw_runs(axes, stretches)
     axes.set(xlim=(0, end), ylim=(0, 1.25 * float(rate.max(initial=0)) or 1))
     time_axis(axes, end)
@@ -83,7 +83,7 @@ def population_rate(rates: PopulationRate | Mapping[str, PopulationRate], *, tit
     axes.set_ylim(0, 1.08 * axes.get_ylim()[1] if top else 1)
     time_axis(axes, end)
     if "" not in named:
-        legend(axes, loc="upper right", ncols=min(len(named), 3))
+        legend_below(figure)
     return figure
 
 
@@ -101,7 +101,7 @@ def neuron_rate_bars(rates: ArrayLike, *, title: str = "Rate of each neuron") ->
     found = finite(rates, "neuron_rate_bars.rates")
     figure = new_figure(8, 2.8)
     mean = float(found.mean())
-    line: dict[str, Any] = {"color": VERMILION, "linewidth": 1.2, "linestyle": "--", "label": f"mean {mean:.1f} Hz"}
+    line: dict[str, Any] = {"color": VERMILION, "linewidth": 1.2, "linestyle": "--", "label": f"mean {_hertz(mean)}"}
     if len(found) > _MOST_BARS:
         axes = dress(figure.add_subplot(), title, "rate (Hz)", "neurons")
         axes.hist(found, bins=_edges(found).tolist(), color=BLUE, edgecolor="white", linewidth=0.5)
@@ -115,3 +115,7 @@ def neuron_rate_bars(rates: ArrayLike, *, title: str = "Rate of each neuron") ->
         axes.set_ylim(0, 1.2 * found.max() or 1)
     legend(axes, loc="upper right")
     return figure
+
+
+def _hertz(rate: float) -> str:
+    return f"{rate:,.1f} Hz" if rate >= 1 or rate == 0 else f"{rate:.2g} Hz"

@@ -26,6 +26,7 @@ _LEVELS = 16
 _SIDE = (240, 640)
 """Least and greatest number of pixels of the longer side of an animation."""
 _FOOTER, _FONT = 26, 14
+_MOST_INCHES = 10.0
 
 
 def counts_image(
@@ -50,17 +51,20 @@ def counts_image(
             raise ShapeError(f"counts_image.counts must be of {grid}, got {held.size} numbers")
         planes = _signed(held, grid)
     height = float(np.clip(5.0 * grid.height / grid.width, 1.2, 5.0))
-    figure = new_figure(max(height * grid.width / grid.height, 2.5) + 1.4, height + 1.1)
+    width = float(np.clip(height * grid.width / grid.height, 2.5, _MOST_INCHES))
+    figure = new_figure(width + 1.4, height + 1.1)
     axes = dress(figure.add_subplot(), title, "x", "y", grid=None)
     if not planes[0].any():
-        image = axes.imshow(planes[1], cmap=SEQUENTIAL, vmin=0, vmax=max(planes.max(), 1), interpolation="nearest")
-        colour_bar(image, axes, "spikes", whole=True)
+        image = axes.imshow(planes[1], cmap=SEQUENTIAL, vmin=0, vmax=planes.max() or 1, interpolation="nearest")
+        colour_bar(image, axes, "spikes", whole=not (planes % 1).any())
     else:
         scale = _scale(planes)
         axes.imshow(coloured(planes / scale), interpolation="nearest")
         names = ((ON, "ON"), (OFF, "OFF"))
         patches = [Patch(facecolor=colour, label=f"{name}, full at {scale:,.3g}") for colour, name in names]
         figure.legend(handles=patches, loc="outside lower center", ncols=2, frameon=False, fontsize=8.5, labelcolor=INK)
+    if not 1 / 8 < grid.width / grid.height < 8:
+        axes.set_aspect("auto")  # else a row of neurons would be a hair
     whole_ticks(axes.xaxis, grid.width)
     whole_ticks(axes.yaxis, grid.height)
     return figure

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from ...errors import ParameterError, ShapeError
 from ...spikes import Spikes
-from ..style import INK, MUTED, SEQUENTIAL, cycled, dress, legend, new_figure
+from ..style import INK, MUTED, SEQUENTIAL, colour_bar, cycled, dress, folded, legend, new_figure
 from .rasters import draw_spikes
 
 
@@ -52,10 +52,13 @@ def confusion_matrix(
     size = float(np.clip(1.6 + 0.42 * n, 4, 9))
     figure = new_figure(size, size)
     axes = dress(figure.add_subplot(), title, "answer", "true class", grid=None)
-    axes.imshow(share, cmap=SEQUENTIAL, vmin=0, vmax=1)
-    names = [str(name) for name in classes]
-    axes.set_xticks(range(n), names, rotation=90 if max(map(len, names)) > 3 else 0)
-    axes.set_yticks(range(n), names)
+    image = axes.imshow(share, cmap=SEQUENTIAL, vmin=0, vmax=1)
+    shown = range(0, n, -(-n // 30))
+    names = [str(classes[k]) for k in shown]
+    axes.set_xticks(shown, names, rotation=90 if max(map(len, names)) > 3 or n > 20 else 0)
+    axes.set_yticks(shown, names)
+    if n > 20:
+        colour_bar(image, axes, "share of the true class")
     for row, column in np.argwhere(counts) if n <= 20 else ():
         ink = "white" if share[row, column] > 0.5 else INK
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=9, color=ink)
@@ -70,7 +73,7 @@ def inputs_beside_spikes(
     if images.ndim != 3 or len(images) != len(spikes) or not len(images):
         raise ShapeError(f"images must have shape (K, H, W) with K = {len(spikes)} samples, got {images.shape}")
     figure = new_figure(8, 0.6 + 1.5 * len(images))
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
+    figure.suptitle(folded(title, 8), x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
     every = figure.subplots(len(images), 2, squeeze=False, width_ratios=(1, 4.4))
     for k, (left, right) in enumerate(every):
         left.imshow(images[k], cmap="gray_r", interpolation="nearest")

@@ -21,8 +21,10 @@ from ..style import (
     cycled,
     dress,
     legend,
+    legend_below,
     new_figure,
     time_axis,
+    time_unit,
     whole_ticks,
 )
 from .checks import counted, finite
@@ -45,7 +47,7 @@ def weights_histogram(weights: ArrayLike | Mapping[str, ArrayLike], *, title: st
         title = f"{title}: {counted(flat.size, 'value')}, mean {flat.mean():.3g}, std {flat.std():.3g}"
         axes = dress(figure.add_subplot(), title, "weight", "synapses")
         axes.hist(flat, bins=60, color=BLUE)
-        axes.axvline(0, color=MUTED, linewidth=0.8)
+        _mark_zero(axes)
         return figure
     named = {name: finite(w, f"weights_histogram.weights[{name!r}]") for name, w in weights.items()}
     if not 1 <= len(named) <= _MOST_CURVES:
@@ -58,9 +60,9 @@ def weights_histogram(weights: ArrayLike | Mapping[str, ArrayLike], *, title: st
             np.histogram(flat, edges)[0], edges, baseline=None, color=colour, linestyle=dashes, linewidth=1.5,
             label=f"{name}: mean {flat.mean():.3g}, std {flat.std():.3g}",
         )  # fmt: skip
-    axes.axvline(0, color=MUTED, linewidth=0.8)
     axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
-    legend(axes, loc="best")
+    _mark_zero(axes)
+    legend_below(figure)
     return figure
 
 
@@ -130,12 +132,25 @@ def _drawn(
     axes = dress(figure.add_subplot(grid[0, :]), title, "time (ms)", "weight")
     _draw_quantiles(axes, time, rows, [t for t, _ in chosen])
     scale = _scale([w for _, w in chosen]) if chosen else (0.0, 1.0)
+    unit, name = time_unit(float(time[-1] - time[0]))
     for k, (t, w) in enumerate(chosen):
         small = dress(
-            figure.add_subplot(grid[1, k]), f"{t:,.6g} ms", "from neuron", "to neuron" if k == 0 else "", grid=None
+            figure.add_subplot(grid[1, k]),
+            f"{t / unit:,.6g} {name}",
+            "from neuron",
+            "to neuron" if k == 0 else "",
+            grid=None,
         )
         _draw_matrix(small, w, shape, scale, bar=k == len(chosen) - 1)
     return figure
+
+
+def _mark_zero(axes: Axes) -> None:
+    """A line at 0 where that is near: far off it would leave no room for the weights."""
+    low, high = axes.get_xlim()
+    if low - (high - low) <= 0 <= high + (high - low):
+        axes.axvline(0, color=MUTED, linewidth=0.8)
+    whole_ticks(axes.yaxis, int(axes.get_ylim()[1]) + 1)
 
 
 class _Spread:

@@ -97,6 +97,8 @@ def import_session(
 def _chosen(session: Session, entry: Exchange, kinds: Iterable[str] | None) -> list[str]:
     """The kinds to write, all of them held by the format."""
     there = kinds_in(session)
+    if not there:
+        raise DataError(f"export: session {session.path} holds no data")
     if kinds is None:
         chosen = there
     else:
@@ -107,9 +109,9 @@ def _chosen(session: Session, entry: Exchange, kinds: Iterable[str] | None) -> l
             if kind not in there:
                 raise ParameterError(f"export.kinds: the session has no {kind}; it has {', '.join(there)}")
     held = [kind for kind in chosen if kind in entry.holds]
-    if held != chosen or not held:
+    if held != chosen:
         raise UnsupportedError(
-            f"{entry.name} cannot hold {', '.join(k for k in chosen if k not in held) or 'nothing'}; choose with "
+            f"{entry.name} cannot hold {', '.join(k for k in chosen if k not in held)}; choose with "
             f"kinds= from {', '.join(entry.holds)}, or another format"
         )
     return chosen

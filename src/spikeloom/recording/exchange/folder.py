@@ -30,6 +30,7 @@ _MOST_STEPS = 1 << 31
 _BATCH_STEPS = 1000
 _MOST_BATCHES = 1000
 """Of one layer, as far as its runs meet: what lasts long is written in longer batches."""
+_MOST_NODES = 1000
 _MOST_OFFSETS = 1 << 26
 _BATCH_BYTES = 1 << 16
 _MOST_STAGED = 1 << 23
@@ -104,6 +105,8 @@ class Import:
     def writer(self, node: str) -> NodeWriter:
         """The writer of a node."""
         if node not in self.writers:
+            if len(self.writers) == _MOST_NODES:
+                raise DataError(f"import_session: a file must have at most {_MOST_NODES} nodes, got more; split it")
             self.writers[node] = NodeWriter(self.folder, check_name(node, "import_session: the node"), _CONFIG)
         return self.writers[node]
 
@@ -168,7 +171,8 @@ class Import:
         writer.write(check_name(layer, "import_session: the layer"), batch, sampling)
         self.staged += batch.nbytes + _BATCH_BYTES
         if self.staged > _MOST_STAGED:
-            writer.flush()
+            for staged in self.writers.values():
+                staged.flush()
             self.staged = 0
         self.steps.setdefault(node, {})[layer] = batch.start + batch.n_steps
         observable = "spikes" if isinstance(batch, SpikeBatch) else "v"
@@ -193,10 +197,16 @@ class Import:
         return self.dt
 
     def report(self, folder: Path, source: str, format: str) -> ImportReport:
-        """Keeps with every node where its data came from, its gaps, and what was assumed, and reports it."""
+        """Keeps with every node where its data came from, its gaps, and what was assumed, and reports it.
+
+        DataError where there was nothing.
+        """
+        if not self.writers:
+            raise DataError(f"import_session: {source} must hold spikes, potentials or weights itself, got none")
         for node, writer in self.writers.items():
             said = {"source": source, "format": format, "started": self.started, "notes": self.notes}
             writer.metadata({"imported": said, "gaps": self.gaps.get(node, {})})
+            writer.flush()
         return ImportReport(folder, format, self.n_spikes, self.n_values, tuple(self.notes))
 
     def described(self, description: Mapping[str, Any], clock: Clock) -> None:

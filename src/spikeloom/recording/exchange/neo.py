@@ -118,15 +118,16 @@ def _add_trains(segments: dict[_Key, Segment], content: Content, train: Train) -
         for b in range(stretch.n_samples):
             wanted = (k * train.n_samples + b) * train.n_neurons + train.neurons
             begins, ends = np.searchsorted(key, wanted), np.searchsorted(key, wanted, side="right")
-            segment = _segment(segments, train.node, k, b)
-            for n, i, j in zip(train.neurons.tolist(), begins, ends, strict=True):
-                values = {"value": value[i:j]} if train.values else None
-                segment.spiketrains.append(
-                    neo.SpikeTrain(
-                        at[i:j], units=pq.ms, t_start=t_start, t_stop=t_stop, array_annotations=values,
-                        name=f"{train.name} {n}", node=train.node, layer=train.layer, run=k, sample=b, neuron=n,
-                    )
-                )  # fmt: skip
+            trains = [
+                neo.SpikeTrain(
+                    at[i:j], units=pq.ms, t_start=t_start, t_stop=t_stop,
+                    array_annotations={"value": value[i:j]} if train.values else None,
+                    name=f"{train.name} {n}", node=train.node, layer=train.layer, run=k, sample=b, neuron=n,
+                )
+                for n, i, j in zip(train.neurons.tolist(), begins, ends, strict=True)
+            ]  # fmt: skip
+            # Each append to Neo's list looks at all that it holds.
+            _segment(segments, train.node, k, b).spiketrains.extend(trains)
 
 
 def _add_signals(segments: dict[_Key, Segment], content: Content, signal: Signal) -> None:

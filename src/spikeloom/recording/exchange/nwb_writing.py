@@ -196,6 +196,7 @@ def _intervals(runs: Sequence[Run], dt: float) -> NDArray[np.float64]:
 
 def _runs(content: Content) -> TimeIntervals:
     rows = [(train, k, run) for train in content.trains for k, run in enumerate(train.runs)]
+    rows.sort(key=lambda row: row[0].dt * row[2].start)
     columns = {
         "start_time": ("Beginning of the run in s.", [times(run.start, train.dt) / 1000 for train, _, run in rows]),
         "stop_time": ("End of the run in s.", [times(run.stop, train.dt) / 1000 for train, _, run in rows]),

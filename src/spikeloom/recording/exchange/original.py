@@ -119,8 +119,11 @@ def _membrane_dt(
 @damage_named()
 def _names(group: h5py.Group) -> dict[int, str]:
     """The names of a group's data sets by the time in ns that they state, in its order."""
-    found = {int(name[2:]): name for name in members(group) if _KEY.fullmatch(name)}
-    return {time: found[time] for time in sorted(found) if time < 1 << 63}
+    names = [name for name in members(group) if _KEY.fullmatch(name)]
+    found = {int(name[2:]): name for name in names}
+    if len(found) != len(names) or max(found, default=0) >= 1 << 63:
+        raise DataError(f"{name_of(group)}: the names must be different times in ns, below 2**63")
+    return {time: found[time] for time in sorted(found)}
 
 
 def _windows(group: h5py.Group, names: Iterable[str]) -> Iterator[tuple[int, NDArray[Any]]]:
