@@ -33,7 +33,8 @@ session_app = typer.Typer(
 Place = Annotated[Path, typer.Argument(metavar="SESSION", help="Folder of a recorded session.")]
 Force = Annotated[bool, typer.Option("--force", metavar="", help="Writes over a file that is there.")]
 Format = Annotated[
-    str | None, typer.Option("--format", help="nwb, sonata, csv, pt, neo or original (default: by name).")
+    str | None,
+    typer.Option("--format", help="nwb, sonata, csv, pt or neo; `import` also original (default: by ending)."),
 ]
 
 

@@ -181,3 +181,13 @@ def test_the_signed_neuron_keeps_to_its_equations():
     assert sent == [1.0, 1.0, 0.0, -1.0, -1.0, 0.0, 0.0]
     assert float(state.tracker) == 0.0
     assert float(state.v) == pytest.approx(0.25 + 0.1 - 1.0)
+
+
+def test_an_activation_that_stands_twice_is_converted_twice():
+    torch.manual_seed(0)
+    shared = QuantisedReLU(3, 0.1)
+    module = nn.Sequential(nn.Linear(8, 6), shared, nn.Linear(6, 6), shared, nn.Linear(6, 2)).double().eval()
+    x = np.random.default_rng(0).normal(size=(10, 8))
+    network, promise = convert_quantised(module, x)
+    assert promise.n_steps == 5
+    assert verify(module, in_double(network), x, promise).difference < 1e-12

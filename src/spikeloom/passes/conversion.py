@@ -108,8 +108,8 @@ def convert(
     x, parts, before = _given(samples, module), list[nn.Module](), 1.0
     for part in _ends_linear("convert", fold_batch_norm(module)[0]):
         if isinstance(part, nn.ReLU):
-            x = torch.relu(x)
-            top = float(torch.quantile(x.flatten()[: 1 << 24].float(), percentile / 100)) or 1.0
+            x = torch.relu(x).detach()
+            top = float(np.quantile(x.numpy(), percentile / 100)) or 1.0
             _scale(parts, before / top, 1 / top)
             parts.append(Neurons(neuron))
             before = top
@@ -179,7 +179,9 @@ def _flat(module: nn.Module, path: str = "") -> list[tuple[str, nn.Module]]:
     if not isinstance(module, nn.Sequential):
         raise ParameterError(f"a pass over torch modules takes an nn.Sequential, got {type(module).__name__}")
     found: list[tuple[str, nn.Module]] = []
-    for name, part in module.named_children():
+    for name, part in module._modules.items():  # named_children leaves out a module that comes again
+        if part is None:
+            continue
         inner = isinstance(part, nn.Sequential)
         found += _flat(part, f"{path}{name}.") if inner else [(f"{path}{name}", part)]
     return found

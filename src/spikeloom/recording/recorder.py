@@ -361,7 +361,10 @@ _open: set[SimulationRecorder] = set()
 @atexit.register
 def _close_open() -> None:
     for recorder in list(_open):
-        recorder.close()
+        try:
+            recorder.close()
+        except Exception:  # noqa: BLE001  the others are closed all the same
+            _log.exception("recording %s could not be closed", recorder.path.name)
 
 
 def _forget_parent() -> None:
