@@ -14,7 +14,7 @@ help:
 	@echo "make stress    kill recorders at KILLS=200 random moments, and look what is left, into benchmarks/RESULTS.md"
 	@echo "make bench     side by side with the peers, into benchmarks/RESULTS.md (installs them into .bench/)"
 	@echo "make oracles   compare event files with other decoders, measures with Elephant (installs them into .bench/)"
-	@echo "make recipes   what papers claim, measured; also on MNIST=FOLDER (idx files), FSDD=FOLDER (spoken digits)"
+	@echo "make recipes   what papers claim, measured; also on MNIST=FOLDER (idx files), FSDD=FOLDER (spoken digits), TEXT=FILE"
 	@echo "make docs      build the documentation into build/docs/ (make pictures draws its pictures again)"
 	@echo "make format    format the code"
 	@echo "make clean     remove .venv, .bench and caches"
@@ -106,12 +106,9 @@ oracles: $(VENV)/ready .bench/events/ready .bench/analysis/ready
 	$(BIN)/python benchmarks/exchange_oracles.py
 
 recipes: $(VENV)/ready
-	for recipe in sltt stbif convert pattern bessel; do PYTHONPATH=benchmarks $(BIN)/python recipes/$$recipe.py || exit 1; done
+	$(BIN)/python recipes/all.py $(if $(MNIST),--mnist "$(MNIST)") $(if $(FSDD),--fsdd "$(FSDD)") $(if $(TEXT),--text "$(TEXT)")
+	rm -f .bench/recipes.jsonl  # kept so far for one that is interrupted and goes on
 	$(if $(MNIST),$(BIN)/python benchmarks/mnist.py "$(MNIST)",@echo "MNIST is skipped: MNIST=FOLDER names its idx files")
-	$(if $(MNIST),PYTHONPATH=benchmarks $(BIN)/python recipes/diehl_cook.py "$(MNIST)")
-	$(if $(MNIST),PYTHONPATH=benchmarks $(BIN)/python recipes/eventprop.py "$(MNIST)")
-	$(if $(FSDD),PYTHONPATH=benchmarks $(BIN)/python recipes/spoken_digits.py "$(FSDD)",@echo \
-		"spoken digits are skipped: FSDD=FOLDER names the Free Spoken Digit Dataset")
 
 $(VENV)/docs: $(VENV)/ready
 	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]'

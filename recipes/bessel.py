@@ -11,12 +11,11 @@ delay costs more than its smoothing gains. With longer traces, which are smooth 
 
 from __future__ import annotations
 
-import argparse
 import statistics
 
 import numpy as np
 from numpy.typing import NDArray
-from results import HERE, machine, table, write_section
+from recipe import Outcome, report
 from scipy.signal import bessel, butter, sosfilt, sosfilt_zi, sosfiltfilt
 
 from spikeloom.filters import LowPass
@@ -92,18 +91,22 @@ def scores(seed: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3, help="how many recordings")
-    each = [scores(seed) for seed in range(parser.parse_args().seeds)]
-    rows = [[way, f"{statistics.mean(s[way] for s in each):.3f}"] for way in each[0]]
-    text = (
-        f"Command: `PYTHONPATH=benchmarks python recipes/bessel.py`. {machine()}\n\n"
-        f"{N} tuned neurons, {SECONDS:g} s, means of {len(each)} recordings.\n\n" + table(["way", "R2"], rows)
+def outcome(seeds: int) -> Outcome:
+    each = [scores(seed) for seed in range(seeds)]
+    mean = {way: statistics.mean(found[way] for found in each) for way in each[0]}
+    gained = mean["Bessel, blocks of 256 ms"] >= mean["raw"] + 0.02
+    return Outcome(
+        name="bessel",
+        paper="Filtering behind a spiking decoder (paper 60)",
+        data=f"{N} tuned neurons, {SECONDS:g} s, means of {seeds} recordings",
+        baseline=f"R2 of the raw decoder {mean['raw']:.3f}",
+        result=f"{mean['Bessel, blocks of 256 ms']:.3f} in blocks of 256 ms",
+        gate="at least raw + .02, the causal filter below raw",
+        holds=gained and mean["Bessel, causal"] < mean["raw"],
+        head=["way", "R2"],
+        rows=[[way, f"{value:.3f}"] for way, value in mean.items()],
     )
-    write_section(HERE / "RESULTS.md", "bessel", "Recipe: a Bessel filter behind a decoder", text)
-    print(text)
 
 
 if __name__ == "__main__":
-    main()
+    report(__doc__, outcome, seeds={"type": int, "default": 3, "help": "how many recordings"})

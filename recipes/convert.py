@@ -9,11 +9,9 @@ zero, and with thresholds at the greatest activation.
 
 from __future__ import annotations
 
-import argparse
-
 import numpy as np
 import torch
-from results import HERE, machine, table, write_section
+from recipe import Outcome, report
 from torch import nn
 
 import spikeloom as sl
@@ -57,19 +55,21 @@ def curves(epochs: int = 40, steps: tuple[int, ...] = STEPS) -> tuple[float, dic
     return of_torch, found
 
 
-def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    torch.set_num_threads(1)
+def outcome() -> Outcome:
     of_torch, found = curves()
-    rows = [[name, *(f"{curve[n]:.3f}" for n in STEPS)] for name, curve in found.items()]
-    text = (
-        f"Command: `PYTHONPATH=benchmarks python recipes/convert.py`. {machine()}\n\n"
-        f"Digits, 64-128-128-10; the torch network has {of_torch:.3f}.\n\n"
-        + table(["reset, thresholds", *(f"T = {n}" for n in STEPS)], rows)
+    best = found["subtract, 99.9 %"]
+    return Outcome(
+        name="convert",
+        paper="Gestures on Loihi: thresholds balanced by data (paper 19)",
+        data="scikit-learn's digits, 64-128-128-10 with ReLU",
+        baseline=f"the torch network, {of_torch:.3f}",
+        result=f"{best[8]:.3f} at T = 8, {best[32]:.3f} at T = 32",
+        gate="within .01 of the torch network after 32 steps",
+        holds=best[32] >= of_torch - 0.01,
+        head=["reset, thresholds", *(f"T = {n}" for n in STEPS)],
+        rows=[[name, *(f"{curve[n]:.3f}" for n in STEPS)] for name, curve in found.items()],
     )
-    write_section(HERE / "RESULTS.md", "convert", "Recipe: ReLUs as spiking rates", text)
-    print(text)
 
 
 if __name__ == "__main__":
-    main()
+    report(__doc__, outcome)

@@ -34,6 +34,7 @@ class Outcome:
 
     def section(self, seconds: float) -> str:
         """The outcome in Markdown, as it stands in RESULTS.md."""
+        held = "holds" if self.holds else "is **missed**"
         lines = [
             f"Command: `PYTHONPATH=benchmarks python recipes/{self.name}.py`. {machine()}; {seconds:.0f} s CPU",
             "",
@@ -41,7 +42,7 @@ class Outcome:
             "",
             table(self.head, self.rows),
             "",
-            f"Baseline {self.baseline}; reached {self.result}. Gate: {self.gate}: {'holds' if self.holds else 'MISSED'}.",
+            f"Baseline: {self.baseline}. Reached: {self.result}. Gate: {self.gate}; it {held}.",
         ]
         return "\n".join(lines + ([f"Did not reproduce: {self.failed}."] if self.failed else []))
 

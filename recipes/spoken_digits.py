@@ -1,18 +1,16 @@
 """A recipe: spoken digits through a cochlea into a recurrent spiking network, 90 % or more on the official test files.
 
-    PYTHONPATH=benchmarks python recipes/spoken_digits.py FOLDER [--seeds 3] [--validate]
+    PYTHONPATH=benchmarks python recipes/spoken_digits.py --data FOLDER [--seeds 3] [--validate]
 
 FOLDER holds the Free Spoken Digit Dataset. The first 800 ms of each file become the spikes of 700 bushy cells, which
 are counted for ten neighbouring channels in steps of 10 ms; in training each time a little faster or slower, later,
 higher or lower. 512 leaky neurons that are connected to each other hear them; ten leaky integrators add up their
 spikes, and the mean potential of each is the answer. --validate trains without the recordings 5 to 9 of each digit and
-speaker and tests on them: the settings below were chosen so, never on the test files. Without it the table goes into
-RESULTS.md.
+speaker and tests on them: the settings below were chosen so, never on the test files.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import time
@@ -23,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from results import HERE, machine, table, write_section
+from recipe import Outcome, report
 
 import spikeloom as sl
 from spikeloom.datasets.audio import Cochlea, Recordings, excerpt, spoken_digits
@@ -97,41 +95,36 @@ def one_run(train: sl.Dataset, test: sl.Dataset, seed: int) -> dict[str, float]:
     return {"seed": seed, "accuracy": found.accuracy, "rate": found.rate_hz, "wall": wall, "cpu": cpu}
 
 
-def main() -> None:
-    """Runs every seed and writes the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, metavar="FOLDER", help="where the Free Spoken Digit Dataset is")
-    parser.add_argument("--seeds", type=int, default=3, help="how many seeds (default 3)")
-    parser.add_argument("--validate", action="store_true", help="train and test on the training files alone")
-    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where the spikes are kept for the next time")
-    args = parser.parse_args()
-    recordings = spoken_digits(args.root, "train")
-    held_out = recordings.where(recordings.indices < 10) if args.validate else spoken_digits(args.root, "test")
-    rest = recordings.where(recordings.indices >= 10) if args.validate else recordings
-    cpu = time.process_time()
-    train, test = heard(rest, 0, args.cache), heard(held_out, 1, args.cache)
-    cpu = time.process_time() - cpu
+def outcome(data: Path, seeds: int, validate: bool, cache: Path | None) -> Outcome:
+    recordings = spoken_digits(data, "train")
+    held_out = recordings.where(recordings.indices < 10) if validate else spoken_digits(data, "test")
+    rest = recordings.where(recordings.indices >= 10) if validate else recordings
+    train, test = heard(rest, 0, cache), heard(held_out, 1, cache)
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as processes:
-        runs = list(processes.map(partial(one_run, train, test), range(args.seeds)))
-    rows = [
-        [str(r["seed"]), f"{r['accuracy']:.1%}", f"{r['rate']:.0f}", f"{r['wall']:.0f}", f"{r['cpu']:.0f}"]
-        for r in runs
-    ]
-    mean = {key: statistics.mean(r[key] for r in runs) for key in ("accuracy", "rate", "wall", "cpu")}
-    rows.append(["**mean**", f"**{mean['accuracy']:.1%}**", *(f"{mean[k]:.0f}" for k in ("rate", "wall", "cpu"))])
-    n = len(train) + len(test)
-    took = "" if args.cache else f" in {cpu:.0f} s of CPU time, {1000 * cpu / n:.0f} ms each"
-    text = (
-        f"Command: `make recipes FSDD=FOLDER`. {machine()}\n\n"
-        f"{len(train)} recordings to train and the official {len(test)} to test, heard by {COCHLEA.n_channels} channels"
-        f"{took}. Spikes of {POOL} channels in {DT:g} ms are counted; 512 recurrent leaky neurons, 10 integrators, "
-        f"{EPOCHS} epochs, one thread, a process for each seed.\n\n"
-        + table(["seed", "test accuracy", "mean rate, Hz", "training, wall s", "CPU s"], rows)
+        runs = list(processes.map(partial(one_run, train, test), range(seeds)))
+    mean = statistics.mean(r["accuracy"] for r in runs)
+    return Outcome(
+        name="spoken_digits",
+        paper="Spoken digits through a cochlea (Cramer et al. 2020)",
+        data=f"{len(train)} recordings to train, {len(test)} to test, {'held out' if validate else 'official'}; "
+        f"{COCHLEA.n_channels} channels, 512 recurrent neurons, {EPOCHS} epochs, a process for each seed",
+        baseline="chance, 10 %",
+        result=f"{mean:.1%}, mean of {seeds} seeds",
+        gate="90 % or more",
+        holds=mean >= 0.9,
+        head=["seed", "test accuracy", "mean rate, Hz", "training, wall s", "CPU s"],
+        rows=[
+            [r["seed"], f"{r['accuracy']:.1%}", f"{r['rate']:.0f}", f"{r['wall']:.0f}", f"{r['cpu']:.0f}"] for r in runs
+        ],
     )
-    if not args.validate:
-        write_section(HERE / "RESULTS.md", "spoken digits", "Recipe: spoken digits", text)
-    print(text)
 
 
 if __name__ == "__main__":
-    main()
+    report(
+        __doc__,
+        outcome,
+        data={"type": Path, "required": True, "metavar": "FOLDER", "help": "the Free Spoken Digit Dataset"},
+        seeds={"type": int, "default": 3, "help": "how many seeds (default 3)"},
+        validate={"action": "store_true", "help": "train and test on the training files alone"},
+        cache={"type": Path, "metavar": "FOLDER", "help": "where the spikes are kept for the next time"},
+    )

@@ -10,11 +10,9 @@ adversarial pair, which `n + L` steps get wrong, is right at 2 n - 1 = 29.
 
 from __future__ import annotations
 
-import argparse
-
 import numpy as np
 import torch
-from results import HERE, machine, table, write_section
+from recipe import Outcome, report
 from torch import nn
 
 import spikeloom as sl
@@ -79,25 +77,27 @@ def adversarial(n_steps: int) -> float:
     return float(network.output.predict.detach())
 
 
-def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    torch.set_num_threads(1)
-    rows = []
-    for bits in (1, 2, 3, 4):
-        r = counted_out(bits)
-        rows.append(
-            [bits, f"{r['accuracy']:.3f}", r["steps"], f"{r['difference']:.1e}", "yes" if r["settled"] else "no"]
-        )
-    pair = ", ".join(f"{adversarial(n):g} after {n}" for n in (17, 25, 29))
-    text = (
-        f"Command: `PYTHONPATH=benchmarks python recipes/stbif.py`. {machine()}\n\n"
-        "Digits, 64-128-128-10; the accuracy is that of the quantised network and of the spiking one.\n\n"
-        + table(["bits", "accuracy", "steps", "greatest difference", "settled"], rows)
-        + f"\n\nThe adversarial pair, whose answer is 15, gives {pair} steps."
+def outcome() -> Outcome:
+    found = {bits: counted_out(bits) for bits in (1, 2, 3, 4)}
+    pair = {n: adversarial(n) for n in (17, 25, 29)}
+    worst = max(r["difference"] for r in found.values())
+    rows: list[list[object]] = [
+        [f"{bits} bit", f"{r['accuracy']:.3f}", r["steps"], f"{r['difference']:.1e}", "yes" if r["settled"] else "no"]
+        for bits, r in found.items()
+    ]
+    rows += [["adversarial pair (15)", f"{counted:g}", n, f"{abs(15 - counted):g}", ""] for n, counted in pair.items()]
+    return Outcome(
+        name="stbif",
+        paper="Lossless conversion by signed spikes (paper 35)",
+        data="scikit-learn's digits, 64-128-128-10, QuantisedReLU",
+        baseline="the quantised networks themselves",
+        result=f"{found[4]['accuracy']:.3f} at 4 bits, greatest difference {worst:.1e}",
+        gate="equal to 1e-12 and settled; the pair right at 29 steps, wrong at 17",
+        holds=worst < 1e-12 and all(r["settled"] for r in found.values()) and pair[29] == 15 != pair[17],
+        head=["way", "accuracy or count", "steps", "greatest difference", "settled"],
+        rows=rows,
     )
-    write_section(HERE / "RESULTS.md", "stbif", "Recipe: quantised networks by signed spikes", text)
-    print(text)
 
 
 if __name__ == "__main__":
-    main()
+    report(__doc__, outcome)

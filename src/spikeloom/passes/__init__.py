@@ -9,15 +9,20 @@ from .conversion import (
     fold_batch_norm,
     settled,
 )
+from .device import DEVICES, Device, DeviceReport, check_device
 from .promise import Promise, Verified, verify
 from .weights import prune, quantise
 
 __all__ = [
+    "DEVICES",
+    "Device",
+    "DeviceReport",
     "Neurons",
     "Promise",
     "QuantisedReLU",
     "Verified",
     "accuracy_over_time",
+    "check_device",
     "convert",
     "convert_quantised",
     "fold_batch_norm",
