@@ -100,7 +100,7 @@ class Keeps:
         self.windows = []
 
     def wants(self, layer):
-        return frozenset({"spikes"}) if layer == "copy" else frozenset()
+        return {"copy": frozenset({"spikes"}), "wire": frozenset({"weights"})}.get(layer, frozenset())
 
     def describe(self, description):
         self.description = description

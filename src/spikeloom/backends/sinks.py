@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .torch_backend import TorchBuild
 
 Taken = Mapping[str, frozenset[str]]
-"""The observables that a sink takes, by input and population."""
+"""The observables that a sink takes, by input and population; {'weights'} by connection."""
 
 
 def description(build: TorchBuild) -> dict[str, Any]:
@@ -36,9 +36,10 @@ def description(build: TorchBuild) -> dict[str, Any]:
 
 
 def taken(network: Network, sink: Sink) -> Taken:
-    """The observables that a sink takes of those that there are."""
+    """The observables that a sink takes of those that there are, and whose weights."""
     sources: tuple[Any, ...] = (*network.encoders, *network.generators, *network.groups)
-    return {source.path: sink.wants(source.path) & frozenset(source.observables) for source in sources}
+    found = {source.path: sink.wants(source.path) & frozenset(source.observables) for source in sources}
+    return found | {c.path: sink.wants(c.path) & {"weights"} for c in network.connections}
 
 
 def hand_over(
@@ -52,15 +53,15 @@ def hand_over(
         for name in taken[group.path]:
             data = _spikes(runner, group) if name == "spikes" else as_array(observable(runner, group, name))
             sink.write(group.path, name, data, runner.dt, continued=continued)
-    duration = times(runner.n_steps, runner.dt)
-    for connection, weights in runner.weights.items():
-        for name, tensor in weights.items():
-            sink.weights(connection if name == "weight" else f"{connection}.{name}", tensor, duration)
+    for connection in (path for path in runner.weights if taken[path]):
+        for name, tensor in runner.weights[connection].items():
+            full_name = connection if name == "weight" else f"{connection}.{name}"
+            sink.weights(full_name, tensor, times(runner.n_steps, runner.dt))
 
 
 def _spikes(runner: Runner, group: Any) -> Spikes | PackedSpikes:
     """The spikes of a population, as the bits that its kernel left, where it did."""
     bits: Tensor | None = runner.results.get(("bits", group.path))
     if bits is not None:
-        return PackedSpikes(bits.numpy().view(np.uint64), group.shape, runner.dt)
+        return PackedSpikes.of_kernel(bits.numpy().view(np.uint64), group.shape, runner.dt)
     return packed(as_array(observable(runner, group, "spikes")), runner.dt)

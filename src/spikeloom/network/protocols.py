@@ -56,7 +56,10 @@ class Sink(Protocol):
         """Takes what a built network says of itself, as JSON values: before the first run that it gets of a build."""
 
     def wants(self, layer: str) -> frozenset[str]:
-        """The observables of a layer that it takes, such as {'spikes', 'v'}; what the layer does not have is passed."""
+        """The observables of a layer that it takes, such as {'spikes', 'v'}; what the layer does not have is passed.
+
+        Of a connection 'weights'.
+        """
 
     def write(
         self, layer: str, variable: str, data: Spikes | PackedSpikes | Any, dt: float, *, continued: bool = False

@@ -40,9 +40,10 @@ class Chosen:
         return cls(recorder, found)
 
     def wants(self, layer: str) -> frozenset[str]:
-        """The chosen observables of a layer that are still recorded."""
+        """The chosen observables of a layer that are still recorded; 'weights' of a connection as the recorder's."""
         names = self._found.get(layer, self.choice.get(layer, frozenset()))
-        return frozenset(name for name in names if self.recorder.is_open_for(layer, name))
+        found = frozenset(name for name in names if self.recorder.is_open_for(layer, name))
+        return found | self.recorder.weights_wanted
 
     def write(self, layer: str, variable: str, data: Any, dt: float, *, continued: bool = False) -> None:
         """Hands a window of a run on."""

@@ -95,8 +95,17 @@ class SimulationRecorder:
     # ---- a sink of runs
 
     def wants(self, layer: str) -> frozenset[str]:
-        """The observables of a layer that are recorded: a subset of {'spikes', 'v'}; `only` takes others too."""
-        return frozenset([name for name in self._asked if self.is_open_for(layer, name)])
+        """The observables of a layer that are recorded: a subset of {'spikes', 'v'}; `only` takes others too.
+
+        'weights' of a connection, where `config` says so.
+        """
+        found = [name for name in self._asked if self.is_open_for(layer, name)]
+        return frozenset(found) | self.weights_wanted
+
+    @property
+    def weights_wanted(self) -> frozenset[str]:
+        """{'weights'} where they are recorded, else nothing."""
+        return frozenset({"weights"} if self.config.record_weights and self._intake.is_on() else ())
 
     def only(self, choice: Mapping[str, str | Sequence[str]]) -> Sink:
         """A sink for runs that takes these observables of these layers and no others, whatever `config` says.

@@ -40,6 +40,14 @@ class PackedSpikes:
         if self.bits.ndim != 3 or self.bits.shape[2] != words or not len(self.bits):
             raise ShapeError(f"PackedSpikes.bits must have shape (T, B, {words}), T at least 1, got {self.bits.shape}")
 
+    @classmethod
+    def of_kernel(cls, bits: NDArray[np.uint64], shape: tuple[int, ...], dt: float) -> PackedSpikes:
+        """The spikes that a kernel left: as `PackedSpikes(...)`, but nothing is checked."""
+        found = object.__new__(cls)
+        for name, value in (("bits", bits), ("shape", shape), ("dt", dt)):
+            object.__setattr__(found, name, value)
+        return found
+
     @property
     def n_steps(self) -> int:
         """The number of steps T."""
