@@ -23,16 +23,27 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from spikeloom import Connection, Encoder, Learner, Network, NeuronGroup, Spikes, TorchBackend
 from spikeloom.backends.plastic import PlasticRun
 from spikeloom.backends.plastic_loop import PlasticModel, step_window
 from spikeloom.native.events import EventRows, rows_of_raster
 from spikeloom.neurons import LIF
 from spikeloom.ops import NumpyOps
-from spikeloom.plasticity import Change, Normalise, PairRule
+from spikeloom.plasticity import (
+    Normalise,
+    bcm,
+    diehl_cook,
+    oja,
+    rstdp_eligibility,
+    stdp,
+    triplet_stdp,
+)
+from spikeloom.plasticity.rule import Rule
 
 K, N, DRIVE = 784, 100, 2e3
 NEURON = LIF(tau_m=20.0, v_th=DRIVE / 2)
-PLAIN = PairRule()
+A_MINUS, A_PLUS = 1e-4, 1e-2
+PLAIN = stdp(a_minus=A_MINUS, a_plus=A_PLUS)
 LOOP_STEPS = 200
 """How many steps the loops run: they are slow, and each step costs the same."""
 
@@ -64,25 +75,27 @@ def microseconds(window: Callable[[], object], n_steps: int, repeats: int) -> fl
     return median(taken)
 
 
-def run_of(given: Load, rule: PairRule, path: str) -> PlasticRun:
+def run_of(given: Load, rule: Rule, path: str) -> PlasticRun:
     run = PlasticRun(NEURON, rule, torch.from_numpy(given.weights), dt=1.0, path=path)
     assert path == "torch" or run.path == "kernel path", run.path
     return run
 
 
-def kernel(given: Load, rule: PairRule, repeats: int) -> float:
+def kernel(given: Load, rule: Rule, repeats: int, rewarded: float | None = None) -> float:
+    """rewarded: in which part of the steps there is a reward; None for the modulator 1 in all."""
     run, current = run_of(given, rule, "auto"), torch.from_numpy(given.current)
-    return microseconds(lambda: run.run(given.rows, current=current), len(current), repeats)
+    rewards = None if rewarded is None else (torch.arange(len(current)) % round(1 / rewarded) == 0).double()
+    return microseconds(lambda: run.run(given.rows, modulator=rewards, current=current), len(current), repeats)
 
 
-def torch_loop(given: Load, rule: PairRule, repeats: int) -> float:
+def torch_loop(given: Load, rule: Rule, repeats: int) -> float:
     run, current = run_of(given, rule, "torch"), torch.from_numpy(given.current)
     return microseconds(lambda: run.run(given.rows, current=current), len(current), repeats)
 
 
-def numpy_loop(given: Load, rule: PairRule, repeats: int) -> float:
+def numpy_loop(given: Load, rule: Rule, repeats: int) -> float:
     model = PlasticModel(neuron=NEURON, rule=rule, dt=1.0)
-    state = model.initial(given.weights)
+    state = model.initial(given.weights, NumpyOps())
 
     def window() -> None:
         nonlocal state
@@ -91,7 +104,7 @@ def numpy_loop(given: Load, rule: PairRule, repeats: int) -> float:
     return microseconds(window, len(given.current), repeats)
 
 
-def sparse_numpy_loop(given: Load, rule: PairRule, repeats: int) -> float:
+def sparse_numpy_loop(given: Load, rule: Rule, repeats: int) -> float:
     """The additive rule on the rows and columns of spikes alone, weights stored by pre neuron."""
     w, v = np.ascontiguousarray(given.weights.T), np.zeros(N, given.weights.dtype)
     x, y = np.zeros(K, v.dtype), np.zeros(N, v.dtype)
@@ -104,8 +117,8 @@ def sparse_numpy_loop(given: Load, rule: PairRule, repeats: int) -> float:
             v = v * keep_v + w[ids].sum(0) + current
             fired = np.flatnonzero(v >= NEURON.v_th)
             v[fired] = NEURON.v_reset
-            w[ids] = np.clip(w[ids] + rule.at_pre.amount * y, rule.w_min, rule.w_max)
-            w[:, fired] = np.clip(w[:, fired] + rule.at_post.amount * x[:, None], rule.w_min, rule.w_max)
+            w[ids] = np.clip(w[ids] - A_MINUS * y, rule.w_min, rule.w_max)
+            w[:, fired] = np.clip(w[:, fired] + A_PLUS * x[:, None], rule.w_min, rule.w_max)
             x, y = x * keep, y * keep
             x[ids] += 1
             y[fired] += 1
@@ -128,19 +141,45 @@ def against_loops(n_steps: int, repeats: int) -> Iterator[list[str]]:
 
 def by_rule(n_steps: int, repeats: int) -> Iterator[list[str]]:
     given = load(0.05, 0.02, n_steps, np.float32)
+    pairs = {"a_minus": A_MINUS, "a_plus": A_PLUS}
     rules = {
         "pairs": PLAIN,
-        "pairs, sums normalised every 100 steps": PairRule(normalise=Normalise(total=78.4, every=100)),
-        "pairs, sums normalised every step": PairRule(normalise=Normalise(total=78.4, every=1)),
-        "linear weight dependence": PairRule(at_pre=Change(amount=-1e-4, mu=1.0), at_post=Change(amount=1e-2, mu=1.0)),
-        "weight dependence to the power 0.2": PairRule(
-            at_pre=Change(amount=-1e-4, mu=0.2), at_post=Change(amount=1e-2, mu=0.2)
-        ),
+        "pairs, sums normalised every 100 steps": stdp(normalise=Normalise(total=78.4, every=100), **pairs),
+        "pairs, sums normalised every step": stdp(normalise=Normalise(total=78.4, every=1), **pairs),
+        "linear weight dependence": stdp(mu_plus=1.0, mu_minus=1.0, **pairs),
+        "weight dependence to the power 0.2": stdp(mu_plus=0.2, mu_minus=0.2, **pairs),
+        "triplets": triplet_stdp(),
+        "Diehl and Cook, thresholds that rise": diehl_cook(),
+        "BCM: every synapse in every step": bcm(),
+        "Oja": oja(w_min=0.0, w_max=1.0),
     }
     for name, rule in rules.items():
         yield [name, f"{kernel(given, rule, repeats):.1f}"]
+    for name, rewarded in {"every step": 1.0, "one step of 100": 0.01}.items():
+        taken = kernel(given, rstdp_eligibility(), repeats, rewarded)
+        yield [f"eligibility at each synapse, reward in {name}", f"{taken:.1f}"]
     single = load(0.05, 0.02, 1, np.float32)
     yield ["pairs, each step a call of its own", f"{kernel(single, PLAIN, 100 * repeats):.1f}"]
+
+
+def in_network(n_steps: int, repeats: int) -> Iterator[list[str]]:
+    """Runs of a network, what encodes the input and makes the plan included; neurons inhibit each other."""
+    raster = np.random.default_rng(0).random((n_steps, 1, K)) < 0.05
+    for algorithm in ("nearest_online_STDP", "full_online_STDP"):
+        taken = []
+        for path in ("torch", "auto"):
+            net = Network()
+            net.source = Encoder(shape=(K,), coding_method="null")
+            net.cells = NeuronGroup(N, "lif", tau_m=20.0, v_th=8.0)
+            weight = np.random.default_rng(0).uniform(0, 0.3, (N, K))
+            net.input = Connection(net.source, net.cells, link_type="full", weight=weight)
+            net.rivals = Connection(net.cells, net.cells, link_type="lateral", w_mean=-1.0, is_parameter=False)
+            net.learner = Learner(net.input, algorithm)
+            net.set_backend(TorchBackend(dt=1.0, path=path))
+            net.source(Spikes.from_raster(raster.astype(np.int8), 1.0))
+            taken.append(microseconds(lambda net=net: net.run(float(n_steps)), n_steps, repeats))
+            assert ("plastic path" in str(net.plan)) == (path == "auto"), net.plan
+        yield [f"`{algorithm}`", *(f"{t:.1f}" for t in taken), f"{taken[0] / taken[1]:.0f}x"]
 
 
 def main() -> None:
@@ -155,6 +194,9 @@ def main() -> None:
     print(table(head, against_loops(args.steps, args.repeats)))
     print("\nThe kernel in float at 5 % pre and 2 % post spikes\n")
     print(table(["rule", "us a step"], by_rule(args.steps, args.repeats)))
+    print("\nRuns of a network in windows of 250 steps, float, 5 % pre spikes\n")
+    head = ["learner", "torch path", "plastic path", "faster"]
+    print(table(head, in_network(min(args.steps, 250), args.repeats)))
 
 
 if __name__ == "__main__":

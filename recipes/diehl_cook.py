@@ -12,38 +12,35 @@ learning.
 
 from __future__ import annotations
 
-import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from results import HERE, machine, table, write_section
+from recipe import Outcome, report
 
 import spikeloom as sl
 from spikeloom.backends import PlasticRun
 from spikeloom.filters import LowPass
 from spikeloom.neurons import LIF
-from spikeloom.plasticity import Change, Homeostasis, Normalise, PairRule, Trace
+from spikeloom.plasticity import Change, Normalise, Rule, stdp
 from spikeloom.training.progress import Bar
 
 STEPS, RATE = 250, 63.75  # steps of 1 ms; Hz of a white pixel
 NEURON = LIF(tau_m=100.0, v_rest=-65.0, v_reset=-60.0, v_th=-52.0)
-TRACE = Trace(filter=LowPass(tau=20.0), nearest=True)
-NORMALISE = Normalise(total=78.4)
+RISE = Change(trigger="post", post="0.05", target="v_th", relax=LowPass(tau=1e7))
 INHIBITION = 120.0  # mV
 
 
 def network(n: int, seed: int, *, learns: bool) -> PlasticRun:
     """n neurons behind 784 inputs with weights that start at random below 0.3."""
-    lr = 1.0 if learns else 0.0
-    rule = PairRule(
-        pre=TRACE, post=TRACE, at_pre=Change(amount=-1e-4), at_post=Change(amount=1e-2), lr=lr, normalise=NORMALISE
-    )
-    theta = Homeostasis(theta_plus=0.05 if learns else 0.0, filter=LowPass(tau=1e7))
+    lr, normalise = 1.0 if learns else 0.0, Normalise(total=78.4)
+    rule = stdp(a_minus=1e-4, a_plus=1e-2, nearest=True, lr=lr, normalise=normalise)
+    rule = replace(rule, changes=(*rule.changes, RISE))
     weights = torch.rand(n, 784, generator=torch.Generator().manual_seed(seed)) * 0.3
-    return PlasticRun(NEURON, rule, weights, dt=1.0, homeostasis=theta, inhibition=INHIBITION)
+    return PlasticRun(NEURON, rule, weights, dt=1.0, inhibition=INHIBITION)
 
 
 def counts(run: PlasticRun, images: NDArray[np.uint8], generator: np.random.Generator, label: str) -> NDArray[np.int64]:
@@ -64,8 +61,9 @@ def counts(run: PlasticRun, images: NDArray[np.uint8], generator: np.random.Gene
 def held(run: PlasticRun) -> PlasticRun:
     """The run with its weights and thresholds, and without learning."""
     state = run.state
-    neuron = LIF(tau_m=100.0, v_rest=-65.0, v_reset=-60.0, v_th=(NEURON.v_th + state.theta).numpy())
-    return PlasticRun(neuron, PairRule(lr=0.0), state.weights, dt=1.0, inhibition=INHIBITION)
+    theta = state.offsets.get("v_th", torch.zeros(len(state.weights)))
+    neuron = LIF(tau_m=100.0, v_rest=-65.0, v_reset=-60.0, v_th=(NEURON.v_th + theta).numpy())
+    return PlasticRun(neuron, Rule(lr=0.0), state.weights, dt=1.0, inhibition=INHIBITION)
 
 
 def accuracy(run: PlasticRun, folder: Path, generator: np.random.Generator, n_labelled: int, n_test: int) -> float:
@@ -100,37 +98,30 @@ def one_run(folder: Path, n: int, n_images: int, seed: int, n_labelled: int, n_t
     return {"accuracy": found, "without": untrained, "cpu": cpu, "spikes": float(fired[-1000:].sum(1).mean())}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="folder of MNIST's four idx files")
-    parser.add_argument("--neurons", type=int, default=100)
-    parser.add_argument("--images", type=int, default=60_000, help="how many training images are shown, once each")
-    parser.add_argument("--labelled", type=int, default=10_000, help="how many of them give the neurons their digits")
-    parser.add_argument("--test", type=int, default=10_000, help="how many test images are answered")
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    result = one_run(given.folder, given.neurons, given.images, given.seed, given.labelled, given.test)
-    rows = [
-        [
-            given.neurons,
-            given.images,
-            f"{result['accuracy']:.2%}",
-            f"{result['without']:.2%}",
-            f"{result['spikes']:.1f}",
-            f"{result['cpu']:.0f} s",
-        ]
-    ]
-    columns = ["neurons", "images, once each", "test", "without learning", "spikes an image", "CPU of the pass"]
-    text = (
-        f"Command: `make recipes MNIST=FOLDER`. {machine()}\n\n"
-        "Each training image is shown once for 250 ms, no label is used; one thread. Asked: 80 % under 15 minutes.\n\n"
-        + table(columns, rows)
-    )
-    print(text)
-    if given.images == 60_000 and given.test == 10_000:
-        write_section(HERE / "RESULTS.md", "diehl_cook", "Recipe: unsupervised STDP on MNIST", text)
+def outcome(data: Path, neurons: int, images: int, labelled: int, test: int, seed: int) -> Outcome:
+    found = one_run(data, neurons, images, seed, labelled, test)
+    return Outcome(
+        name="diehl_cook",
+        paper="Unsupervised STDP (Diehl and Cook 2015)",
+        data=f"MNIST, {images} images once each for 250 ms, no label used; {neurons} neurons",
+        baseline=f"without learning {found['without']:.2%}",
+        result=f"{found['accuracy']:.2%}",
+        gate="80 % or more, under 15 minutes",
+        holds=found["accuracy"] >= 0.8 and found["cpu"] < 900,
+        head=["neurons", "images", "test", "without learning", "spikes an image", "CPU s of the pass"],
+        rows=[[neurons, images, f"{found['accuracy']:.2%}", f"{found['without']:.2%}", f"{found['spikes']:.1f}",
+               f"{found['cpu']:.0f}"]],
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    report(
+        __doc__,
+        outcome,
+        data={"type": Path, "required": True, "help": "folder of MNIST's four idx files"},
+        neurons={"type": int, "default": 100},
+        images={"type": int, "default": 60_000, "help": "how many training images are shown, once each"},
+        labelled={"type": int, "default": 10_000, "help": "how many of them give the neurons their digits"},
+        test={"type": int, "default": 10_000, "help": "how many test images are answered"},
+        seed={"type": int, "default": 0},
+    )

@@ -11,30 +11,27 @@ than their own are not told apart, since no weight is negative.
 
 from __future__ import annotations
 
-import argparse
 import math
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from results import HERE, machine, table, write_section
+from recipe import Outcome, report
 
 import spikeloom as sl
 from spikeloom.backends import PlasticRun
-from spikeloom.filters import LowPass
 from spikeloom.neurons import LIF
-from spikeloom.plasticity import Change, Normalise, PairRule, Trace
+from spikeloom.plasticity import Change, Normalise, Rule
 
 N, K, SHOWN = 100, 20, 40
 THRESHOLD = 1.0
-AT_ONCE = Trace(filter=LowPass(tau=1e-3), nearest=True, before=True)  # the spikes of the step itself
 
 
 def detectors(patterns: NDArray[np.bool_], slack: float) -> PlasticRun:
     """One taught neuron for each of the patterns (m, N)."""
-    rule = PairRule(
-        pre=AT_ONCE, post=AT_ONCE, at_pre=Change(amount=0.0), at_post=Change(amount=0.1, offset=0.5),
-        normalise=Normalise(total=THRESHOLD * (1 + slack / K), every=1), w_max=math.inf,
+    rule = Rule(
+        changes=(Change(trigger="post", pre="s - 0.5"),), lr=0.1, w_min=0.0,
+        normalise=Normalise(total=THRESHOLD * (1 + slack / K), every=1),
     )  # fmt: skip
     weights = torch.full((len(patterns), N), THRESHOLD / N, dtype=torch.float64)
     run = PlasticRun(LIF(tau_m=1.0, v_th=THRESHOLD), rule, weights, dt=10.0)
@@ -52,7 +49,7 @@ def spikes(shown: NDArray[np.bool_]) -> sl.Spikes:
 
 def fires(run: PlasticRun, shown: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which neurons fire for each pattern shown, (T, m), without learning."""
-    still = PlasticRun(run.model.neuron, PairRule(lr=0.0, w_max=math.inf), run.state.weights, dt=10.0)
+    still = PlasticRun(run.model.neuron, Rule(lr=0.0), run.state.weights, dt=10.0)
     return still.run(spikes(shown)).numpy().astype(bool)
 
 
@@ -87,19 +84,24 @@ def cross_response(common: int, slack: float, m: int = 10) -> float:
     return float(answers[~np.eye(len(kept), dtype=bool)].mean())
 
 
-def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    rows = [[f"{slack:g}", *least_overlap(slack)] for slack in (0.5, 1.5, 2.5, 4.5, 7.0)]
-    cross = ", ".join(f"{cross_response(c, 2.5):g} of {c}" for c in (10, 14, 17, 18, 19))
-    text = (
-        f"Command: `PYTHONPATH=benchmarks python recipes/pattern.py`. {machine()}\n\n"
-        f"Patterns of {K} of {N} inputs; the least overlap that fires the neuron of a pattern.\n\n"
-        + table(["slack", "measured", "k / (1 + slack / k)"], rows)
-        + f"\n\nAnswers to another's pattern at slack 2.5, by common inputs: {cross}."
+def outcome() -> Outcome:
+    least = {slack: least_overlap(slack) for slack in (0.5, 1.5, 2.5, 4.5, 7.0)}
+    cross = {common: cross_response(common, 2.5) for common in (10, 14, 17, 18, 19)}
+    rows: list[list[object]] = [[f"least overlap at slack {slack:g}", *found] for slack, found in least.items()]
+    rows += [[f"answers to another's pattern, {common} common", f"{share:g}", ""] for common, share in cross.items()]
+    return Outcome(
+        name="pattern",
+        paper="Spatial patterns by STDP and homeostasis on SpiNNaker (paper 49)",
+        data=f"patterns of {K} of {N} inputs",
+        baseline="the formula, k / (1 + slack / k)",
+        result=f"the least overlap that fires is {', '.join(str(found[0]) for found in least.values())}",
+        gate="equality with the formula",
+        holds=all(measured == formula for measured, formula in least.values()),
+        head=["what", "measured", "formula"],
+        rows=rows,
+        failed="to tell apart patterns with more inputs than their own: no weight is negative",
     )
-    write_section(HERE / "RESULTS.md", "pattern", "Recipe: detectors of simultaneous spikes", text)
-    print(text)
 
 
 if __name__ == "__main__":
-    main()
+    report(__doc__, outcome)

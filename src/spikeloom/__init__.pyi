@@ -59,6 +59,7 @@ from .events import EventFile as EventFile
 from .events import Events as Events
 from .events import read_events as read_events
 from .events import write_events as write_events
+from .network import Action as Action
 from .network import Assembly as Assembly
 from .network import Connection as Connection
 from .network import Credit as Credit
@@ -68,13 +69,16 @@ from .network import ExcludedTypePolicy as ExcludedTypePolicy
 from .network import Generator as Generator
 from .network import IncludedTypePolicy as IncludedTypePolicy
 from .network import IndexConnectPolicy as IndexConnectPolicy
+from .network import LearnedDelays as LearnedDelays
 from .network import Merge as Merge
 from .network import Module as Module
 from .network import Network as Network
 from .network import NeuronGroup as NeuronGroup
 from .network import Projection as Projection
+from .network import Reward as Reward
 from .network import SpikeMonitor as SpikeMonitor
 from .network import StateMonitor as StateMonitor
+from .network import narrow_delays as narrow_delays
 from .network import network_from as network_from
 from .network import network_load as network_load
 from .network import network_save as network_save
@@ -119,8 +123,12 @@ from .spikes import preprocess_tonic_spikes_separate as preprocess_tonic_spikes_
 from .spikes import to_preprocessed as to_preprocessed
 from .spikes import linear_latency_encode_data as linear_latency_encode_data
 from .spikes import log_latency_encode_data as log_latency_encode_data
+from .training import GymEnvironment as GymEnvironment
 from .training import Learner as Learner
+from .training import LocalLoss as LocalLoss
+from .training import RLPipeline as RLPipeline
 from .training import RateLoss as RateLoss
+from .training import ReplayMemory as ReplayMemory
 from .training import evaluate as evaluate
 from .training import fit as fit
 from .training import predict as predict

@@ -17,9 +17,6 @@ class Absent(NamedTuple):
     later: bool = False
 
 
-_RULE = "rules as names of a Learner are not built yet; spikeloom.plasticity has pair rules, which PlasticRun runs"
-_REWARD = "rewards belong to the learning rules that need them, which are not built yet"
-_ACTION = "choosing actions belongs to reinforcement learning, which is not built yet; read .predict of a Decoder"
 _COMPLEX = "it needs complex-valued neurons, which model no neuron; use spike_counts or first_spike_time"
 _CHIP = "it is the fixed-point arithmetic of one chip; use model='lif' or 'clif', or 'lifint' for whole numbers"
 _TRUE = "it needs a learning rule that SPAIC has removed; use model='clif' with Learner(algorithm='STCA')"
@@ -27,7 +24,6 @@ _DATA = "this data set has no reader yet; read it into arrays and give them to A
 _MODULE = "modules of the original's layout are not copied; import the classes from spikeloom"
 _SPIKEPROP = "it needs SpikeProp, which SPAIC has removed; use first_spike_time"
 _DEVICE = "one network runs on one device; choose it in set_backend('torch', device)"
-_DELAYS = "delays that learn are not built yet; delay= takes a time in ms, or one for each synapse"
 _HOOK = "SPAIC never called it; write an algorithm and register it with ALGORITHMS.add(name, function)"
 _OPERATIONS = "a network is no list of operations; write a neuron as a class, or an nn.Module and Module(it)"
 
@@ -39,12 +35,10 @@ ABSENT: Mapping[str, Mapping[str, Absent]] = {
         "encoders": Absent(_MODULE),
         "decoders": Absent(_MODULE),
         "generators": Absent(_MODULE),
-        "rewards": Absent(_REWARD, later=True),
-        "actions": Absent(_ACTION, later=True),
-        "reward": Absent(_REWARD, later=True),
-        "action": Absent(_ACTION, later=True),
+        "rewards": Absent(_MODULE + "; a method is named: Reward(..., coding_method='global_reward')"),
+        "actions": Absent(_MODULE + "; a method is named: Action(..., coding_method='softmax_action')"),
         "backend": Absent("an engine is any class with the methods of spikeloom.network.Engine; use TorchBackend"),
-        "ratemodulate": Absent("it called what SPAIC has removed; use Learner(algorithm='STCA')"),
+        "ratemodulate": Absent("an algorithm is named: Learner(trainable=connection, algorithm='rate_modulate', m_r=10)"),
         "stca": Absent("an algorithm is named: Learner(trainable=net, algorithm='STCA', alpha=0.5)"),
         "adam": Absent("an optimizer is named: learner.set_optimizer('Adam', lr)"),
         "synapsemodel": Absent("a synapse is a frozen dataclass; spikeloom.network.SYNAPSES.add gives it its name"),
@@ -55,9 +49,6 @@ ABSENT: Mapping[str, Mapping[str, Absent]] = {
         "mnistvoices": Absent(_DATA, later=True),
         "cifar10": Absent(_DATA, later=True),
         "baseinitializer": Absent("it is spikeloom.network.Initializer"),
-        "rlpipeline": Absent(_ACTION, later=True),
-        "replaymemory": Absent(_ACTION, later=True),
-        "gymenvironment": Absent(_ACTION, later=True),
         "networkloader": Absent(_MODULE + "; it is network_load"),
         "op": Absent(_OPERATIONS),
         "fewspikereluinput": Absent("few-spike codes need neurons that read them; use PoissonInput or a latency code"),
@@ -84,8 +75,6 @@ ABSENT: Mapping[str, Mapping[str, Absent]] = {
         "mass2spike": Absent("it is a low-pass filter with a fixed dt; use link_type='full', filter=LowPass(tau=6.0)"),
     },
     "link parameter": {
-        "maxdelay": Absent(_DELAYS, later=True),
-        "mindelay": Absent(_DELAYS, later=True),
         "sparsewithmask": Absent("a sparse connection stays sparse while it learns; omit it"),
         "issparse": Absent("it is link_type='sparse'"),
         "prevarname": Absent("a connection carries the output of its source; omit it"),
@@ -102,6 +91,7 @@ ABSENT: Mapping[str, Mapping[str, Absent]] = {
         "nodetype": Absent("the class says what a node is; omit it"),
         "dt": Absent("a network has one step: net.set_backend_dt(dt)"),
         "dectarget": Absent("an encoder is joined by connections; a Generator takes dec_target="),
+        "rewardshape": Absent("the method says whether a reward is one for each sample or for each neuron; omit it"),
     },
     "network option": {
         "partition": Absent("one network runs on one device; omit it"),
@@ -124,26 +114,13 @@ ABSENT: Mapping[str, Mapping[str, Absent]] = {
         "complextrajectory": Absent(_COMPLEX),
     },
     "learning algorithm": {
-        "nearestonlinestdp": Absent(_RULE, later=True),
-        "fullonlinestdp": Absent(_RULE, later=True),
-        "metanearestonlinestdp": Absent(_RULE, later=True),
-        "postpreintstdp": Absent(_RULE, later=True),
-        "rstdp": Absent(_RULE, later=True),
-        "rstdpet": Absent(_RULE, later=True),
-        "switchrstdp": Absent(_RULE, later=True),
-        "conv2dstdp": Absent(_RULE, later=True),
-        "conv2drstdp": Absent(_RULE, later=True),
-        "tempotron": Absent(_RULE, later=True),
         "resume": Absent("it was an empty stub; use algorithm='STCA'"),
         "force": Absent("it was an empty stub; use algorithm='STCA'"),
-        "bprstdp": Absent("it called what SPAIC has removed; use algorithm='STCA'"),
-        "bprstdpet": Absent("it called what SPAIC has removed; use algorithm='STCA'"),
-        "ratemodulate": Absent("it called what SPAIC has removed; use algorithm='STCA'"),
         "truespikeprop": Absent("SPAIC has removed it; use algorithm='STCA'"),
         "biohash": Absent("SPAIC has removed it; use algorithm='STCA'"),
     },
     "learner option": {
-        "paramrunupdate": Absent("weights change at optim_step(); spikeloom.plasticity changes them in a run"),
+        "paramrunupdate": Absent("gradients change weights at optim_step(), rules in each run; omit it"),
     },
     "attribute": {
         "train": Absent("a whole network is trained: net.train()"),

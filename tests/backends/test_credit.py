@@ -321,14 +321,15 @@ def test_every_credit_learns_to_tell_three_patterns(credit):
     patterns = drawn.random((3, K)) * 0.9
     labels = np.tile(np.arange(3), 30)
     data = ArrayDataset(patterns[labels], labels, name="patterns")
+    read_out, coding = ("lif", "spike_counts") if CREDITS[credit].relay else ("li", "voltage_mean")
     net = Network("patterns")
     with net:
         net.source = Encoder(K, coding_method="poisson")
         net.hidden = NeuronGroup(40, model="lif", tau_m=4.0)
-        net.out = NeuronGroup(3, model="lif", tau_m=4.0)
+        net.out = NeuronGroup(3, model=read_out, tau_m=4.0)
         net.a = Connection(net.source, net.hidden, link_type="full", w_mean=0.1, w_std=0.5)
         net.b = Connection(net.hidden, net.out, link_type="full", w_mean=0.0, w_std=0.2)
-        net.answer = Decoder(dec_target=net.out, coding_method="spike_counts")
+        net.answer = Decoder(dec_target=net.out, coding_method=coding)
         net.learner = Learner(trainable=net, algorithm="sbp", surrogate="arctan", credit=credit)
     net.set_backend_dt(1.0)
     net.set_random_seed(0)

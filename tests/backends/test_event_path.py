@@ -22,7 +22,7 @@ from spikeloom import (
 from spikeloom.errors import DataError, ShapeError, UnsupportedError
 from spikeloom.filters import LowPass
 from spikeloom.native import levels
-from spikeloom.native.eventprop import Membrane, Trains, lif, lif_back
+from spikeloom.native.eventprop import Input, Membrane, Trains, lif, lif_back
 
 N_IN, N_HIDDEN, N_OUT, B, STOP = 12, 7, 4, 3, 25.0
 
@@ -53,13 +53,29 @@ def trains(dt: float) -> Spikes:
     return Spikes.from_steps(step, ids, N_IN, round(STOP / dt), dt, samples=sample, n_samples=B, collisions="merge")
 
 
+def given(arrivals: Trains, weight, stop: float, **options) -> Input:
+    return Input(arrivals=arrivals, weight=np.asarray(weight), stop=stop, **options)
+
+
 def test_a_neuron_fires_when_the_closed_form_says():
     # V = w (x - x^2) with x = exp(-t / tau_m) for tau_m = 2 tau_s: V = 1 first at the greater root of x^2 - x + 1 / w,
     # where there is one: its peak is w / 4.
     tau_m, one = 20.0, Trains(np.array([0, 1]), np.array([2.0]), np.zeros(1, np.int32))
-    low, high = (lif(one, np.array([[w]]), 6.0, Membrane(tau_m, tau_m / 2, 1.0, 0.0)).trains.time for w in (3.999, 8.0))
+    low, high = (lif(given(one, [[w]], 6.0), Membrane(tau_m, tau_m / 2, 1.0, 0.0)).trains.time for w in (3.999, 8.0))
     assert not len(low)
     assert high[0] == pytest.approx(2 - tau_m * math.log((1 + math.sqrt(1 - 4 / 8.0)) / 2), abs=1e-12)
+
+
+@pytest.mark.parametrize(("w", "stop"), [(4.2, 60.0), (4.01, 18.0), (4.0001, 30.0), (40.0, 90.0)])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_peak_between_two_arrivals_is_not_missed(w, stop, kind):
+    # As above: the potential is highest, w / 4, tau_m ln 2 after the arrival, and below the threshold again at `stop`.
+    tau_m, one = 20.0, Trains(np.array([0, 1]), np.array([2.0]), np.zeros(1, np.int32))
+    weight = np.array([[3.9999, w, -w, 3.9]], kind)
+    fired = lif(given(one, weight, stop), Membrane(tau_m, tau_m / 2, 1.0, 0.0))
+    first = 2 - tau_m * math.log((1 + math.sqrt(1 - 4 / float(weight[0, 1]))) / 2)
+    assert set(fired.trains.id) == {1}
+    assert fired.trains.time[0] == pytest.approx(first, abs=1e-9)
 
 
 def test_a_potential_that_single_precision_rounds_to_the_threshold_fires():
@@ -68,7 +84,7 @@ def test_a_potential_that_single_precision_rounds_to_the_threshold_fires():
     second = -20.0 * math.log((1 + math.sqrt(1 - level / 2)) / 2)
     arrivals = Trains(np.array([0, 2]), np.array([0.0, second]), np.arange(2, dtype=np.int32))
     weight = np.array([[8.0], [0.0]], np.float32)
-    fired = lif(arrivals, weight, 4.0, Membrane(20.0, 10.0, theta, 0.0))
+    fired = lif(given(arrivals, weight, 4.0), Membrane(20.0, 10.0, theta, 0.0))
     assert fired.trains.time[0] == pytest.approx(second, abs=1e-6)
 
 
@@ -76,8 +92,8 @@ def test_nearly_equal_time_constants_give_what_equal_ones_give():
     drawn = np.random.default_rng(2)
     one = Trains(np.array([0, 9]), np.sort(drawn.uniform(0, 9, 9)), np.arange(9, dtype=np.int32))
     weight = drawn.normal(3.0, 0.5, (9, 4))
-    equal = lif(one, weight, 30.0, Membrane(5.0, 5.0, 1.0, 0.0))
-    near = lif(one, weight, 30.0, Membrane(5.0, 5.0 + 1e-13, 1.0, 0.0))
+    equal = lif(given(one, weight, 30.0), Membrane(5.0, 5.0, 1.0, 0.0))
+    near = lif(given(one, weight, 30.0), Membrane(5.0, 5.0 + 1e-13, 1.0, 0.0))
     assert len(equal.current) > 20
     np.testing.assert_allclose(near.trains.time, equal.trains.time, rtol=0, atol=1e-10)
 
@@ -86,12 +102,12 @@ def test_what_arrives_when_the_run_is_over_does_nothing():
     membrane, weight = Membrane(20.0, 5.0, 1.0, 0.0), np.array([[9.0], [9.0], [9.0]])
     one = Trains(np.array([0, 1]), np.array([1.0]), np.zeros(1, np.int32))
     more = Trains(np.array([0, 3]), np.array([1.0, 10.0, 12.0]), np.arange(3, dtype=np.int32))
-    alone, beside = (lif(arrivals, weight, 10.0, membrane) for arrivals in (one, more))
+    alone, beside = (lif(given(arrivals, weight, 10.0), membrane) for arrivals in (one, more))
     np.testing.assert_array_equal(alone.trains.time, beside.trains.time)
-    grad, slopes = lif_back(more, weight, 10.0, membrane, beside, np.ones(len(beside.current)))
-    of_one, of_time = lif_back(one, weight, 10.0, membrane, alone, np.ones(len(alone.current)))
-    np.testing.assert_array_equal(grad, of_one)
-    np.testing.assert_array_equal(slopes, [*of_time, 0, 0])
+    of_more = lif_back(given(more, weight, 10.0), membrane, beside, np.ones(len(beside.current)))
+    of_one = lif_back(given(one, weight, 10.0), membrane, alone, np.ones(len(alone.current)))
+    np.testing.assert_array_equal(of_more.weight, of_one.weight)
+    np.testing.assert_array_equal(of_more.time, [*of_one.time, 0, 0])
 
 
 def test_arrivals_that_do_not_fit_the_weights_are_refused_before_they_are_read():
@@ -107,10 +123,10 @@ def test_arrivals_that_do_not_fit_the_weights_are_refused_before_they_are_read()
         (DataError, "sorted", good._replace(time=np.array([1.0, np.nan]))),
     ]:
         with pytest.raises(error, match=said):
-            lif(bad, weight, 9.0, membrane)
-    fired = lif(good, weight * 9, 9.0, membrane)
+            lif(given(bad, weight, 9.0), membrane)
+    fired = lif(given(good, weight * 9, 9.0), membrane)
     with pytest.raises(ShapeError, match="by_time"):
-        lif_back(good, weight * 9, 9.0, membrane, fired, np.ones(len(fired.current) - 1))
+        lif_back(given(good, weight * 9, 9.0), membrane, fired, np.ones(len(fired.current) - 1))
 
 
 @pytest.mark.parametrize("n", [1, 7, 17, 33])
@@ -118,12 +134,12 @@ def test_every_instruction_set_and_both_precisions_give_the_same_spikes(n):
     drawn = np.random.default_rng(n)
     arrivals = Trains(np.array([0, 0, 20]), np.sort(drawn.uniform(0, 9, 20)), np.arange(20, dtype=np.int32))
     weight, membrane = drawn.normal(2.0, 2.0, (20, n)), Membrane(20.0, 5.0, 1.0, -0.5)
-    expected = lif(arrivals, weight, 12.0, membrane)
+    expected = lif(given(arrivals, weight, 12.0), membrane)
     assert len(expected.current) >= 5
     for level in levels.available():
         with levels.using(level):
             for kind, near in ((np.float64, 1e-12), (np.float32, 1e-4)):
-                fired = lif(arrivals, weight.astype(kind), 12.0, membrane)
+                fired = lif(given(arrivals, weight.astype(kind), 12.0), membrane)
                 for mine, theirs in zip(by_neuron(fired), by_neuron(expected), strict=True):
                     np.testing.assert_allclose(mine, theirs, rtol=0, atol=near)
 
@@ -137,7 +153,8 @@ def test_the_potential_is_at_the_threshold_at_every_spike(taus):
     tau_m, tau_s = taus
     drawn = np.random.default_rng(1)
     time, weight = np.sort(drawn.uniform(0, 20, 30)), drawn.normal(1.0, 0.7, (30, 1))
-    fired = lif(Trains(np.array([0, 30]), time, np.arange(30, dtype=np.int32)), weight, 40.0, Membrane(*taus, 1.0, 0.1))
+    arrivals = Trains(np.array([0, 30]), time, np.arange(30, dtype=np.int32))
+    fired = lif(given(arrivals, weight, 40.0), Membrane(*taus, 1.0, 0.1))
     assert len(fired.current) >= 3
     begin, level = 0.0, 0.0
     for spike in fired.trains.time:
@@ -199,10 +216,10 @@ def test_finer_steps_of_the_torch_path_lead_to_the_exact_potential():
 def test_a_weight_shifts_the_times_of_spikes_by_what_its_gradient_says():
     arrivals = Trains(np.array([0, 2]), np.array([1.0, 3.0]), np.array([0, 1], np.int32))
     weight, membrane = np.array([[4.0], [5.0]]), Membrane(20.0, 5.0, 1.0, 0.0)
-    fired = lif(arrivals, weight, 10.0, membrane)
-    grad, slopes = lif_back(arrivals, weight, 10.0, membrane, fired, np.ones(len(fired.current)))
+    fired = lif(given(arrivals, weight, 10.0), membrane)
+    grad, slopes, *_ = lif_back(given(arrivals, weight, 10.0), membrane, fired, np.ones(len(fired.current)))
     assert (grad < 0).all(), "more weight, earlier spikes"
-    later = lif(Trains(arrivals.offsets, arrivals.time + 1e-6, arrivals.id), weight, 10.0, membrane)
+    later = lif(given(Trains(arrivals.offsets, arrivals.time + 1e-6, arrivals.id), weight, 10.0), membrane)
     moved = (later.trains.time - fired.trains.time).sum() / 1e-6
     assert slopes.sum() == pytest.approx(moved, rel=1e-6) == pytest.approx(len(fired.current), rel=1e-6)
 
@@ -366,7 +383,7 @@ def test_regularisation_does_not_depend_on_how_the_input_is_scaled():
 def test_a_population_that_runs_away_is_stopped():
     arrivals = Trains(np.array([0, 1]), np.zeros(1), np.zeros(1, np.int32))
     with pytest.raises(DataError, match="scale its weights down"):
-        lif(arrivals, np.array([[1e12]]), 10.0, Membrane(20.0, 5.0, 1.0, 0.0))
+        lif(given(arrivals, [[1e12]], 10.0), Membrane(20.0, 5.0, 1.0, 0.0))
 
 
 def test_weights_laid_out_for_the_event_path_are_saved_and_loaded_as_they_are(tmp_path):

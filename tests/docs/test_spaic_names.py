@@ -10,14 +10,14 @@ from torch import nn
 
 import spikeloom as sl
 from spikeloom.absent import ABSENT, absent
-from spikeloom.network import CODINGS, DECODINGS, INITIALIZERS, LINKS
+from spikeloom.network import ACTION_METHODS, CODINGS, DECODINGS, INITIALIZERS, LINKS, REWARDS
 from spikeloom.network.generations import GENERATORS
 from spikeloom.network.policies import POLICIES
 from spikeloom.network.synapses.pipeline import SYNAPSES
 from spikeloom.neurons import NEURONS, SURROGATES
 from spikeloom.synonyms import folded
+from spikeloom.training import OPTIMIZERS, SCHEDULES
 from spikeloom.training.algorithms import ALGORITHMS
-from spikeloom.training.learner import OPTIMIZERS, SCHEDULES
 
 
 class Row(NamedTuple):
@@ -43,7 +43,7 @@ REGISTRIES = {
     "Neuron models": NEURONS, "Link types": LINKS, "Synapses (`syn_type`)": SYNAPSES, "Connect policies": POLICIES,
     "Initializers": INITIALIZERS, "Encodings": CODINGS, "Generators": GENERATORS, "Decodings": DECODINGS,
     "Learning algorithms": ALGORITHMS, "Optimizers": OPTIMIZERS, "Schedules": SCHEDULES,
-    "Surrogates of `sbp`": SURROGATES,
+    "Surrogates of `sbp`": SURROGATES, "Rewards": REWARDS, "Actions": ACTION_METHODS,
 }  # fmt: skip
 
 
@@ -67,8 +67,28 @@ def decoder(**options) -> sl.Decoder:
     return sl.Decoder(**({} if {"target", "dec_target"} & options.keys() else {"dec_target": group()}) | options)
 
 
+def reward(**options) -> sl.Reward:
+    given = {name: value for name, value in options.items() if value is not None}
+    return sl.Reward(**({"dec_target": group(), "coding_method": "global_reward"} | given))
+
+
+def action(**options) -> sl.Action:
+    given = {name: value for name, value in options.items() if value is not None}
+    return sl.Action(**({"dec_target": group(), "coding_method": "softmax_action"} | given))
+
+
 def learner(**options) -> sl.Learner:
     return sl.Learner(**({"trainable": group()} | options))
+
+
+def agent() -> dict[str, object]:
+    """The arguments that a pipeline needs."""
+    world, net = sl.GymEnvironment("CartPole-v1"), sl.Network()
+    with net:
+        net.seen = sl.Encoder(world.num)
+        net.out = group(num=world.action_num)
+        net.action = action(dec_target=net.out)
+    return {"network": net, "environment": world, "time": 1.0}
 
 
 def network() -> sl.Network:
@@ -91,7 +111,8 @@ MAKERS = {
     "Arguments of Module": lambda **options: sl.Module(**(MODULE | options)),
     "Arguments of custom_model": lambda **options: sl.NeuronGroup.custom_model(**(FUNCTION | options))(lambda V: V),
     "Arguments of NeuronGroup": group, "Arguments of Connection": connection, "Arguments of Encoder": encoder,
-    "Arguments of Decoder": decoder, "Arguments of Learner": learner,
+    "Arguments of Decoder": decoder, "Arguments of Learner": learner, "Arguments of Reward": reward,
+    "Arguments of Action": action, "Arguments of RLPipeline": lambda **options: sl.RLPipeline(**(agent() | options)),
 }  # fmt: skip
 VALUES = {
     "model": "clif", "neuron_model": "clif", "shape": (2, 2), "neuron_shape": (2, 2), "neuron_type": ["excitatory"],
@@ -104,6 +125,7 @@ VALUES = {
     "input_var_names": "O[updated]", "output_var_names": "Isyn", "input_vars": ["V"], "output_vars": ["V"],
     "new_vars_dict": {"V": 0.0, "Vth": 1.0}, "equation_type": "iterative", "custom_function_name": "custom",
     "base_model": None, "add_threshold": True,
+    "pop_size": 2, "probability_random_action": 0.1, "replay_memory": True,
     "time": 10.0, "coding_time": 10.0, "dt": 0.1, "w_mean": 0.1, "w_std": 0.1,
 }  # fmt: skip
 """A value for each argument that is not simply 4."""
@@ -114,8 +136,12 @@ TARGETS = ("trainable", "pathway", "dec_target", "target", "input_targets", "out
 
 
 def value_of(name: str) -> dict[str, object]:
+    if name in ("network", "environment"):
+        return {name: agent()[name]}
     if name == "syn_kwargs":
         return {"syn_type": ["basic", "dropout"], name: {"p": 0.5}}
+    if name == "min_delay":
+        return {"max_delay": 4.0, name: 2.0}
     return {name: group() if name in TARGETS else VALUES.get(name, 4)}
 
 
@@ -126,6 +152,7 @@ def monitored(kind) -> object:
 OWNERS = {
     "Attributes of Library": lambda: sl.Library, "Attributes of Dataloader": lambda: sl.Dataloader,
     "Attributes of Network": sl.Network, "Attributes of Assembly": sl.Assembly, "Attributes of Learner": learner,
+    "Attributes of Action": lambda: sl.Action, "Attributes of RLPipeline": lambda: sl.RLPipeline(**agent()),
     "Attributes of NeuronGroup": group, "Attributes of Connection": connection, "Attributes of Decoder": decoder,
     "Attributes of StateMonitor": lambda: monitored(sl.StateMonitor),
     "Attributes of SpikeMonitor": lambda: monitored(sl.SpikeMonitor),

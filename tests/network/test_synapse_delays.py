@@ -421,3 +421,29 @@ def test_a_delay_that_is_assigned_must_be_a_time_as_well():
     net.c = sl.Connection(net.a, net.a, link_type="full", delay=np.full((4, 4), 0.3))
     with pytest.raises(ParameterError, match=r"delays must be times in ms, zero or more, got -0\.3"):
         net.c.set_value("delay", np.full((4, 4), -0.3))
+
+
+def test_max_delay_draws_one_delay_for_each_synapse_as_in_spaic():
+    net = forward(w_mean=1.0, max_delay=3.0)
+    delays = np.asarray(net.c.get_value("delay"))
+    assert 1.0 <= delays.min() < 1.5
+    assert 2.5 < delays.max() < 3.0
+    assert not net.c.parameter_specs()[1].trainable
+    delays = np.asarray(forward(maxDelay=4.0, min_delay=3.5).c.get_value("delay"))
+    assert delays.min() >= 3.5
+    assert forward(max_delay=0).c.delay == 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_delay": 2.0, "delay": 1.0}, r"given by delay= or by max_delay=, got both"),
+        ({"max_delay": 2.0, "delay": STEPS * DT}, r"given by delay= or by max_delay=, got both"),
+        ({"max_delay": 1.0, "min_delay": 2.0}, r"0 <= min_delay <= max_delay, got 1\.0 and 2\.0"),
+        ({"min_delay": 2.0}, r"got None and 2\.0"),
+        ({"max_delay": -1.0}, r"got -1\.0 and None"),
+    ],
+)
+def test_ranges_of_delays_without_a_meaning_are_refused(options, message):
+    with pytest.raises(ParameterError, match=message):
+        forward(**options)

@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 BENCHMARKS = RECIPES.parent / "benchmarks"
@@ -15,27 +14,8 @@ def _recipes_can_be_imported(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     monkeypatch.syspath_prepend(str(RECIPES))
     yield
-    for name in ("sltt", "stbif", "convert", "pattern", "bessel"):
+    for name in ("stbif", "convert", "pattern", "bessel"):
         sys.modules.pop(name, None)
-
-
-def test_sltt_reaches_backpropagation_through_time_in_memory_that_does_not_grow():
-    import sltt
-
-    torch.manual_seed(0)
-    through_time, within_steps = (sltt.accuracy(0, 6, epochs=6, **sltt.WAYS[way]) for way in ("BPTT", "SLTT"))
-    assert within_steps >= through_time - 0.03
-    assert within_steps > 0.85
-    short, long = (sltt.saved_bytes(n, sltt.Windows(1.0)) for n in (6, 20))
-    assert short == long < sltt.saved_bytes(6, None) / 3
-
-
-def test_sltt_has_no_gradient_from_what_came_before():
-    import sltt
-
-    of_bptt, of_sltt = sltt.early_and_late()
-    assert of_bptt > 0.1
-    assert of_sltt == 0.0
 
 
 def test_signed_spikes_have_no_conversion_error_and_the_adversarial_pair_takes_29_steps():

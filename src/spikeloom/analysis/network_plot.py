@@ -12,7 +12,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Curve
 
 from ..errors import StateError
-from ..network import Connection, Decoder, Encoder, Network, NeuronGroup
+from ..network import Action, Connection, Decoder, Encoder, Network, NeuronGroup, Reward
 from ..network.printing import filter_text, inputs_of, is_delayed, loop_connections, parameter_count, value_text
 from ..network.relations import NODES
 from .network_layout import BOX, Frame, Place, placed
@@ -73,7 +73,7 @@ def _title(network: Network) -> str:
 
 def _nodes(network: Network) -> dict[str, Component]:
     """What is drawn as a box, by path."""
-    kinds = ("generator", *NODES)
+    kinds = ("generator", "action", "reward", *NODES)
     shown = [c for c in network.walk() if isinstance(c, Encoder | NeuronGroup | Decoder) or c.kind in kinds]
     return {component.path: component for component in shown if component.takes_part}
 
@@ -82,9 +82,8 @@ def _edges(network: Network) -> list[Edge]:
     looped = loop_connections(network)
     found = [Edge(c.pre.path, c.post.path, _label(c, id(c) in looped), id(c) in looped) for c in network.connections]
     found += [Edge(part.path, c.path, "", False) for c in network.walk() if c.takes_part for part in inputs_of(c)]
-    return found + [
-        Edge(decoder.target.path, decoder.path, "", False) for decoder in network.decoders if decoder.takes_part
-    ]
+    readers = [*network.decoders, *network.running(Action), *network.running(Reward)]
+    return found + [Edge(reader.target.path, reader.path, "", False) for reader in readers if reader.target is not None]
 
 
 def _label(connection: Connection, looped: bool) -> str:
@@ -120,8 +119,10 @@ def _text(component: Component) -> tuple[str, list[str]]:
         ]
     if isinstance(component, Encoder):
         return GREEN, [f"{component.coding_method} encoder", shape]
-    if isinstance(component, Decoder):
+    if isinstance(component, Decoder | Action):
         return PURPLE, [component.coding_method, str(component.num)]
+    if isinstance(component, Reward):
+        return PURPLE, [component.coding_method]
     return ORANGE, [component.kind, shape, *trained]
 
 

@@ -124,7 +124,7 @@ def _synapses(connection: Connection, weights: Weights, *, zeros: bool = False) 
     link, ends = _counting(connection)
     device = next((w.device for w in weights.values()), None)
     like = torch.zeros((), dtype=torch.float64 if math.prod(ends.post) >= 1 << 24 else torch.float32, device=device)
-    beside = {"delay", *(name for stage in connection.synapses.stages for name in stage.parameters)}
+    beside = {"delay", "sigma", *(name for stage in connection.synapses.stages for name in stage.parameters)}
     own = {name: w.detach() for name, w in weights.items() if name not in beside}
     masks = {k: ((w != 0) | zeros).to(like) if w.is_floating_point() else w for k, w in own.items()}
     signal, grad = like.new_zeros(1, 1, *ends.pre), like.new_ones(1, 1, *ends.post)

@@ -19,9 +19,9 @@ from torch import Tensor
 from ..errors import UnsupportedError
 from ..filters import LowPass
 from ..native import eventprop
-from ..native.eventprop import Array, Fired, Membrane, Trains
+from ..native.eventprop import Array, Fired, Input, Membrane, Slopes, Trains
 from ..network import Network, NeuronGroup
-from ..network.links import Full
+from ..network.links import Full, SpikeRows
 from ..neurons import LI, LIF
 from ..neurons.emission import Emission, Step, ToValue
 from ..neurons.surrogates import SpikeTimes
@@ -31,17 +31,21 @@ from .watchers import probed
 
 
 class EventPath:
-    """Leaky integrate-and-fire populations behind exponential synapses, feed-forward, with leaky read-outs."""
+    """Leaky integrate-and-fire populations behind exponential synapses, each with a loop or none; leaky read-outs."""
 
     name = "event path"
+    keeps_state = False
 
     def __init__(self) -> None:
         self.rooms: dict[str, int] = {}
 
     def refusal(self, stage: Stage) -> str:
         """What keeps a stage from this path; empty where nothing does."""
-        if stage.stepped or stage.nodes or stage.before:
-            return f"{stage.layers[0].path}: a loop, a node before it, or schedule='step'"
+        if stage.nodes or stage.before or (stage.stepped and not _is_own_loop(stage)):
+            return (
+                f"{stage.layers[0].path}: a loop of other form than one connection from a population to itself, a node "
+                "before it, or schedule='step'"
+            )
         return next((why for layer in stage.layers if (why := _refusal(layer))), "")
 
     def check(self, block: Block, want: Mapping[str, Collection[str]]) -> None:
@@ -89,6 +93,8 @@ class Exact:
             return "it runs on the CPU by compiled kernels; use TorchBackend(device='cpu', path='auto')"
         if not self.network.credit.is_plain:
             return "exact derivatives take all paths; leave credit= out"
+        if stage.plastic:
+            return f"a rule changes {stage.plastic[0]} in each step; exact derivatives take fixed weights"
         watched = probed(self.network)
         if monitors := [watched[path] for path in sorted(stage.paths) if path in watched]:
             return f"monitor {monitors[0]} keeps gradients of steps, which exact times do not have; leave get_grad out"
@@ -106,12 +112,11 @@ class Exact:
 class _Feed:
     """What arrives at a population: weights (K, N) of all routes below one another, and where each arrival is from.
 
-    origins: of each route its source, the row of its first weight, and the number of each of its arrivals among the
-    spikes of the source; None where every spike of the only source arrives in its order.
+    origins: of each arrival its route, and its number among the spikes of the route's source; None where every spike of
+    the only source arrives in its order. In a loop the last route is that of the population to itself.
     """
 
-    arrivals: Trains
-    weight: Array
+    given: Input
     routes: tuple[Route, ...]
     origins: tuple[Array, Array] | None
 
@@ -119,9 +124,9 @@ class _Feed:
 class _Run:
     def __init__(self, path: EventPath, call: Call) -> None:
         self.path, self.call, self.stop = path, call, call.n_steps * call.dt
-        self.trains = {name: _trains_of(name, rows, call.dt) for name, rows in call.rows.items()}
         if dense := [key[1] for key in call.tensors if key[0] == "signal"]:
             raise UnsupportedError(f"the event path takes spikes, but {dense[0]} gives values; use a spiking encoder")
+        self.trains = {name: _trains_of(name, rows, call.dt) for name, rows in call.rows.items()}
         self.feeds: dict[str, _Feed] = {}
         self.fired: dict[str, Fired] = {}
         self.first: dict[str, Array] = {}
@@ -139,8 +144,10 @@ class _Run:
 
     def _potentials(self, layer: Layer, feed: _Feed, wanted: set[str]) -> dict[Key, Tensor]:
         neuron: Any = layer.neuron
-        v = eventprop.leaky(feed.arrivals, feed.weight, self.call.n_steps, self.call.dt, *_taus(layer))
-        potential = torch.from_numpy(v).mul_(_gain(layer, self.call.dt)).add_(neuron.v_rest)
+        v = eventprop.leaky(feed.given, self.call.n_steps, self.call.dt, *_taus(layer))
+        potential = torch.from_numpy(v).mul_(_gain(layer, self.call.dt))
+        if neuron.v_rest:
+            potential += neuron.v_rest
         potential = potential.view(*v.shape[:2], *layer.shape)
         if "spikes" in wanted:
             return {("spikes", layer.path): potential, ("trace", layer.path, "v"): potential.clone()}
@@ -148,14 +155,15 @@ class _Run:
 
     def _spikes(self, layer: Layer, feed: _Feed, wanted: set[str]) -> dict[Key, Tensor]:
         room = self.path.rooms.get(layer.path, 1024)
-        fired = eventprop.lif(feed.arrivals, feed.weight, self.stop, _membrane(layer, self.call.dt), room)
+        fired = eventprop.lif(feed.given, _membrane(layer, self.call.dt), room)
         self.path.rooms[layer.path] = max(room, len(fired.current) * 5 // 4)
         self.fired[layer.path], self.trains[layer.path] = fired, fired.trains
-        like = torch.from_numpy(feed.weight)
+        weight = feed.given.weight
+        like = torch.from_numpy(weight)
         if "spikes" not in wanted:
-            size = self.call.n_steps * max(1, len(feed.arrivals.offsets) - 1) * feed.weight.shape[1]
+            size = self.call.n_steps * max(1, feed.given.n_samples) * weight.shape[1]
             return {("mean", layer.path): torch.tensor(len(fired.current) / size)}
-        first = _first(fired.trains, feed.weight.shape[1], self.stop + self.call.dt)
+        first = _first(fired.trains, weight.shape[1], self.stop + self.call.dt)
         self.first[layer.path] = first
         times = np.append(fired.trains.time, self.stop + self.call.dt)[first]
         raster = _raster(fired.trains, self.call.n_steps, self.call.dt, layer.shape)
@@ -168,16 +176,14 @@ class _Run:
         by_time = {name: np.zeros(len(fired.current)) for name, fired in self.fired.items()}
         found: dict[Key, Tensor | None] = {}
         for layer in reversed(self.call.block.layers):
-            feed, n = self.feeds[layer.path], self.feeds[layer.path].weight.shape[1]
+            feed = self.feeds[layer.path]
+            times = any(route.source in by_time and not route.looped for route in feed.routes)
             if isinstance(layer.neuron, LI):
                 keys: list[Key] = [("spikes", layer.path), ("trace", layer.path, "v")]
-                given = [grads[key] for key in keys if key in grads]
-                if not given:
+                if not (given := [grads[key] for key in keys if key in grads]):
                     continue
-                by_v = (sum(given[1:], given[0]) * _gain(layer, self.call.dt)).reshape(*given[0].shape[:2], n)
-                grad, slopes = eventprop.leaky_back(
-                    feed.arrivals, feed.weight, self.call.dt, *_taus(layer), by_v.contiguous().numpy()
-                )
+                by_v = (sum(given[1:], given[0]) * _gain(layer, self.call.dt)).flatten(2).contiguous().numpy()
+                slopes = eventprop.leaky_back(feed.given, self.call.dt, *_taus(layer), by_v, times=times)
             else:
                 if ("spikes", layer.path) in grads:
                     raise UnsupportedError(
@@ -186,21 +192,45 @@ class _Run:
                     )
                 if (of_first := grads.get(("first spike", layer.path))) is not None:
                     _scatter(by_time[layer.path], self.first[layer.path], of_first)
-                grad, slopes = eventprop.lif_back(
-                    feed.arrivals, feed.weight, self.stop, _membrane(layer, self.call.dt), self.fired[layer.path],
-                    by_time[layer.path], _push(layer, self.fired[layer.path].trains, _gain(layer, self.call.dt)),
+                fired = self.fired[layer.path]
+                slopes = eventprop.lif_back(
+                    feed.given, _membrane(layer, self.call.dt), fired, by_time[layer.path],
+                    _push(layer, fired.trains, _gain(layer, self.call.dt)), times=times,
                 )  # fmt: skip
-            found.update(self._shared_out(feed, grad, slopes, by_time))
+            found.update(self._shared_out(feed, slopes, by_time))
         return found
 
     def _feed(self, layer: Layer) -> _Feed:
-        routes = tuple(route for branch in layer.branches for route in branch.routes)
+        routes = tuple(sorted((r for b in layer.branches for r in b.routes), key=lambda r: r.looped))
         weights = [self.call.tensors["weight", r.connection.path, "weight"].detach().t() for r in routes]
-        if len(routes) == 1 and not routes[0].steps:
-            return _Feed(self.trains[routes[0].source], weights[0].contiguous().numpy(), routes, None)
+        lag = routes[-1].steps * self.call.dt if routes[-1].looped else 0.0
+        late = self._late(routes, weights)
+        outside = [route for route in routes if not route.looped]
+        if len(outside) == 1 and (late is not None or not outside[0].steps):
+            arrivals, origins = self.trains[outside[0].source], None
+        else:
+            arrivals, origins = self._arrivals(outside, weights, late is not None)
+        weight = (weights[0] if len(weights) == 1 else torch.cat(weights)).contiguous().numpy()
+        return _Feed(Input(arrivals=arrivals, weight=weight, stop=self.stop, late=late, lag=lag), routes, origins)
+
+    def _late(self, routes: tuple[Route, ...], weights: list[Tensor]) -> Array | None:
+        """The delay of each synapse in ms, below one another as the weights; None where no synapse has its own."""
+        if not any(route.connection.has_synapse_delays for route in routes):
+            return None
+        parts = []
+        for route, weight in zip(routes, weights, strict=True):
+            own = self.call.tensors.get(("weight", route.connection.path, "delay"))
+            parts.append(torch.full_like(weight, route.steps * self.call.dt) if own is None else own.detach().t())
+        return torch.cat(parts).contiguous().numpy()
+
+    def _arrivals(
+        self, routes: list[Route], weights: list[Tensor], apart: bool
+    ) -> tuple[Trains, tuple[Array, Array] | None]:
+        """The arrivals through several routes, sorted, and their origins; apart: their delays are those of synapses."""
         parts = [self.trains[route.source] for route in routes]
         rows = np.cumsum([0, *(len(w) for w in weights)])
-        time = np.concatenate([p.time + r.steps * self.call.dt for p, r in zip(parts, routes, strict=True)])
+        late = [0.0 if apart else route.steps * self.call.dt for route in routes]
+        time = np.concatenate([p.time + each for p, each in zip(parts, late, strict=True)])
         ids = np.concatenate([p.id + row for p, row in zip(parts, rows, strict=False)])
         sample = np.concatenate([np.repeat(np.arange(len(p.offsets) - 1), np.diff(p.offsets)) for p in parts])
         origin = np.concatenate([np.full(len(p.time), k) for k, p in enumerate(parts)])
@@ -209,22 +239,26 @@ class _Run:
         order = order[time[order] < self.stop]
         offsets = np.concatenate(([0], np.cumsum(np.bincount(sample[order], minlength=len(parts[0].offsets) - 1))))
         arrivals = Trains(offsets.astype(np.int64), time[order], ids[order].astype(np.int32))
-        return _Feed(arrivals, torch.cat(weights).contiguous().numpy(), routes, (origin[order], place[order]))
+        return arrivals, (origin[order], place[order])
 
-    def _shared_out(
-        self, feed: _Feed, grad: Array, slopes: Array, by_time: dict[str, Array]
-    ) -> dict[Key, Tensor | None]:
+    def _shared_out(self, feed: _Feed, slopes: Slopes, by_time: dict[str, Array]) -> dict[Key, Tensor | None]:
+        """The gradients of each connection; those of the spikes of each source are added to by_time."""
         found: dict[Key, Tensor | None] = {}
         row = 0
         for k, route in enumerate(feed.routes):
-            weight = self.call.tensors["weight", route.connection.path, "weight"]
-            found["weight", route.connection.path, "weight"] = torch.from_numpy(grad[row : row + weight.shape[1]]).t()
-            row += weight.shape[1]
-            if route.source in by_time and feed.origins is None:
-                by_time[route.source] += slopes
-            elif route.source in by_time and feed.origins is not None:
+            path = route.connection.path
+            rows = slice(row, row + self.call.tensors["weight", path, "weight"].shape[1])
+            found["weight", path, "weight"] = torch.from_numpy(slopes.weight[rows]).t()
+            if ("weight", path, "delay") in self.call.tensors and slopes.late is not None:
+                found["weight", path, "delay"] = torch.from_numpy(slopes.late[rows]).t()
+            row = rows.stop
+            if route.source not in by_time or route.looped or slopes.time is None:
+                continue
+            if feed.origins is None:
+                by_time[route.source] += slopes.time
+            else:
                 own = feed.origins[0] == k
-                np.add.at(by_time[route.source], feed.origins[1][own], slopes[own])
+                np.add.at(by_time[route.source], feed.origins[1][own], slopes.time[own])
         return found
 
 
@@ -245,14 +279,28 @@ def _refusal(layer: Layer) -> str:
     filters = [branch.filter for branch in layer.branches]
     if len(filters) != 1 or type(filters[0]) is not LowPass or not isinstance(filters[0].tau, (int, float)):
         return f"{layer.path}: the event path needs one synaptic current for all its connections: filter=LowPass(tau)"
-    for route in layer.branches[0].routes:
-        bad = not isinstance(route.connection.link, Full) or route.connection.link.bias is not None
-        if isinstance(pre := route.connection.pre, NeuronGroup) and not isinstance(pre.neuron, LIF):
-            return f"{route.connection.path}: the event path takes spikes, but {pre.path} sends values"
-        if bad or route.connection.extras:
-            what = route.connection.extras or f"link type {route.connection.link.name!r} or a bias"
-            return f"{route.connection.path}: the event path takes 'full' without bias, got {what}"
+    return next((why for route in layer.branches[0].routes if (why := _route_refusal(route, layer))), "")
+
+
+def _route_refusal(route: Route, layer: Layer) -> str:
+    connection = route.connection
+    if isinstance(pre := connection.pre, NeuronGroup) and not isinstance(pre.neuron, LIF):
+        return f"{connection.path}: the event path takes spikes, but {pre.path} sends values"
+    synapses = connection.synapses
+    if synapses.stages or synapses.electrical:
+        return f"{connection.path}: the event path takes 'full' without bias, got {connection.extras}"
+    if not isinstance(connection.link, Full) or connection.link.bias is not None:
+        return f"{connection.path}: the event path takes 'full' without bias, got {connection.link.name!r} or a bias"
+    own = [other for other in layer.branches[0].routes if other.connection.has_synapse_delays]
+    if own and any(other.looped for other in layer.branches[0].routes):
+        return f"{own[0].connection.path}: delays of single synapses into a loop; give the connection one delay"
     return ""
+
+
+def _is_own_loop(stage: Stage) -> bool:
+    """Whether a stage is one population with one connection from it to itself, and others from outside."""
+    routes = [route for layer in stage.layers for branch in layer.branches for route in branch.routes]
+    return len(stage.layers) == 1 and len([r for r in routes if r.looped]) == 1 < len(routes)
 
 
 def _is_exact(emission: Emission) -> bool:
@@ -280,13 +328,16 @@ def _membrane(layer: Layer, dt: float) -> Membrane:
     return Membrane(*_taus(layer), (neuron.v_th - neuron.v_rest) / gain, (neuron.v_reset - neuron.v_rest) / gain)
 
 
-def _trains_of(name: str, rows: Any, dt: float) -> Trains:
-    events = rows.events("float32")
-    if events.values is not None:
+def _trains_of(name: str, rows: SpikeRows, dt: float) -> Trains:
+    if (spikes := rows.spikes) is not None:
+        offsets, step, ids, values = spikes.offsets, np.asarray(spikes.step), spikes.ids, spikes.value
+    else:
+        events = rows.events("float32")
+        start, ids, values = np.asarray(events.start), np.asarray(events.ids), events.values
+        offsets, step = start[:: rows.n_steps], np.repeat(np.arange(len(start) - 1) % rows.n_steps, np.diff(start))
+    if values is not None:
         raise UnsupportedError(f"the event path takes plain spikes, but those of {name} have values")
-    start = np.asarray(events.start)
-    step = np.repeat(np.arange(len(start) - 1) % rows.n_steps, np.diff(start))
-    return Trains(start[:: rows.n_steps].copy(), step * dt, np.asarray(events.ids))
+    return Trains(np.ascontiguousarray(offsets, np.int64), step * dt, np.ascontiguousarray(ids, np.int32))
 
 
 def _first(trains: Trains, n: int, silent: float) -> Array:

@@ -40,6 +40,7 @@ class KernelPath:
     """
 
     name = "kernel path"
+    keeps_state = True
 
     def __init__(
         self, dtype: torch.dtype = torch.float32, threads: int | None = None, *, sparing: bool = False

@@ -6,11 +6,13 @@ product, filter, scan and weight gradient as it likes and keep what it needs for
 behind one autograd function a block and window.
 
 Keys in:  ("signal", source), ("weight", connection, name), ("parameter", layer, name), ("state", layer, k),
-          ("under way", connection, k)
+          ("under way", connection, k), ("rule", rule, part), ("kept", tensor) of rules
 Keys out: ("spikes", layer) where wanted, ("trace", layer, variable), ("state", layer, k); without a gradient
           ("under way", connection, k), and, of what is not wanted, ("bits", layer), the spikes as integers
           (T, B, words), or ("mean", layer), the mean output. A path that knows exact times gives ("first spike",
-          layer), (B, *shape) in ms, beside wanted spikes.
+          layer), (B, *shape) in ms, beside wanted spikes. Of rules also ("learnt", connection), its weight,
+          where wanted ("weights", connection), that of each step, and ("to gradient", connection, learner), the
+          change of a weight that is not applied.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from torch import Tensor
 from ..errors import StateError, UnsupportedError
 from ..network.credit import BPTT, Credit
 from ..network.links import SpikeRows
+from ..network.rules import Plasticity
 from .plan import Block
 from .product import apply
 from .stepping import step_block
@@ -48,7 +51,7 @@ class Call:
     it is constant. rows: the signals that come as events. want: what is asked for, by layer: 'spikes' and traces.
     probes: by layer, what takes the gradients of an observable, step by step, on the way back; for the torch path.
     training: whether the network is in training; seed: of what connections draw in this run. credit: which paths
-    gradients take.
+    gradients take. rules: those of the network; begun: how many steps came before this window.
     """
 
     block: Block
@@ -61,12 +64,15 @@ class Call:
     training: bool = True
     seed: int = 0
     credit: Credit = BPTT
+    rules: Sequence[Plasticity] = ()
+    begun: int = 0
 
 
 class Path(Protocol):
-    """One way to compute a block."""
+    """One way to compute a block; keeps_state: whether a run can go on from the state that it leaves."""
 
     name: str
+    keeps_state: bool
 
     def forward(self, call: Call, needs: frozenset[Key]) -> tuple[Tensors, Any]:
         """What comes out by key, without a graph, and what `backward` needs; nothing where no gradient is needed."""
@@ -79,6 +85,7 @@ class TorchPath:
     """The reference path: the neurons' own lines on tensors, step after step, differentiated by autograd."""
 
     name = "torch path"
+    keeps_state = True
 
     def forward(self, call: Call, needs: frozenset[Key]) -> tuple[Tensors, Any]:
         leaves = {key: t.detach().requires_grad_(key in needs) for key, t in call.tensors.items()}
@@ -127,8 +134,11 @@ class _BlockFunction(torch.autograd.Function):
         return (None, None, None, None, *(found.get(key) for key in ctx.inputs))
 
 
+_STATES = frozenset({"under way", "mean", "rule", "kept", "learnt", "weights", "to gradient"})
+
+
 def _carries_gradient(key: Key, result: Tensor) -> bool:
-    return key[0] not in ("under way", "mean") and result.is_floating_point()
+    return key[0] not in _STATES and result.is_floating_point()
 
 
 def run_block(path: Path, call: Call) -> Tensors:

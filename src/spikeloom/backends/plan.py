@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from typing import Any
 
-from ..errors import StateError
+from ..errors import StateError, UnsupportedError
 from ..filters import Filter
-from ..network import Connection, Decoder, Monitor, Network, NeuronGroup, Projection
+from ..network import Action, Connection, Decoder, LearnedDelays, Monitor, Network, NeuronGroup, Projection, Reward
 from ..network.loops import strong_components
 from ..network.printing import steps_text
 from ..network.relations import nodes_behind
 from ..neurons import Neuron
 from .nodes import Node, groups_behind, node_of
+from .rules import plasticities, ties
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,15 @@ class Stage:
     """Populations that run together: over the whole window when alone and without a loop, else step by step.
 
     nodes: what joins outputs of its populations for others of them, step by step; before: the nodes that it needs and
-    that have nothing to do with its populations, each after its inputs.
+    that have nothing to do with its populations, each after its inputs; plastic: the paths of its connections that a
+    rule is at.
     """
 
     layers: tuple[Layer, ...]
     stepped: bool
     nodes: tuple[Node, ...] = ()
     before: tuple[Node, ...] = ()
+    plastic: tuple[str, ...] = ()
 
     @property
     def paths(self) -> frozenset[str]:
@@ -137,6 +140,7 @@ class Plan:
             for stage in block.stages:
                 lines += [f"   {node}, step by step" for node in stage.nodes]
                 how = "step by step" if stage.stepped else "whole window"
+                how += f", a rule changes {', '.join(stage.plastic)}" if stage.plastic else ""
                 for layer in stage.layers:
                     lines.append(f"   {layer.path}: {type(layer.neuron).__name__} {layer.shape}, {how}")
                     lines += [f"      <- {_route_line(route)}" for b in layer.branches for route in b.routes]
@@ -154,6 +158,10 @@ Choose = Callable[[Stage], tuple[str, str]]
 """The name of the compute path of a stage, and why no faster one."""
 
 
+ALONE = ("torch path", "plastic path")
+"""The paths that take one stage at a time."""
+
+
 def _torch_only(stage: Stage) -> tuple[str, str]:
     return "torch path", ""
 
@@ -166,18 +174,36 @@ def make_plan(network: Network, dt: float, schedule: str = "auto", choose: Choos
     """
     groups, connections = network.groups, network.connections
     _check_members(network)
-    component = _components(groups, connections)
-    order = _in_order(groups, connections, component)
+    component, tied = _components(groups, connections), ties(network)
+    together = _components(groups, connections, tied) if tied else component
+    order = _in_order(groups, connections, together)
+    rank = {c: k for k, c in enumerate(_in_order(groups, connections, component) if tied else order)}
+    plastic = frozenset(p.connection.path for p in plasticities(network))
     layers = {g.path: _layer(g, connections, component, network, dt) for g in groups}
-    members = [[layers[g.path] for g in groups if component[g.path] == c] for c in order]
+    placed = sorted(groups, key=lambda g: rank[component[g.path]])
+    members = [[layers[g.path] for g in placed if together[g.path] == c] for c in order]
     if schedule == "step":
-        stages = [_stage([layer for part in members for layer in part], stepped=True)]
+        stages = [_stage([layer for part in members for layer in part], plastic, stepped=True)]
     else:
-        stages = [_stage(part) for part in members]
-    return Plan(tuple(_blocks(stages, choose)), dt)
+        stages = [_stage(part, plastic) for part in members]
+    blocks = _blocks(stages, choose)
+    _check_learned(blocks)
+    return Plan(tuple(blocks), dt)
 
 
-def _stage(layers: Sequence[Layer], *, stepped: bool = False) -> Stage:
+def _check_learned(blocks: Sequence[Block]) -> None:
+    """Raises UnsupportedError for delays that learn inside a loop, but where a path finds exact times."""
+    layers = (layer for block in blocks if block.path != "event path" for layer in block.layers)
+    for route in (route for layer in layers for branch in layer.branches for route in branch.routes):
+        if route.looped and isinstance(route.connection.delay, LearnedDelays):
+            raise UnsupportedError(
+                f"connection {route.connection.path!r} has delays that learn and lies in a loop; they are trained by a "
+                "product over the whole window, which a loop does not have: train without the loop, or round them "
+                "first (spikeloom.passes.round_delays)"
+            )
+
+
+def _stage(layers: Sequence[Layer], plastic: frozenset[str], *, stepped: bool = False) -> Stage:
     routes = [r for layer in layers for b in layer.branches for r in b.routes]
     groups = {layer.path for layer in layers}
     inside, before = dict[str, Node](), dict[str, Node]()
@@ -185,15 +211,17 @@ def _stage(layers: Sequence[Layer], *, stepped: bool = False) -> Stage:
         own = {group.path for group in groups_behind(component)} & groups
         (inside if own else before)[component.path] = node_of(component)
     looped = any(r.looped for r in routes)
-    return Stage(tuple(layers), stepped or looped, tuple(inside.values()), tuple(before.values()))
+    learning = tuple(r.connection.path for r in routes if r.connection.path in plastic)
+    stepped = stepped or looped or bool(learning) or len(layers) > 1
+    return Stage(tuple(layers), stepped, tuple(inside.values()), tuple(before.values()), learning)
 
 
 def _blocks(stages: Sequence[Stage], choose: Choose) -> list[Block]:
-    """One block a stage on the torch path, one block a run of stages on any other; a node stands between blocks."""
+    """One block a stage on the paths that take one alone, one a run of stages on others; a node stands between."""
     blocks: list[Block] = []
     for stage in stages:
         path, why = choose(stage)
-        home = None if path == "torch path" else _home(blocks, stage, path)
+        home = None if path in ALONE else _home(blocks, stage, path)
         if home is None:
             blocks.append(Block((stage,), path, why))
         else:
@@ -233,7 +261,10 @@ def _check_members(network: Network) -> None:
                 f"projection {projection.path!r} from {projection.pre.path!r} to {projection.post.path!r} has no "
                 "connection; add one, or delete it: del_assembly"
             )
-    watchers: list[Decoder | Monitor] = [*network.decoders, *network.monitors]
+    rewards = [reward for reward in network.running(Reward) if reward.target is not None]
+    watchers: list[Action | Decoder | Monitor | Reward] = [
+        *network.decoders, *network.running(Action), *rewards, *network.monitors
+    ]  # fmt: skip
     for watcher in watchers:
         if id(watcher.target) not in inside:
             raise StateError(
@@ -241,10 +272,13 @@ def _check_members(network: Network) -> None:
             )
 
 
-def _components(groups: Sequence[NeuronGroup], connections: Sequence[Connection]) -> dict[str, int]:
-    """The number of the strongly connected component of each population."""
+def _components(
+    groups: Sequence[NeuronGroup], connections: Sequence[Connection], tied: Sequence[tuple[str, str]] = ()
+) -> dict[str, int]:
+    """The number of the strongly connected component of each population; tied ones are in one."""
     edges = [(pre.path, c.post.path) for c in connections for pre in groups_behind(c.pre)]
     edges += [(c.post.path, c.pre.path) for c in connections if c.synapses.electrical]
+    edges += [edge for a, b in tied for edge in ((a, b), (b, a))]
     return strong_components([group.path for group in groups], edges)
 
 

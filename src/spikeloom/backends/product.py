@@ -22,7 +22,8 @@ class Term:
     """A signal on its way through a link: signal, weights by name, the shapes of the two ends.
 
     pre: makes what stands for the signal in the gradient of the weights; back: the weights that bring the gradient to
-    the signal; None: the signal and the weights themselves.
+    the signal; None: the signal and the weights themselves. beside: makes a gradient of the current that reaches the
+    weights alone, beside the one that comes, or None.
     """
 
     link: Link
@@ -31,6 +32,7 @@ class Term:
     weights: Mapping[str, Tensor]
     pre: Callable[[], Signal] | None = None
     back: Mapping[str, Tensor] | None = None
+    beside: Callable[[], Tensor | None] | None = None
     _kept: Any = field(default=None, init=False, repr=False)
 
     def product(self, keep: bool = True) -> Tensor:
@@ -50,15 +52,20 @@ class Term:
         if isinstance(self.signal, Tensor) and self.signal.shape[0] == 1:
             grad = grad.sum(0, keepdim=True)
         with torch.no_grad():
-            if self.pre is None and self.back is None:
+            if self.pre is None and self.back is None and self.beside is None:
                 wanted = Wanted(to_signal, names)
                 return self.link.gradients(self.signal, self.weights, self.ends, grad, wanted, self._kept)
-            signal, back = self.signal if self.pre is None else self.pre(), self.back or self.weights
-            by_signal, by_weights = Wanted(to_signal, ()), Wanted(False, names)
-            return Gradients(
-                self.link.gradients(self.signal, back, self.ends, grad, by_signal, self._kept).signal,
-                self.link.gradients(signal, self.weights, self.ends, grad, by_weights, self._kept).weights,
-            )
+            return self._credited(grad, to_signal, names)
+
+    def _credited(self, grad: Tensor, to_signal: bool, names: Collection[str]) -> Gradients:
+        signal, back = self.signal if self.pre is None else self.pre(), self.back or self.weights
+        by_signal, by_weights = Wanted(to_signal, ()), Wanted(False, names)
+        found = self.link.gradients(signal, self.weights, self.ends, grad, by_weights, self._kept).weights
+        if self.beside is not None and (more := self.beside()) is not None:
+            more = more.sum(0, keepdim=True) if isinstance(self.signal, Tensor) and self.signal.shape[0] == 1 else more
+            added = self.link.gradients(self.signal, self.weights, self.ends, more, by_weights, self._kept).weights
+            found = {name: of_grad + added[name] for name, of_grad in found.items()}
+        return Gradients(self.link.gradients(self.signal, back, self.ends, grad, by_signal, self._kept).signal, found)
 
     def forward_in_parts(self, keep: bool, room: Room) -> ForwardInParts | None:
         """`product` for a range of samples at a time; None where the link has no such."""

@@ -16,9 +16,11 @@ from ..network.links import Signal, SpikeRows
 from .nodes import joined
 from .path import Call, Key, Path, Probe, run_block
 from .plan import Block, Layer
+from .rules import Rules
 
 State = Mapping[Key, Tensor]
-"""What a run leaves for the one that continues it: ("state", layer, k) and ("under way", connection, k)."""
+"""What a run leaves for the one that continues it: ("state", layer, k), ("under way", connection, k) and
+("rule", rule, part)."""
 
 
 @dataclass
@@ -27,7 +29,8 @@ class Runner:
 
     weights: the tensors of each connection by name; parameters: those of each population; batch: how many samples;
     like: a tensor of the run's device and precision; probes: by layer, what takes gradients; training: whether
-    the network is in training; seed: of what connections draw; credit: which paths gradients take.
+    the network is in training; seed: of what connections draw; credit: which paths gradients take. rules:
+    those of the network; begun: how many steps came before this run.
     """
 
     dt: float
@@ -43,6 +46,8 @@ class Runner:
     training: bool = True
     seed: int = 0
     credit: Credit = BPTT
+    rules: Rules | None = None
+    begun: int = 0
     results: dict[Key, Tensor] = field(default_factory=dict)
     _kept: dict[Key, dict[Key, Tensor]] = field(default_factory=dict)
 
@@ -58,7 +63,7 @@ class Runner:
                 if node.path not in self.signals:
                     signals = [self.signals[source] for source in node.inputs]
                     self.signals[node.path] = joined(node, self.parameters.get(node.path, {}), signals)
-            self.results.update(run_block(path, self._call(block)))
+            self.results.update(run_block(path, self._call(block, path.keeps_state)))
             self.signals.update({str(key[1]): r for key, r in self.results.items() if key[0] == "spikes"})
 
     def emitted(self, path: str) -> Tensor:
@@ -68,18 +73,23 @@ class Runner:
 
     def last_state(self) -> dict[Key, Tensor]:
         """What a run that continues this one starts from, without its graph: gradients end where a run ends."""
-        return {key: t.detach() for key, t in self.results.items() if key[0] in ("state", "under way")}
+        return {key: t.detach() for key, t in self.results.items() if key[0] in ("state", "under way", "rule")}
 
-    def _call(self, block: Block) -> Call:
+    def _call(self, block: Block, keeps_state: bool) -> Call:
         tensors: dict[Key, Tensor] = {}
         rows: dict[str, SpikeRows] = {}
         for layer in block.layers:
             tensors.update({("parameter", layer.path, n): p for n, p in self.parameters[layer.path].items()})
-            tensors.update(self._state(layer))
+            tensors.update(self._state(layer) if keeps_state else {})
             for route in (route for branch in layer.branches for route in branch.routes):
                 path = route.connection.path
-                tensors.update({("weight", path, name): w for name, w in self.weights[path].items()})
+                weights = self.rules.placed(path, self.weights[path]) if self.rules else self.weights[path]
+                tensors.update({("weight", path, name): w for name, w in weights.items()})
                 tensors.update(self._kept.get(("under way", path), {}))
+        if self.rules is not None:
+            tensors.update(self.rules.tensors(block.paths))
+            for p in self.rules.of(block.paths):
+                tensors.update(self._kept.get(("rule", p.key), {}))
         for node in block.nodes:
             values = self.parameters.get(node.path, {})
             tensors.update({("parameter", node.path, name): p for name, p in values.items()})
@@ -91,7 +101,7 @@ class Runner:
                 tensors["signal", source] = signal
         return Call(
             block, self.dt, self.n_steps, self.want, tensors, rows, self.probes, self.training, self.seed,
-            self.credit,
+            self.credit, self.rules.all if self.rules else (), self.begun,
         )  # fmt: skip
 
     def _state(self, layer: Layer) -> dict[Key, Tensor]:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..neurons import advance
 from .credited import Credited
 from .nodes import joined
-from .ops import XP, fire
+from .ops import XP
 from .plan import Branch, Layer, Route
 from .product import Term, product
+from .rules import Learning, changing
 from .transmission import Transmission
 
 if TYPE_CHECKING:
@@ -34,12 +34,15 @@ def step_block(call: Call) -> dict[Key, Tensor]:
         for route in chain(*population.inner):
             traffic.open(route, population.silence)
     sending = [route for p in populations for route in chain(*p.inner) if route.steps]
+    learning = Learning(call, traffic, populations)
     for t in range(call.n_steps):
         traffic.begin(t)
         for population in populations:
             population.step(t)
+        learning.step(t)
         for route in sending:
             traffic.send(route)
+    learning.end()
     results: dict[Key, Tensor] = {}
     for population in populations:
         results.update(population.results())
@@ -48,6 +51,7 @@ def step_block(call: Call) -> dict[Key, Tensor]:
     for special in traffic.special.values():
         results.update(special.results())
     results.update(traffic.credited.results())
+    results.update(learning.results())
     return results
 
 
@@ -65,6 +69,7 @@ class Traffic:
         self.special = self._special(call)
         self.credited = Credited(call)
         self.potential: dict[str, Tensor] = {}
+        self.changing = changing(call.rules, call.training)
         self.nodes = {node.path: node for node in call.block.nodes}
         self._t, self._joined = 0, dict[str, Tensor]()
         self._outside: dict[str, Sequence[Tensor]] = {}
@@ -104,6 +109,10 @@ class Traffic:
             signal = self.call.tensors.get(("signal", route.source))
         weights = self.weights.get(c.path, {})
         return self.credited.term(route, self.call.rows[route.source] if signal is None else signal, weights)
+
+    def each_step(self, route: Route) -> bool:
+        """Whether the product of a connection is made in each step: it comes from inside, or a rule changes it."""
+        return route.source in self.call.block.paths or route.connection.path in self.changing
 
     def from_outside(self, route: Route) -> Tensor:
         """The current (T, B, *shape), or (1, B, *shape) for a constant one, that a connection from outside brings."""
@@ -176,13 +185,14 @@ class Population:
         self.ports = [type(layer.neuron).ports.index(branch.port) for branch in layer.branches]
         self.n_ports = len(type(layer.neuron).ports)
         values = {name: call.tensors["parameter", layer.path, name] for name in layer.trains}
-        self.neuron = layer.neuron.bound(values)
+        self.neuron = self._own = layer.neuron.bound(values)
+        self._shifts: dict[str, tuple[str, Tensor]] = {}
         parts = self._state(call)
         self.variables = self.neuron.State(*(next(parts) for _ in self.neuron.State._fields))
         self.silence = torch.zeros_like(self.variables[0])
         self.filters = [self._filter_state(branch, parts) for branch in layer.branches]
         self.coefficients = [b.filter and b.filter.coefficients(call.dt, XP) for b in layer.branches]
-        self.inner = [[r for r in b.routes if r.source in call.block.paths] for b in layer.branches]
+        self.inner = [[r for r in b.routes if traffic.each_step(r)] for b in layer.branches]
         self.outer = [self._outer(branch) for branch in layer.branches]
         traffic.potential[layer.path] = getattr(self.variables, "v", self.silence)
         self.emitted: list[Tensor] = []
@@ -202,11 +212,19 @@ class Population:
         """The current of each step that comes from outside of the block."""
         total = None
         for route in branch.routes:
-            if route.source in self.traffic.call.block.paths:
+            if self.traffic.each_step(route):
                 continue
             current = self.traffic.from_outside(route)
             total = current if total is None else total + current
         return None if total is None else total.expand(self.traffic.call.n_steps, *total.shape[1:]).unbind(0)
+
+    def shift(self, name: str, target: str, offset: Tensor) -> None:
+        """Adds an offset (*shape) to a parameter of the neurons, in place of the one of that name before."""
+        self._shifts[name] = target, offset
+        moved: dict[str, Any] = {}
+        for parameter, by in self._shifts.values():
+            moved[parameter] = moved.get(parameter, getattr(self._own, parameter)) + by
+        self.neuron = self._own.bound(moved)
 
     def step(self, t: int) -> None:
         """One step: what arrives, through the filters into the ports; then the neurons."""
@@ -219,7 +237,9 @@ class Population:
             inputs[port] = current if inputs[port] is None else inputs[port] + current
         inputs = [self.silence if i is None else i for i in inputs]
         given = inputs[0] if self.n_ports == 1 else tuple(inputs)
-        output, self.variables = advance(self.neuron, self.variables, given, self.traffic.call.dt, XP, fire)
+        before, credited = self.variables, self.traffic.credited
+        output, self.variables = credited.advanced(self.neuron, before, given)
+        credited.emitted(self.layer, t, self.neuron, before, given, output)
         self.traffic.now[self.layer.path] = output
         self.traffic.potential[self.layer.path] = getattr(self.variables, "v", self.silence)
         self.emitted.append(output)
@@ -228,7 +248,6 @@ class Population:
             trace.append(seen[name])
         for name, probe in self.probes:
             probe.watch(t, seen[name])
-        credited = self.traffic.credited
         self.variables = self.neuron.State(*credited.state(tuple(self.variables)))
         self.filters = [credited.state(parts) for parts in self.filters]
 

@@ -19,10 +19,13 @@ from ..registry import did_you_mean
 from ..spikes import Spikes
 from ..units import check_dt
 from .compiling import outside_of_compile
+from .credited import check_taught
 from .event_path import EventPath, Exact
 from .kernel_path import KernelPath
 from .path import Path, TorchPath
 from .plan import Block, Branch, Choose, Layer, Plan, Stage, across, make_plan, sources
+from .plastic_path import PlasticPath
+from .rules import Rules
 from .schedule import Runner, State, mean_output, to_signal
 from .sinks import Taken, description, hand_over, taken
 from .watchers import forget, probed, probes, show, wanted, watched_inputs
@@ -82,14 +85,15 @@ class TorchBackend:
     def build(self, network: Network) -> TorchBuild:
         """The network made ready to run; the parameter store keeps what still fits."""
         self._check()
+        check_taught(network)
         dt, device = float(self.dt), checked_device(self.device)
         paths: dict[str, Path] = {"torch path": TorchPath()}
         choose: Choose = _torch_path
         if self.path == "auto" and device.type == "cpu":
             kernels = KernelPath(self.dtype, self.threads, sparing=self.sparing)
-            paths[kernels.name], choose = kernels, _Fastest(kernels, probed(network), network.credit)
-        if self.path == "auto" and device.type == "cpu":
-            paths[EventPath.name] = EventPath()
+            plastic = PlasticPath(network, self.dtype, self.threads)
+            paths |= {kernels.name: kernels, plastic.name: plastic, EventPath.name: EventPath()}
+            choose = _Fastest(kernels, plastic, probed(network), network.credit)
         choose = Exact(network, paths.get(EventPath.name), choose)
         plan = make_plan(network, dt, self.schedule, choose)
         return TorchBuild(network, plan, paths, device, self.dtype)
@@ -112,12 +116,17 @@ class _Fastest:
     """The kernel path for what it can take, the torch path for the rest; the log says so once for each reason."""
 
     kernels: KernelPath
+    plastic: PlasticPath
     probed: Mapping[str, str]
     credit: Credit
 
     def __call__(self, stage: Stage) -> tuple[str, str]:
         if monitors := [self.probed[path] for path in sorted(stage.paths) if path in self.probed]:
             return "torch path", f"monitor {monitors[0]} keeps gradients"
+        if stage.plastic:
+            why = self.plastic.refusal(stage)
+            changes = f"a rule changes {', '.join(stage.plastic)} in each step: {why}"
+            return ("torch path", changes) if why else (self.plastic.name, "")
         if not self.credit.is_plain:
             return "torch path", "the learner's credit is not that of backpropagation through time"
         if not (why := self.kernels.refusal(stage)):
@@ -170,6 +179,7 @@ class TorchBuild:
                     path.prepare(self.weights[route.connection.path]["weight"])
         self._feeds, self._across = sources(plan), across(plan)
         self._versions: dict[str, tuple[int, ...]] = {}
+        self._rules = Rules(network, self.weights, tensors)
 
     @property
     def plan(self) -> Plan:
@@ -180,7 +190,7 @@ class TorchBuild:
     def run(self, n_steps: int, *, keep_state: bool, sink: Sink | None) -> None:
         """Runs n steps; decoders, monitors and the sink get the window. A run that fails leaves the state as it was."""
         self._check_trained()
-        if keep_state and any(isinstance(path, EventPath) for path in self.paths):
+        if keep_state and not all(path.keeps_state for path in self.paths):
             raise UnsupportedError("a run with exact spike times cannot be continued; run the whole time at once")
         taking = self._taken(sink, keep_state)
         want = self._wanted(taking)
@@ -198,9 +208,11 @@ class TorchBuild:
         signals = {path: to_signal(value, n_steps, self.like) for path, value in raw.items()}
         runner = Runner(
             self.dt, n_steps, batch, self.weights, self.parameters, want, signals, state, self.like,
-            watching, network.training, self._drawn_seed(), network.credit,
+            watching, network.training, self._drawn_seed(), network.credit, self._rules, first,
         )  # fmt: skip
+        self._rules.check_batch(batch)
         runner.run(self._plan.blocks, self.paths)
+        self._rules.commit(runner.results)
         self.state, self._done, self._begun = runner.last_state(), first + n_steps, begun
         self._emitted = {g.path: runner.emitted(g.path) for g in network.groups}
         show(network, runner, self.weights, continued=keep_state)
@@ -210,7 +222,8 @@ class TorchBuild:
     def _drawn_seed(self) -> int:
         """A seed for what connections draw in a run; zero, and nothing drawn, where none does."""
         stages = (stage for c in self.network.connections for stage in c.synapses.stages)
-        draws = self.network.training and any(stage.draws for stage in stages)
+        rounding = any(p.rule.rounding for p in self._rules.active())
+        draws = rounding or (self.network.training and any(stage.draws for stage in stages))
         return int(self.network.generator.integers(2**63)) if draws else 0
 
     def _check_trained(self) -> None:
@@ -347,11 +360,11 @@ class TorchBuild:
 
     def _trains(self, owner: Component) -> bool:
         learners = self.network.learners
-        return not learners or any(learner.trains(owner) for learner in learners)
+        return not learners or any(learner.by_gradient and learner.trains(owner) for learner in learners)
 
 
 def _as_run(block: Block, path: Path) -> Block:
-    why = path.left.get(block.paths) if isinstance(path, KernelPath) else None
+    why = path.left.get(block.paths) if isinstance(path, (KernelPath, PlasticPath)) else None
     return block if why is None else replace(block, path=TorchPath.name, why=why)
 
 

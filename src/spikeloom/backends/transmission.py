@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..network import Connection
+from ..network import Connection, LearnedDelays
 from ..network.links import Ends, Full, Link, OneToOne, Signal, Sparse, SpikeRows
 from ..network.synapses import Stage, Window
+from .lags import Lags, Late, after_delays, over_lags
 from .product import Term, product
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ class Transmission:
 
     def __init__(self, connection: Connection, weights: Mapping[str, Tensor], call: Call) -> None:
         self.connection, self.call, self.weights = connection, call, weights
-        own = {"delay", *(name for stage in connection.synapses.stages for name in stage.parameters)}
+        own = {"delay", "sigma", *(name for stage in connection.synapses.stages for name in stage.parameters)}
         self.link_weights = {name: w for name, w in weights.items() if name not in own}
-        self.spread = int(self._late.max()) if "delay" in weights and self._late.numel() else 0
+        self.spread = self._spread()
         device = next(iter(call.tensors.values())).device
         words = np.random.SeedSequence([call.seed, zlib.crc32(connection.path.encode())]).generate_state(1, np.uint64)
         self.generator = torch.Generator(device).manual_seed(int(words[0]) >> 1)
@@ -83,6 +84,11 @@ class Transmission:
     def _product(self, signal: Signal) -> Tensor:
         return product(Term(self.connection.link, self.connection.ends, signal, self.link_weights))
 
+    def _spread(self) -> int:
+        if isinstance(delay := self.connection.delay, LearnedDelays):
+            return round(delay.max / self.call.dt)
+        return int(self._late.max()) if "delay" in self.weights and self._late.numel() else 0
+
     @property
     def _late(self) -> Tensor:
         """The delay of each synapse in steps."""
@@ -105,24 +111,32 @@ class Transmission:
         return pairs[:, order], weight[order], late[order], delays.tolist(), counts.tolist()
 
     def _delayed(self, signal: Signal) -> Tensor:
-        """The current of a window in which each synapse has its own delay, in memory of the synapses."""
+        """The current of a window in which each synapse has its own delay."""
         ends, n_post = self.connection.ends, math.prod(self.connection.ends.post)
-        pairs, weight, late, delays, counts = self._synapses
         n_steps = signal.n_steps if isinstance(signal, SpikeRows) else len(signal)
-        if n_steps == 1:
-            places = torch.stack([late * n_post + pairs[0], pairs[1]])
-            made = self._sparse(signal, places, weight, (self.spread + 1) * n_post)[0]
-            total = made.view(len(made), self.spread + 1, n_post).transpose(0, 1)
-        else:
-            total = self.weights["weight"].new_zeros(())
-            parts = zip(delays, torch.split(pairs, counts, 1), torch.split(weight, counts), strict=True)
-            for delay, some, own in parts:
-                current = self._sparse(signal, some, own, n_post)
-                total = total + F.pad(current, (0, 0, 0, 0, delay, self.spread - delay))
+        learns = isinstance(self.connection.delay, LearnedDelays) and self.call.training
+        total = self._over_lags(signal) if learns else self._each_delay(signal, n_steps, n_post)
         if "bias" in self.weights:
             bias = self.weights["bias"].expand(n_steps, 1, n_post)
             total = total + F.pad(bias, (0, 0, 0, 0, 0, self.spread))
         return total.reshape(*total.shape[:2], *ends.post)
+
+    def _over_lags(self, signal: Signal) -> Tensor:
+        """The current (T + spread, B, n_post) of delays that learn."""
+        link, ends, sigma = self.connection.link, self.connection.ends, float(self.weights["sigma"])
+        beside = {name: w for name, w in self.link_weights.items() if name == "indices"}
+        lags = Lags(link, ends, signal, beside, self.spread + 1, sigma, self.call.dt)
+        return over_lags(lags, self.weights["weight"], self.weights["delay"])
+
+    def _each_delay(self, signal: Signal, n_steps: int, n_post: int) -> Tensor:
+        """The current (T + spread, B, n_post) of whole steps of delay, in memory of the synapses."""
+        pairs, weight, late, delays, counts = self._synapses
+        if n_steps == 1:
+            places = torch.stack([late * n_post + pairs[0], pairs[1]])
+            made = self._sparse(signal, places, weight, (self.spread + 1) * n_post)[0]
+            return made.view(len(made), self.spread + 1, n_post).transpose(0, 1)
+        way = Late(Ends(self.connection.ends.pre, (n_post,)), signal, pairs, delays, counts, self.spread)
+        return after_delays(way, weight)
 
     def _sparse(self, signal: Signal, pairs: Tensor, weight: Tensor, n_post: int) -> Tensor:
         ends = Ends(self.connection.ends.pre, (n_post,))

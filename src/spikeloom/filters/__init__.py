@@ -6,6 +6,7 @@ from .low_pass import LogSpaced, LowPass
 from .sections import SecondOrderSections
 from .state_space import StateSpace
 from .synaptic import Alpha, DoubleExponential, first_order_synapse, second_order_synapse
+from .weighted_mean import MeanState, weighted_mean
 
 __all__ = [
     "FILTERS",
@@ -14,10 +15,12 @@ __all__ = [
     "Filter",
     "LogSpaced",
     "LowPass",
+    "MeanState",
     "SecondOrderSections",
     "StateSpace",
     "describe",
     "filter_from",
     "first_order_synapse",
     "second_order_synapse",
+    "weighted_mean",
 ]

@@ -7,6 +7,20 @@ a functor for the headers of `spikeloom.native` is printed. Nothing here imports
 from .adjoint import Adjoint, adjoint
 from .graph import TraceError, evaluate
 from .model import Model
+from .rule import RuleStep, constants, trace_rule
 from .trace import Inlet, Step, parameters, trace
 
-__all__ = ["Adjoint", "Inlet", "Model", "Step", "TraceError", "adjoint", "evaluate", "parameters", "trace"]
+__all__ = [
+    "Adjoint",
+    "Inlet",
+    "Model",
+    "RuleStep",
+    "Step",
+    "TraceError",
+    "adjoint",
+    "constants",
+    "evaluate",
+    "parameters",
+    "trace",
+    "trace_rule",
+]

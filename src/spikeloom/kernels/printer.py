@@ -48,12 +48,12 @@ def _forward(step: Step, adjoint: Adjoint, synaptic: bool) -> str:
     outs |= {f"after[{len(step.after)}]": step.synaptic} if synaptic else {}
     outs |= {f"keep[{k}]": e for k, e in enumerate(adjoint.kept)}
     outs |= {"output": step.output}
-    fires = {} if step.distance is None else {"fires": step.distance >= 0}
-    lines = _lines(outs | fires)
+    fires = {} if step.distance is None else {"return": step.distance >= 0}
+    body = lines(outs | fires)
     end = "" if fires else "    return Mask<Real>{};\n"
     return (
         f"{_HEAD}Mask<Real> forward(const Vec<Real>* s, const Vec<Real>* x, const Vec<Real>* c, Vec<Real>* after, "
-        f"Vec<Real>* keep, Vec<Real>& output) {{\n    (void)s, (void)x, (void)c, (void)keep;\n{lines}{end}  }}\n"
+        f"Vec<Real>* keep, Vec<Real>& output) {{\n    (void)s, (void)x, (void)c, (void)keep;\n{body}{end}  }}\n"
     )
 
 
@@ -64,28 +64,28 @@ def _adjoint(adjoint: Adjoint) -> str:
     return (
         f"{_HEAD}void adjoint(const Vec<Real>* k, Vec<Real> g, const Vec<Real>* n, Vec<Real> y, const Vec<Real>* c, "
         "Vec<Real>* gs, Vec<Real>* gx, Vec<Real>* gc) {\n"
-        f"    (void)k, (void)g, (void)n, (void)y, (void)c, (void)gs, (void)gx, (void)gc;\n{_lines(outs)}  }}\n"
+        f"    (void)k, (void)g, (void)n, (void)y, (void)c, (void)gs, (void)gx, (void)gc;\n{lines(outs)}  }}\n"
     )
 
 
-def _lines(outs: Mapping[str, Expr]) -> str:
-    """Assignments of expressions, common parts first."""
+def lines(outs: Mapping[str, Expr]) -> str:
+    """Assignments of expressions to their targets, or 'return' of one; common parts first."""
     names: dict[int, str] = {}
-    lines: list[str] = []
+    found: list[str] = []
     for node in in_order(outs.values(), slopes=False):
         if node.op == "symbol":
             names[id(node)] = f"{node.value[0]}[{node.value[1:]}]" if len(node.value) > 1 else node.value
         elif node.is_constant:
             names[id(node)] = f"splat<Real>(Real({_number(node.value)}))"
         elif id(node) not in names:
-            names[id(node)] = f"t{len(lines)}"
+            names[id(node)] = f"t{len(found)}"
             kind = "Mask" if node.is_bool else "Vec"
-            lines.append(f"    const {kind}<Real> t{len(lines)} = {_text(node, names)};\n")
+            found.append(f"    const {kind}<Real> t{len(found)} = {_text(node, names)};\n")
     for target, expr in outs.items():
         value = names[id(expr)]
         assigned = target if target.endswith("=") else f"{target} ="
-        lines.append(f"    return {value};\n" if target == "fires" else f"    {assigned} {value};\n")
-    return "".join(lines)
+        found.append(f"    return {value};\n" if target == "return" else f"    {assigned} {value};\n")
+    return "".join(found)
 
 
 def _number(value: float) -> str:

@@ -61,7 +61,7 @@ class Step:
 
 def trace(neuron: Neuron[Any], inlets: Sequence[Inlet], shape: tuple[int, ...] = ()) -> Step:
     """The step of a population of that shape; TraceError, with the line, where it cannot be traced."""
-    if why := type(neuron).coupled:
+    if why := type(neuron).coupled or neuron.emission.forward.coupled:
         raise TraceError(f"{type(neuron).__name__} cannot become a kernel: it is coupled, {why}")
     graph = Graph()
     xp = GraphOps(graph)
@@ -156,7 +156,7 @@ def _traced(neuron: Neuron[Any], inlets: Sequence[Inlet], graph: Graph, xp: Grap
     inputs: Any = given[0] if len(given) == 1 else tuple(given)
     output, state = advance(neuron, neuron.State(*states[:n_own]), inputs, dt, xp, fire)  # type: ignore[arg-type]
     roots = [graph.of(e) for e in (output, *state, *after, given[0], *distances)]
-    roots, coefficients = _hoisted(roots, graph)
+    roots, coefficients = hoisted(roots, graph)
     n_after = n_own + len(after)
     distance = roots[-1] if distances else None
     return Step(graph, len(inlets), roots[0], distance, tuple(roots[1 : 1 + n_after]), roots[1 + n_after], coefficients)
@@ -172,7 +172,7 @@ def _filtered(
     return y, [graph.of(part) for part in after]
 
 
-def _hoisted(roots: Sequence[Expr], graph: Graph) -> tuple[list[Expr], tuple[Expr, ...]]:
+def hoisted(roots: Sequence[Expr], graph: Graph) -> tuple[list[Expr], tuple[Expr, ...]]:
     """The roots with a symbol in place of each largest part that no value of the run enters, and those parts."""
     runs, symbolic = set[int](), set[int]()
     for node in in_order(roots):

@@ -2,19 +2,23 @@
 
     tau_m dV/dt = -V + I,  tau_s dI/dt = -I;  I += w at an arrival;  V >= theta: a spike, V = reset
 
-EventProp: Wunderlich and Pehle 2021, Scientific Reports 11:12829. Potentials count from rest; times are in ms.
+EventProp: Wunderlich and Pehle 2021, Scientific Reports 11:12829; delays: Meszaros, Knight and Nowotny 2025,
+arXiv 2501.07331. Potentials count from rest; times are in ms.
 """
 
 from __future__ import annotations
 
+import ctypes
+from dataclasses import dataclass, field
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, ShapeError
+from ..errors import DataError, ParameterError, ShapeError
 from .events import REAL, check, suffix
-from .library import Library, include, load
+from .library import Library, address, include, load
 
 Array = NDArray[Any]
 
@@ -49,106 +53,164 @@ class Fired(NamedTuple):
     current: Array
 
 
+class Slopes(NamedTuple):
+    """dL/d(weight) and dL/d(delay), (K, N); dL/d(time) of each arrival and of each spike, by the loop too.
+
+    time, late: None where there was nothing to find; spike: None for neurons that do not fire.
+    """
+
+    weight: Array
+    time: Array | None
+    late: Array | None
+    spike: Array | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """What arrives at N neurons until `stop` (ms): each arrival adds the row of its id in weight (K, N) to their I.
+
+    weight is float32 or float64. late (K, N), of the same type: the delay of each synapse in ms. lag > 0: a loop; the
+    last N rows of weight are those of the neurons themselves, whose spikes arrive so many ms later. Raises DataError,
+    ShapeError or ParameterError for arrays that do not fit each other.
+    """
+
+    arrivals: Trains
+    weight: Array
+    stop: float
+    late: Array | None = None
+    lag: float = 0.0
+    _given: _Given = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check(self.weight, "weight", REAL, (None, None))
+        n_rows, n = self.weight.shape
+        _check_kinds(self.arrivals, "arrivals")
+        if not (0 <= self.lag < inf and 0 <= self.stop < inf):
+            raise ParameterError(f"Input.stop and lag must be times in ms, got {self.stop!r} and {self.lag!r}")
+        if self.lag and (n_rows < n or self.late is not None):
+            raise ParameterError("Input.lag: a loop needs a row for each neuron, and no delays of single synapses")
+        if self.late is not None:
+            check(self.late, "late", str(self.weight.dtype), self.weight.shape)
+            if not (np.isfinite(self.late) & (self.late >= 0)).all():
+                raise DataError("late must be delays in ms, finite and at least 0")
+        arrays = (*self.arrivals, self.weight, *(() if self.late is None else (self.late,)))
+        places = [address(array, "Input") for array in arrays] + [None] * (self.late is None)
+        sizes = self.n_samples, n, n_rows, len(self.arrivals.time)
+        object.__setattr__(self, "_given", _Given(*sizes, *places, self.stop, self.lag))
+
+    @property
+    def n_samples(self) -> int:
+        """How many samples there are."""
+        return len(self.arrivals.offsets) - 1
+
+    def call(self, name: str, *more: Any) -> None:
+        """Calls a kernel for this input; raises DataError or ShapeError for trains that are none."""
+        bad = np.zeros(2, np.int64)
+        _library().call(f"{name}_{suffix(self.weight)}", self._given, bad, *more)
+        for what, fault in zip(("arrivals", "fired"), bad.tolist(), strict=True):
+            if fault == 1:
+                raise ShapeError(f"{what}.offsets must rise from 0 to the number of spikes")
+            if fault == 2:
+                raise DataError(f"{what}.id must be from 0 to {self.weight.shape[what == 'fired'] - 1}")
+            if fault:
+                raise DataError(f"{what}.time must be finite, at least 0 and sorted within each sample")
+
+    def slopes(self, times: bool) -> tuple[Array, Array | None, Array | None]:
+        """Zeros for dL/d(weight), dL/d(time) of arrivals if asked for, and dL/d(delay)."""
+        late = None if self.late is None else np.zeros_like(self.late)
+        return np.zeros_like(self.weight), np.zeros(len(self.arrivals.time)) if times else None, late
+
+
+class _Given(ctypes.Structure):
+    """An input as the kernels take it: sizes, addresses of its arrays, stop and lag."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("samples", "n", "rows", "n_events")),
+        *((name, ctypes.c_void_p) for name in ("offsets", "time", "id", "w", "late")),
+        *((name, ctypes.c_double) for name in ("stop", "lag")),
+    )
+
+
 def _library() -> Library:
     return load(include("eventprop.hpp"))
 
 
-def lif(arrivals: Trains, weight: Array, stop: float, membrane: Membrane, room: int = 1024) -> Fired:
-    """The spikes until `stop` (ms) of the neurons that weights (K, N), float32 or float64, lead to.
+def lif(given: Input, membrane: Membrane, room: int = 1024) -> Fired:
+    """The spikes of the neurons that an input leads to.
 
     room: how many spikes are expected. Raises DataError where a sample has more than MOST_SPIKES, and DataError or
-    ShapeError for arrivals and weights that do not fit each other.
+    ShapeError for arrivals that are not sorted ones from the rows of the weight.
     """
-    _check(arrivals, weight)
-    n_samples, n = len(arrivals.offsets) - 1, weight.shape[1]
-    counts = np.zeros(n_samples, np.int64)
+    counts = np.zeros(given.n_samples, np.int64)
     while True:
         time, ids, current = np.empty(room), np.empty(room, np.int32), np.empty(room)
-        _library().call(
-            f"lif_events_{suffix(weight)}", n_samples, n, *arrivals, weight, float(stop), *map(float, membrane), time,
-            ids, current, room, MOST_SPIKES, counts,
-        )  # fmt: skip
-        if (counts > MOST_SPIKES).any():
+        given.call("lif_events", *map(float, membrane), time, ids, current, room, MOST_SPIKES, counts)
+        if counts.max(initial=0) > MOST_SPIKES:
+            n = given.weight.shape[1]
             raise DataError(
                 f"a population of {n} neurons sent more than {MOST_SPIKES} spikes in one sample; scale its weights down"
             )
-        offsets = np.concatenate(([0], np.cumsum(counts)))
+        offsets = np.zeros(given.n_samples + 1, np.int64)
+        counts.cumsum(out=offsets[1:])
         if (total := int(offsets[-1])) <= room:
             return Fired(Trains(offsets, time[:total], ids[:total]), current[:total])
         room = total
 
 
 def lif_back(
-    arrivals: Trains,
-    weight: Array,
-    stop: float,
-    membrane: Membrane,
-    fired: Fired,
-    by_time: Array,
-    push: Array | None = None,
-) -> tuple[Array, Array]:
-    """dL/d(weight), (K, N), and dL/d(time) of each arrival, from dL/d(time) of each spike.
+    given: Input, membrane: Membrane, fired: Fired, by_time: Array, push: Array | None = None, *, times: bool = True
+) -> Slopes:
+    """The gradients of an input from dL/d(time) of each spike.
 
-    push (B, N): added to dL/dV at each spike of a neuron. Raises DataError or ShapeError as `lif`.
+    push (B, N): added to dL/dV at each spike of a neuron. times: whether dL/d(time) of arrivals is wanted. Raises
+    DataError or ShapeError for arrays that do not fit each other.
     """
-    _check(arrivals, weight)
-    n_samples, n = len(arrivals.offsets) - 1, weight.shape[1]
-    _check_trains(fired.trains, n, "fired")
+    n, n_spikes = given.weight.shape[1], len(fired.trains.time)
+    _check_kinds(fired.trains, "fired")
     for what, array in (("current", fired.current), ("by_time", by_time)):
-        check(array, what, "float64", (len(fired.trains.time),))
-    check(fired.trains.offsets, "fired.offsets", "int64", (n_samples + 1,))
+        check(array, what, "float64", (n_spikes,))
+    check(fired.trains.offsets, "fired.offsets", "int64", (given.n_samples + 1,))
     if push is not None:
-        check(push, "push", "float64", (n_samples, n))
-    grad, slopes = np.zeros_like(weight), np.zeros(len(arrivals.time))
-    _library().call(
-        f"lif_events_back_{suffix(weight)}", n_samples, n, *arrivals, weight, float(stop),
-        *map(float, membrane), *fired.trains, fired.current, by_time, push, grad, slopes,
+        check(push, "push", "float64", (given.n_samples, n))
+    grad, slopes, late = given.slopes(times)
+    spike = by_time.copy() if given.lag else by_time
+    given.call(
+        "lif_events_back", *map(float, membrane), *fired.trains, n_spikes, fired.current, push, spike, grad, slopes,
+        late,
     )  # fmt: skip
-    return grad, slopes
+    return Slopes(grad, slopes, late, spike)
 
 
-def leaky(arrivals: Trains, weight: Array, n_steps: int, dt: float, tau_m: float, tau_s: float) -> Array:
+def leaky(given: Input, n_steps: int, dt: float, tau_m: float, tau_s: float) -> Array:
     """The potentials (T, B, N) of neurons that do not fire, at the end of each step of dt ms; raises as `lif`."""
-    _check(arrivals, weight)
-    n_samples, n = len(arrivals.offsets) - 1, weight.shape[1]
-    v = np.empty((n_steps, n_samples, n), weight.dtype)
-    _library().call(
-        f"leaky_events_{suffix(weight)}", n_samples, n, *arrivals, weight, n_steps, float(dt), tau_m, tau_s, v
-    )
+    _check_steps(given, n_steps, dt)
+    v = np.empty((n_steps, given.n_samples, given.weight.shape[1]), given.weight.dtype)
+    given.call("leaky_events", float(tau_m), float(tau_s), n_steps, float(dt), v)
     return v
 
 
-def leaky_back(
-    arrivals: Trains, weight: Array, dt: float, tau_m: float, tau_s: float, by_v: Array
-) -> tuple[Array, Array]:
-    """dL/d(weight) and dL/d(time) of each arrival, from dL/dv (T, B, N); raises as `lif`."""
-    _check(arrivals, weight)
-    check(by_v, "by_v", str(weight.dtype), (None, len(arrivals.offsets) - 1, weight.shape[1]))
-    grad, slopes = np.zeros_like(weight), np.zeros(len(arrivals.time))
-    _library().call(
-        f"leaky_events_back_{suffix(weight)}", len(arrivals.offsets) - 1, weight.shape[1], *arrivals, weight,
-        len(by_v), float(dt), tau_m, tau_s, by_v, grad, slopes,
-    )  # fmt: skip
-    return grad, slopes
+def leaky_back(given: Input, dt: float, tau_m: float, tau_s: float, by_v: Array, *, times: bool = True) -> Slopes:
+    """The gradients of an input from dL/dv (T, B, N); raises as `lif_back`."""
+    check(by_v, "by_v", str(given.weight.dtype), (None, given.n_samples, given.weight.shape[1]))
+    _check_steps(given, len(by_v), dt)
+    grad, slopes, late = given.slopes(times)
+    given.call("leaky_events_back", float(tau_m), float(tau_s), len(by_v), float(dt), by_v, grad, slopes, late)
+    return Slopes(grad, slopes, late)
 
 
-def _check(arrivals: Trains, weight: Array) -> None:
-    """Raises DataError or ShapeError unless arrivals come from the rows of weights (K, N)."""
-    check(weight, "weight", REAL, (None, None))
-    _check_trains(arrivals, weight.shape[0], "arrivals")
+def _check_steps(given: Input, n_steps: int, dt: float) -> None:
+    """Raises unless neurons without a loop are seen until the end of their input."""
+    if given.lag or abs(n_steps * dt - given.stop) > 1e-6 * dt:
+        raise ParameterError(
+            f"a read-out has no loop, and n_steps * dt must be Input.stop, {given.stop}, got {n_steps} * {dt}"
+        )
 
 
-def _check_trains(trains: Trains, n: int, what: str) -> None:
-    """Raises DataError or ShapeError unless trains are sorted ones of n neurons."""
+def _check_kinds(trains: Trains, what: str) -> None:
+    """Raises DataError or ShapeError unless trains are arrays of the right kinds; `call` looks at what they hold."""
     offsets, time, ids = trains
     check(offsets, f"{what}.offsets", "int64", (None,))
     check(time, f"{what}.time", "float64", (None,))
     check(ids, f"{what}.id", "int32", time.shape)
-    if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(time) or (np.diff(offsets) < 0).any():
-        raise ShapeError(f"{what}.offsets must rise from 0 to the number of spikes, {len(time)}, got {offsets}")
-    if len(ids) and not 0 <= ids.min() <= ids.max() < n:
-        raise DataError(f"{what}.id must be from 0 to {n - 1}, got {ids.min()} to {ids.max()}")
-    falls = ~(time[1:] >= time[:-1])
-    falls[offsets[(offsets > 0) & (offsets < len(time))] - 1] = False
-    if falls.any() or not (np.isfinite(time) & (time >= 0)).all():
-        raise DataError(f"{what}.time must be finite, at least 0 and sorted within each sample")
+    if not len(offsets):
+        raise ShapeError(f"{what}.offsets must rise from 0 to the number of spikes, got none")

@@ -6,6 +6,8 @@ import ctypes
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from ..errors import CompilerError, DataError
 from . import compiler, levels
 
@@ -30,6 +32,8 @@ class Library:
 
 
 def _as_c(name: str, position: int, value: Any) -> Any:
+    if type(value) is np.ndarray and value.flags.c_contiguous:  # the most frequent
+        return ctypes.c_void_p(value.ctypes.data)
     if value is None:
         return ctypes.c_void_p(None)
     if isinstance(value, int):

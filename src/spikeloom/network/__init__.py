@@ -1,5 +1,6 @@
 """The description of a network; it knows no engine."""
 
+from .actions import ACTION_METHODS, Action
 from .codings import CODINGS
 from .component import Assembly, Component
 from .connection import Connection
@@ -36,6 +37,7 @@ from .initializers import (
     xavier_normal,
     xavier_uniform,
 )
+from .learned_delays import LearnedDelays, narrow_delays
 from .links import LINKS
 from .members import Members, member
 from .merge import MERGES, Merge
@@ -47,10 +49,12 @@ from .policies import ConnectPolicy, ExcludedTypePolicy, IncludedTypePolicy, Ind
 from .population import InputPopulation, Population
 from .projection import Projection
 from .protocols import Attached, Build, Engine, Sink
+from .rewards import REWARDS, Reward
 from .sinks import Record, global_sink, set_global_sink
 from .synapses import SYNAPSES
 
 __all__ = [
+    "ACTION_METHODS",
     "ATTACHED",
     "BACKENDS",
     "CODINGS",
@@ -60,7 +64,9 @@ __all__ = [
     "INITIALIZERS",
     "LINKS",
     "MERGES",
+    "REWARDS",
     "SYNAPSES",
+    "Action",
     "Assembly",
     "Attached",
     "Build",
@@ -80,6 +86,7 @@ __all__ = [
     "InputPopulation",
     "KaimingNormal",
     "KaimingUniform",
+    "LearnedDelays",
     "Members",
     "Merge",
     "Module",
@@ -92,6 +99,7 @@ __all__ = [
     "Population",
     "Projection",
     "Record",
+    "Reward",
     "Sink",
     "SparseNormal",
     "SpikeMonitor",
@@ -107,6 +115,7 @@ __all__ = [
     "kaiming_normal",
     "kaiming_uniform",
     "member",
+    "narrow_delays",
     "network_from",
     "network_load",
     "network_save",

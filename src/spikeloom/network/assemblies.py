@@ -229,7 +229,9 @@ def _redirect(part: Component, old: Component, new: Component, going: set[int]) 
         for was, will in zip(parts, put, strict=True):
             if was.kind != will.kind and not (whole or isinstance(part, (Connection, Merge, Module))):
                 raise ParameterError(f"{part.kind} {part.path!r} needs a {was.kind}, not the {will.kind} {will.name!r}")
-        part.__dict__[attribute] = put[0] if isinstance(held, Component) else type(held)(put)
+        swap = {id(was): will for was, will in zip(parts, put, strict=True)}
+        whole_of = [] if isinstance(held, Component) else [swap.get(id(each), each) for each in held]
+        part.__dict__[attribute] = put[0] if isinstance(held, Component) else type(held)(whole_of)
 
 
 def _carry(original: Component, twin: Component, assembly: Assembly) -> None:

@@ -20,9 +20,11 @@ from ..ops import NumpyOps
 from ..registry import canonical, fill_keywords, resolve_keywords
 from .bounds import Bounds, bounds_of, put_back
 from .component import Component
-from .delays import are_drawn, check_delays, delay_spec, given_delay, whole_steps
+from .delays import are_rounded, check_delays, delay_specs, drawn_between, given_delay, whole_steps
 from .ends import entrance_of, exit_of
 from .group import NeuronGroup
+from .initializers import Constant
+from .learned_delays import LearnedDelays, check_width
 from .links import LINKS, Drawn, Ends, Link, SynapseList
 from .links.link import bias_spec
 from .parameters import ParameterHandle, ParameterSpec, as_array, numbers, plain_number
@@ -43,7 +45,8 @@ class Connection(Component):
     link_type: a name in LINKS ('full', 'sparse', 'random', 'conv', ...) or a Link; its parameters (weight, bias,
     w_mean, kernel_size, ...) are given beside it. delay: a fixed transmission delay in ms, or one for each synapse: an
     array in the shape of the weight, or an initializer (a bias has none). Delays are whole numbers of steps of dt;
-    those that an initializer draws at random are rounded to them.
+    those that an initializer draws at random are rounded to them. LearnedDelays(max=...): one for each synapse, that
+    is trained.
     filter: the synaptic current, a linear filter between the product and the neuron's port (`LowPass(tau=5.0)`);
     without one the current of a spike arrives at once. syn_type, syn_kwargs: what else stands in it, in order
     (`['basic', 'dropout']`, `{'p': 0.3}`; SYNAPSES has the names). port: which input of the neuron it feeds;
@@ -82,6 +85,7 @@ class Connection(Component):
         kind = _name_of(label, own["link_type"])
         syn_type, syn_kwargs, keywords = settings_of_synapses(label, syn_type, syn_kwargs, keywords)
         self.synapses = pipeline(label, syn_type, syn_kwargs, kind, filter)
+        delay, keywords = drawn_between(label, delay, keywords)
         link = _link(label, own["link_type"], keywords)
         self.link, self.synapses = pooled_link(link, self.synapses)
         self.delay, self.filter = given_delay(label, delay, self.link), self.synapses.filter
@@ -122,20 +126,29 @@ class Connection(Component):
         return not isinstance(self.delay, float)
 
     @property
+    def bounds(self) -> Bounds | None:
+        """What its sign and bounds allow a weight; None where they allow any."""
+        return self._bounds
+
+    @property
     def extras(self) -> str:
         """In a few words what it has beside link, delay and filter; empty where it has nothing."""
         if self.synapses.electrical:
             return "an electrical synapse"
         if self.synapses.stages:
             return f"a synapse with {', '.join(stage.name for stage in self.synapses.stages)}"
+        if isinstance(self.delay, LearnedDelays):
+            return f"delays that learn, up to {self.delay.max:g} ms"
         return "a delay for each synapse" if self.has_synapse_delays else ""
 
     def delay_steps(self, dt: float) -> int:
         """The delay of all synapses in steps of dt ms, zero where each has its own; ParameterError unless delays that
-        are not drawn at random are whole numbers of them."""
+        are not rounded, and the longest of those that learn, are whole numbers of them."""
         if isinstance(self.delay, float):
             return int(whole_steps(f"connection {self.name!r}", self.delay, dt)[0])
-        if not are_drawn(self.delay):
+        if isinstance(self.delay, LearnedDelays):
+            whole_steps(f"connection {self.name!r}: LearnedDelays.max", self.delay.max, dt)
+        elif not are_rounded(self.delay):
             whole_steps(f"connection {self.name!r}", as_array(self._handle("delay").value), dt)
         return 0
 
@@ -162,8 +175,9 @@ class Connection(Component):
             found = {name: replace(spec, trainable=False) for name, spec in found.items()}
         if self._bounds is not None and "weight" in found:
             found["weight"] = self._bounded(found["weight"], found.get("indices"))
-        if not isinstance(self.delay, float) and "weight" in found:
-            found["delay"] = delay_spec(path, self.delay, found["weight"], self._accept_delays)
+        if "weight" in found:
+            delays = delay_specs(path, self.delay, found["weight"], self._accept_delays)
+            found |= {spec.name.rpartition(".")[2]: spec for spec in delays}
         if "indices" in found and isinstance(self.link, SynapseList):
             link, name = self.link, found["indices"].name
             found["indices"] = replace(found["indices"], accept=lambda a: link.check_synapses(name, a, ends))
@@ -200,16 +214,24 @@ class Connection(Component):
         """Raises ParameterError for delays that are no times, or that a built network has no steps for."""
         network = self.network
         check_delays(f"{self.path}.delay", delays)
-        if network._build is not None and not are_drawn(self.delay):
+        if network._build is not None and not are_rounded(self.delay):
             whole_steps(f"connection {self.name!r}", delays, network.backend.dt)
 
     def constrain(self) -> None:
-        """Puts the weight back within sign and bounds, where it was drawn already and has any."""
-        if self._bounds is None or (name := f"{self.path}.weight") not in (store := self.network.store):
+        """Puts the weight back within sign and bounds, where it was drawn already and has any, learned delays too."""
+        store = self.network.store
+        if isinstance(self.delay, LearnedDelays) and (late := f"{self.path}.delay") in store:
+            store.put(late, put_back(store[late], (0.0, self.delay.max)))
+        if self._bounds is None or (name := f"{self.path}.weight") not in store:
             return
         where = f"{self.path}.indices"
         edges = self._bounds.of(self.link, as_array(store[where]) if where in store else None)
         store.put(name, put_back(store[name], edges))
+
+    def fix_delays(self) -> None:
+        """Makes delays that learn fixed ones, of the values that the parameter store has then: whole steps."""
+        object.__setattr__(self, "delay", Constant(0.0))
+        self._changed()
 
     def check_weights(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Raises unless arrays by the name of the parameter are what this connection may have: synapses that its link
@@ -223,7 +245,10 @@ class Connection(Component):
             edges = self._bounds.of(self.link, indices)
             self._bounds.check(f"weights: {self.path!r}.weight", arrays["weight"], edges)
         with at("weights"):
-            if "delay" in arrays:
+            if isinstance(self.delay, LearnedDelays):
+                self.delay.check(f"{self.path}.delay", arrays["delay"])
+                check_width(f"{self.path}.sigma")(arrays["sigma"])
+            elif "delay" in arrays:
                 self._accept_delays(arrays["delay"])
             for spec in stage_specs(self.path, self.synapses, self.pre.shape, self.ends):
                 if spec.accept is not None:

@@ -13,6 +13,7 @@ from ..filters import LogSpaced, filter_from
 from ..filters import describe as describe_filter
 from .connection import Connection
 from .initializers import INITIALIZERS, Initializer
+from .learned_delays import LearnedDelays
 from .links import LINKS, Drawn, Link, Sparse
 from .members import MAX_NEURONS, Members, Paths, member, path_of
 from .synapses import STAGES, Stage
@@ -30,8 +31,14 @@ def describe_connection(connection: Connection, paths: Paths) -> dict[str, Any]:
     ends = {end: path_of(connection, end, getattr(connection, end), paths) for end in ("pre", "post")}
     filter = None if connection.filter is None else describe_filter(connection.filter)
     link = {"link_type": named(LINKS, connection.link), "link": _describe_link(connection)}
-    delay = {"delay": _start(connection.delay) if connection.has_synapse_delays else connection.delay}
+    delay = {"delay": _describe_delay(connection)}
     return ends | link | delay | {"filter": filter, "port": connection.port} | _optional(connection)
+
+
+def _describe_delay(connection: Connection) -> Any:
+    if isinstance(connection.delay, LearnedDelays):
+        return {"learned": connection.delay.describe()}
+    return _start(connection.delay) if connection.has_synapse_delays else connection.delay
 
 
 def _optional(connection: Connection) -> dict[str, Any]:
@@ -100,10 +107,9 @@ def connection_from(values: dict[str, Any], members: Members) -> Connection:
     filter = None if values["filter"] is None else filter_from(values["filter"])
     if isinstance(filter, LogSpaced):  # a connection refuses it too, but tries its n filters on every neuron first
         raise UnsupportedError("filter: a LogSpaced bank changes the shape of a current; use LowPass")
-    delay = values["delay"]
-    delay = _initializer("delay", delay) if isinstance(delay, dict) else delay
-    if (type(delay) not in (int, float) and not isinstance(delay, Initializer)) or not isinstance(values["port"], str):
-        raise DataError(f"delay must be a number and port a name, got {values['delay']!r:.80}, {values['port']!r:.80}")
+    delay = _delay(values["delay"])
+    if not isinstance(values["port"], str):
+        raise DataError(f"port must be a name, got {values['port']!r:.80}")
     link = _link(LINKS[values["link_type"]], values["link"])
     _check_pairs(link, pre, post)
     own = {name: values[name] for name in ("sign", "w_min", "w_max", "is_parameter") if name in values}
@@ -114,6 +120,16 @@ def connection_from(values: dict[str, Any], members: Members) -> Connection:
     if any(math.prod(shape) > MAX_NEURONS for shape in connection.ends):
         raise DataError(f"its synapses lead to shapes {tuple(connection.ends)}, more than {MAX_NEURONS} neurons")
     return connection
+
+
+def _delay(described: Any) -> Any:
+    if isinstance(described, dict) and "learned" in described:
+        return LearnedDelays.from_description(entries("delay", described, ("learned",))["learned"])
+    if isinstance(described, dict):
+        return _initializer("delay", described)
+    if type(described) not in (int, float):
+        raise DataError(f"delay must be a number, an initializer or learned, got {described!r:.80}")
+    return described
 
 
 def _synapses(values: Mapping[str, Any]) -> list[Any] | None:

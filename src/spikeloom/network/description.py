@@ -15,6 +15,7 @@ from ..errors import DataError
 from ..neurons import CUSTOM, NEURONS, Custom, custom_from, describe_custom, neuron_from, without_refractory
 from ..neurons import describe as describe_neuron
 from ..registry import Registry, did_you_mean
+from .actions import Action
 from .component import Assembly, Component
 from .connection import Connection
 from .connection_description import connection_from, describe_connection
@@ -23,16 +24,20 @@ from .encoder import Encoder
 from .end_description import (
     GENERATOR,
     WATCHER,
+    action_from,
     decoder_from,
+    describe_action,
     describe_decoder,
     describe_encoder,
     describe_generator,
     describe_input,
     describe_monitor,
+    describe_reward,
     encoder_from,
     generator_from,
     input_from,
     monitor_from,
+    reward_from,
 )
 from .generator import Generator
 from .group import NeuronGroup
@@ -54,6 +59,7 @@ from .node_description import (
 )
 from .population import InputPopulation
 from .projection import Projection
+from .rewards import Reward
 from .values import at, entries, mapping, named, plain
 from .weights import put_weights
 
@@ -214,6 +220,8 @@ _KINDS: dict[str, Kind] = {
     "projection": Kind(1, describe_projection, projection_from),
     "connection": Kind(1, describe_connection, connection_from),
     "decoder": Kind(1, describe_decoder, decoder_from),
+    "action": Kind(1, describe_action, action_from),
+    "reward": Kind(1, describe_reward, reward_from),
     "state_monitor": Kind(WATCHER, describe_monitor, monitor_from(StateMonitor)),
     "spike_monitor": Kind(WATCHER, describe_monitor, monitor_from(SpikeMonitor)),
 }
@@ -221,5 +229,5 @@ _CLASSES: Mapping[type[Any], str] = {
     Merge: "merge", Module: "module", Projection: "projection",
     NeuronGroup: "neuron_group", Encoder: "encoder", Connection: "connection", Decoder: "decoder",
     StateMonitor: "state_monitor", SpikeMonitor: "spike_monitor", Generator: "generator",
-    InputPopulation: "input_population",
+    InputPopulation: "input_population", Action: "action", Reward: "reward",
 }  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..errors import DataError
+from .actions import ACTION_METHODS, Action
 from .component import Component
 from .decoder import Decoder
 from .decodings import DECODINGS
@@ -15,6 +16,7 @@ from .generator import Generator
 from .members import Members, Paths, member, path_of, shape_of
 from .monitors import SpikeMonitor, StateMonitor
 from .population import InputPopulation
+from .rewards import REWARDS, Reward
 from .values import entries, made, mapping, settings_of
 
 GENERATOR, WATCHER = 0.25, 1.5
@@ -86,6 +88,40 @@ def decoder_from(values: dict[str, Any], members: Members) -> Decoder:
     target: Any = member("target", values["target"], members)
     variable = values.get("coding_var_name")
     return Decoder(dec_target=target, coding_method=values["coding_method"], coding_var_name=variable, **options)
+
+
+def describe_action(action: Action, paths: Paths) -> dict[str, Any]:
+    """Target, number, method and options, epsilon, and what it reads where that is not the method's own choice."""
+    described = {"target": path_of(action, "target", action.target, paths), "num": action.num}
+    described |= {"coding_method": action.coding_method, "options": settings_of(action.choice)}
+    described |= {"epsilon": action.epsilon} if action.epsilon else {}
+    own = action.variable == action.choice.variable
+    return described if own else described | {"coding_var_name": action.variable}
+
+
+def action_from(values: dict[str, Any], members: Members) -> Action:
+    """The action that was described."""
+    entries("an action", values, ("target", "num", "coding_method", "options"), ("epsilon", "coding_var_name"))
+    options = settings_of(made("options", ACTION_METHODS[values["coding_method"]], values["options"]))
+    aside = {name: values[name] for name in ("num", "epsilon", "coding_var_name") if name in values}
+    target: Any = member("target", values["target"], members)
+    return Action(dec_target=target, coding_method=values["coding_method"], **aside, **options)
+
+
+def describe_reward(reward: Reward, paths: Paths) -> dict[str, Any]:
+    """Target, method and options, and every how many steps it judges; labels are not kept."""
+    target = {} if reward.target is None else {"target": path_of(reward, "target", reward.target, paths)}
+    described = {"coding_method": reward.coding_method, "options": settings_of(reward.judgement)}
+    return target | described | {"dec_sample_step": reward.dec_sample_step}
+
+
+def reward_from(values: dict[str, Any], members: Members) -> Reward:
+    """The reward that was described."""
+    entries("a reward", values, ("coding_method", "options", "dec_sample_step"), ("target",))
+    options = settings_of(made("options", REWARDS[values["coding_method"]], values["options"]))
+    target: Any = member("target", values["target"], members) if "target" in values else None
+    every = values["dec_sample_step"]
+    return Reward(dec_target=target, coding_method=values["coding_method"], dec_sample_step=every, **options)
 
 
 _MONITOR = {"index": None, "dt": None, "get_grad": False, "nbatch": False}

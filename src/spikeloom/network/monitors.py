@@ -127,7 +127,8 @@ class Monitor(Component):
         return self._probe
 
     def observe(self, values: Tensor | None, n_steps: int, dt: float, *, continued: bool) -> None:
-        """Takes the observable (T, B, *shape) of a run, or a weight; a run that continues another is appended to it."""
+        """Takes the observable (T, B, *shape) of a run, or a weight, each step of one that changes; a run that
+        continues another is appended to it."""
         before = self._clock if continued else 0
         self._clock, self._broken = before + n_steps, self._broken or not continued
         if values is None:
@@ -138,6 +139,7 @@ class Monitor(Component):
         first = -(before + 1) % stride
         if isinstance(self.target, Connection):
             self._parameter = values
+        if isinstance(self.target, Connection) and values.ndim == len(self._shape):
             weight = self._selection.of(values.detach()[None], 0, 1).clone()
             chosen = weight.expand(n_steps, *weight.shape[1:])[first::stride]
         else:
@@ -350,12 +352,12 @@ class SpikeMonitor(Monitor):
 
 
 class Tap:
-    """An observable of a population with its gradients: `.value` (T, B, *shape) after a run, for a loss term.
+    """An observable of a population with its gradients, or what an input sends: `.value` (T, B, *shape) after a run.
 
     The network that the population belongs to fills it as long as it is held.
     """
 
-    def __init__(self, target: NeuronGroup, var_name: str = "spikes") -> None:
+    def __init__(self, target: NeuronGroup | Encoder | Generator, var_name: str = "spikes") -> None:
         self.target, self.variable = target, observable_of("Tap", target, var_name)
         self._found: tuple[Tensor, float] | None = None
         target.network.taps.add(self)

@@ -126,7 +126,7 @@ class Network(Assembly):
     @property
     def credit(self) -> Credit:
         """Which paths gradients take: what its learners say; ParameterError where they differ."""
-        found = [learner.credit for learner in self.learners] or [BPTT]
+        found = [learner.credit for learner in self.learners if learner.by_gradient] or [BPTT]
         if any(credit != found[0] for credit in found):
             names = ", ".join(learner.path for learner in self.learners)
             raise ParameterError(f"learners {names} differ in their credit; a run has one: give all the same")
@@ -139,7 +139,7 @@ class Network(Assembly):
         Raises ParameterError where two of these differ. Where there are several learners and none of these, a group
         keeps its own.
         """
-        own, learners = group.neuron.emission, self.learners
+        own, learners = group.neuron.emission, [each for each in self.learners if each.by_gradient]
         into = [connection for connection in self.connections if connection.post is group]
         claims = [learner for learner in learners if learner.trains(group)]
         claims = claims or [learner for learner in learners if any(learner.trains(each) for each in into)]

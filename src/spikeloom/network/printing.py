@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .actions import Action
 from .component import Assembly, Component
 from .connection import Connection
 from .decoder import Decoder
@@ -21,6 +22,7 @@ from .monitors import Monitor
 from .network import Network
 from .protocols import Attached
 from .relations import NODES
+from .rewards import Reward
 
 _SHOWN = 6
 """How many values of an array are written out."""
@@ -94,6 +96,8 @@ def line(component: Component, looped: set[int]) -> str:
         return ", ".join([*filter(None, parts), *_values(component.options)])
     if isinstance(component, Decoder):
         return f"decoder {component.coding_method} of {component.target.path}, {component.num}"
+    if isinstance(component, Action | Reward):
+        return ", ".join(_agent(component))
     if isinstance(component, Monitor):
         return f"{component.kind} of {component.target.path}, {component.variable}"
     if isinstance(component, Attached):
@@ -111,6 +115,20 @@ def _parameters(group: NeuronGroup) -> Iterable[str]:
         value = group.get_value(name)
         if _is_set(value):
             yield f"{name} {value_text(value)}{mark}"
+
+
+def _agent(component: Action | Reward) -> Iterable[str]:
+    """Its method, its target and the options that are not their defaults."""
+    target = component.target
+    yield f"{component.kind} {component.coding_method}{'' if target is None else f' of {target.path}'}"
+    if isinstance(component, Action):
+        yield f"{component.num}"
+        yield from [f"epsilon {component.epsilon:g}"] if component.epsilon else []
+    elif not component.given_whole and component.dec_sample_step != 1:
+        every = component.dec_sample_step
+        yield "at the end of each run" if every is None else f"every {counted(every, 'step')}"
+    options = component.choice if isinstance(component, Action) else component.judgement
+    yield from settings(options)
 
 
 def _values(options: dict[str, Any]) -> Iterable[str]:

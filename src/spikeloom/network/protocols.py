@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from .component import Component
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..spikes import PackedSpikes, Spikes
     from .group import NeuronGroup
     from .network import Network
+    from .rules import Plasticity
 
 
 @runtime_checkable
@@ -93,9 +94,18 @@ class Attached(Component):
         """Which paths gradients take."""
         return BPTT
 
+    @property
+    def by_gradient(self) -> bool:
+        """Whether it trains by gradients of a loss; a rule does not."""
+        return True
+
     def trains(self, owner: Component) -> bool:
         """Whether the parameters of a component are to be trained by it."""
         return False
+
+    def plasticities(self) -> Sequence[Plasticity]:
+        """Its rule at each connection that it changes."""
+        return ()
 
     def describe(self) -> dict[str, Any]:
         """Its settings as JSON values."""

@@ -25,6 +25,7 @@ from .emission import (
     Subtract,
     SubtractValue,
     ToValue,
+    Winner,
 )
 from .exponential_if import AdEx, AdExState, ExponentialIF, ExponentialIFState
 from .from_function import FunctionNeuron, function_model
@@ -204,6 +205,7 @@ __all__ = [
     "UltraDLIF",
     "UltraLIF",
     "UltraState",
+    "Winner",
     "advance",
     "custom_from",
     "custom_model",

@@ -22,6 +22,8 @@ class Forward(ABC):
     """What leaves the neuron, as a function of d = v - threshold and of v."""
 
     uses_surrogate = False
+    coupled = ""
+    """What makes an output depend on other neurons of its population; empty where nothing does."""
 
     @abstractmethod
     def output(self, d: Array, v: Array, xp: Ops[Any]) -> Array:
@@ -58,6 +60,22 @@ class Graded(Forward):
 
     def output(self, d: Array, v: Array, xp: Ops[Any]) -> Array:
         return v
+
+
+@dataclass(frozen=True, slots=True)
+class Winner(Forward):
+    """A spike of the neuron of its population whose v is greatest among those with v >= threshold, 0 of all others.
+
+    Of equal ones it is the first. Its derivative is 0: it is for networks that learn by rules.
+    """
+
+    coupled = "by the winner, of which a population has one"
+
+    def output(self, d: Array, v: Array, xp: Ops[Any]) -> Array:
+        flat = xp.where(d >= 0, v, v.min() - 1.0).reshape(len(v), -1)
+        place = (flat * 0 + 1).cumsum(1) - 1
+        won = (place == flat.argmax(1)[:, None]).reshape(v.shape)
+        return xp.where(xp.logical_and(won, d >= 0), v * 0 + 1, v * 0)
 
 
 class Reset(ABC):
@@ -150,6 +168,7 @@ FORWARDS: Registry[type[Forward]] = Registry("forward")
 FORWARDS.add("step", Step)
 FORWARDS.add("smooth", Smooth)
 FORWARDS.add("graded", Graded)
+FORWARDS.add("winner", Winner)
 
 PARTS: Mapping[str, Registry[Any]] = {"forward": FORWARDS, "surrogate": SURROGATES, "reset": RESETS}
 """The parts of an emission that are chosen by name."""

@@ -12,8 +12,8 @@ defaults are those of the paper for dt = 1 ms. It starts from rest, in SPAIC fro
 
 `run` starts theta from 0 again, as all states; in SPAIC theta survives from run to run. To keep it from sample to
 sample give the samples one after the other with `run_continue`, and between them, as the paper does, a pause without
-input in which v comes to rest: `run_continue` keeps v too. The rule `Homeostasis` keeps a threshold that is learnt, run
-by run.
+input in which v comes to rest: `run_continue` keeps v too. A rule with the target `v_th` keeps a threshold that is
+learnt, run by run.
 """
 
 from __future__ import annotations

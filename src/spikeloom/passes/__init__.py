@@ -9,6 +9,7 @@ from .conversion import (
     fold_batch_norm,
     settled,
 )
+from .delays import round_delays
 from .device import DEVICES, Device, DeviceReport, check_device
 from .promise import Promise, Verified, verify
 from .weights import prune, quantise
@@ -28,6 +29,7 @@ __all__ = [
     "fold_batch_norm",
     "prune",
     "quantise",
+    "round_delays",
     "settled",
     "verify",
 ]

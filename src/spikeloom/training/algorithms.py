@@ -9,11 +9,13 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from ..errors import ParameterError
-from ..neurons import SURROGATES, Gaussian, Rectangle, Surrogate
+from ..neurons import SURROGATES, Blocked, Gaussian, Rectangle, Surrogate
 from ..neurons.surrogates import SpikeTimes
+from ..plasticity import Rule
 from ..registry import Registry
+from .rule_algorithms import RULES
 
-Algorithm = Callable[..., Surrogate]
+Algorithm = Callable[..., Surrogate | Rule]
 
 
 def stca(*, alpha: float = 0.5) -> Surrogate:
@@ -47,8 +49,16 @@ def eventprop(*, regularisation: float = 0.0, n_spikes: float = 14.0) -> Surroga
     return SpikeTimes(regularisation=regularisation, n_spikes=n_spikes)
 
 
+def tempotron() -> Surrogate:
+    """No derivative: the connections right before read-outs that do not spike learn, by `fit(loss='tempotron')`."""
+    return Blocked()
+
+
 ALGORITHMS: Registry[Algorithm] = Registry("learning algorithm")
 ALGORITHMS.add("stca", stca)
 ALGORITHMS.add("stbp", stbp)
 ALGORITHMS.add("sbp", sbp)
 ALGORITHMS.add("eventprop", eventprop)
+ALGORITHMS.add("tempotron", tempotron)
+for _name, _rule in RULES.items():
+    ALGORITHMS.add(_name, _rule)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..datasets import Dataloader
 from ..errors import DataError, ParameterError, StateError, StorageError
-from ..network import Network
+from ..network import Network, narrow_delays
 from ..network.parameters import check_fit
 from ..registry import takes_only_its_own
 from .checkpoint import load_checkpoint, save_checkpoint
@@ -88,6 +88,7 @@ class _Training:
         return self.progress.history
 
     def _epoch(self, stop: StopRequest, bar: Bar) -> None:
+        narrow_delays(self.network, (self.progress.epoch - 1) / self.epochs)
         written = clock.monotonic()
         for values, label in self.loader:
             self._step(values, label)
@@ -261,6 +262,7 @@ def fit(
     after_epoch: Callable[[Epoch], None] | None = None,
     window: float | None = None,
     n_windows: int | None = None,
+    last_windows: bool = False,
 ) -> list[Epoch]:
     """Trains a network, put in training mode, with its learner and returns what each epoch gave.
 
@@ -269,17 +271,16 @@ def fit(
     written after each epoch, every `checkpoint_seconds` and on Ctrl-C, which then raises Interrupted; resume=True goes
     on from it, bit for bit as if nothing had happened, with its seed and its learning rate. patience: epochs without a
     better (validation) loss after which training ends. after_epoch: called before the checkpoint of the epoch is
-    written. window: a time in ms; the loss stands at the end of each such window of a run, as the mean over windows,
-    and gradients end where a window begins (truncated backpropagation; at one dt SLTT), in memory that does not grow
-    with the run. n_windows: only so many windows, drawn for each batch, have a gradient (SLTT-K). Raises StateError
-    where the network has no learner with an optimizer, DataError when loss or gradient become NaN or infinite, and when
-    the checkpoint does not fit; then nothing has changed.
+    written. window: in ms; the loss stands at the end of each such window, as the mean over them, and gradients end
+    where one begins (truncated backpropagation; at one dt SLTT), in memory that does not grow with the run. n_windows:
+    how many, drawn for each batch (SLTT-K) or with last_windows=True the last, have a gradient. Raises StateError where
+    the network has no learner with an optimizer, DataError when loss or gradient become NaN or infinite, and when the
+    checkpoint does not fit; then nothing has changed.
     """
     learner = _checked(network, data, validation, epochs=epochs, patience=patience)
-    path = _checked_path(checkpoint, checkpoint_seconds)
     training = _Training(
-        network, data, learner, loss_of(loss), time, epochs, validation, path, checkpoint_seconds, patience,
-        progress, after_epoch, windows_of(window, n_windows),
+        network, data, learner, loss_of(loss), time, epochs, validation, _checked_path(checkpoint, checkpoint_seconds),
+        checkpoint_seconds, patience, progress, after_epoch, windows_of(window, n_windows, last_windows),
     )  # fmt: skip
     if resume:
         training.load()
@@ -298,6 +299,11 @@ def _checked(network: Network, data: Any, validation: Any, **counts: int | None)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
             raise ParameterError(f"fit.{name} must be a whole number from 1 on, got {value!r}")
     learners = [learner for learner in network.learners if isinstance(learner, Learner)]
+    if learners and not any(learner.by_gradient for learner in learners):
+        raise StateError(
+            f"fit trains by gradients; learner {learners[0].path!r} has a rule, which learns in runs: net.run(time)"
+        )
+    learners = [learner for learner in learners if learner.by_gradient]
     if len(learners) != 1:
         raise StateError(
             f"fit needs one learner in the network, found {len(learners)}; add net.learner = Learner(net, 'STCA')"

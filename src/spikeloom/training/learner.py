@@ -5,68 +5,28 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields, replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import nn
 
+from ..datasets import Dataloader
 from ..errors import DataError, ParameterError, StateError, UnsupportedError
-from ..network import Attached, Component, Members, NeuronGroup, member
+from ..network import Attached, Component, Connection, Members, NeuronGroup, member
 from ..network.credit import BPTT, Credit, credit_of
+from ..network.learned_delays import learning
+from ..network.parameters import ParameterSpec
+from ..network.rules import Plasticity
 from ..network.values import entries, mapping, named
 from ..neurons import SURROGATES, Blocked, Emission, Surrogate
-from ..registry import Registry, resolve_keywords
+from ..plasticity import Rule
+from ..registry import resolve_keywords
 from .algorithms import ALGORITHMS
+from .optimizers import OPTIMIZERS, SCHEDULES, Left, Made, kinds_of, make, same
 from .pathway import check_pathway
-
-
-def _torch_classes(kind: str, module: Any, base: type[Any]) -> Registry[type[Any]]:
-    registry: Registry[type[Any]] = Registry(kind)
-    for name, value in sorted(vars(module).items()):
-        if inspect.isclass(value) and issubclass(value, base) and value is not base and not name.startswith("_"):
-            registry.add(name, value)
-    return registry
-
-
-OPTIMIZERS = _torch_classes("optimizer", torch.optim, torch.optim.Optimizer)
-SCHEDULES = _torch_classes("schedule", torch.optim.lr_scheduler, torch.optim.lr_scheduler.LRScheduler)
-
-
-class _Left(NamedTuple):
-    """Where an optimizer and its schedule were left: what goes on in those that are made in their place."""
-
-    parameters: list[nn.Parameter]
-    states: dict[torch.Tensor, Any]
-    group: dict[str, Any]
-    schedule: dict[str, Any] | None
-    stepped: bool
-
-
-class _Made(NamedTuple):
-    """An optimizer of parameters, with its schedule."""
-
-    parameters: list[nn.Parameter]
-    optimizer: torch.optim.Optimizer
-    schedule: Any
-    kinds: list[tuple[torch.dtype, torch.device]]
-
-    def left(self) -> _Left:
-        """Where they are now."""
-        group = {name: value for name, value in self.optimizer.param_groups[0].items() if name != "params"}
-        schedule = None if self.schedule is None else self.schedule.state_dict()
-        stepped = getattr(self.optimizer, "_opt_called", False)
-        return _Left(self.parameters, dict(self.optimizer.state), group, schedule, stepped)
-
-    def resume(self, left: _Left) -> None:
-        """Goes on from where others were left, with the states of the parameters that are still there."""
-        if not isinstance(self.optimizer, torch.optim.LBFGS) or _same(self.parameters, left.parameters):
-            self.optimizer.state.update({p: _alike(left.states[p], p) for p in self.parameters if p in left.states})
-        self.optimizer.param_groups[0].update(left.group)
-        if left.stepped:
-            self.optimizer._opt_called = True  # type: ignore[attr-defined]  # else torch warns at the schedule's step
-        if self.schedule is not None:
-            self.schedule.load_state_dict(left.schedule)
+from .protection import Protection
+from .rules import RulePart, is_numbers, none_of, settings_from, with_rate
 
 
 class Learner(Attached):
@@ -77,40 +37,95 @@ class Learner(Attached):
     trained through what is not; among several learners it is that of the one that trains the population. pathway: the
     populations, or what holds them, whose spikes let gradients pass beside the trainable ones (default: all). lr: the
     learning rate of `set_optimizer` when it names none. credit: which paths gradients take, by name ('bptt', 'sltt',
-    'ottt', 'feedback_alignment', 'sign_symmetric') or as a Credit.
+    'ottt', 'feedback_alignment', 'sign_symmetric', 'eprop', 'tess') or as a Credit.
+
+    With the name of a rule such as 'full_online_STDP', or a Rule, as its algorithm it changes the trainable connections
+    in each run while the network is in training. lr: the rate of the rule, its own by default, 0 to stop. batch: what
+    the samples of a batch mean to a rule: 'mean', 'sum', or 'sequential', one sample a run. modulator: what the rule
+    reads as m: a number, one for each sample, a Reward, a population of one neuron, or (population, variable); it can
+    be set anew between runs. apply: False leaves the weights, and subtracts their change from `.grad` at the end of a
+    run, for `optim_step`.
     """
 
     kind = "learner"
+    mutable: ClassVar[frozenset[str]] = frozenset({"modulator"})
 
     def __init__(
         self,
         trainable: Component | Iterable[Component] | None = None,
-        algorithm: str = "STCA",
+        algorithm: str | Rule = "STCA",
         *,
         pathway: Component | Iterable[Component] | None = None,
         lr: float | None = None,
         credit: Credit | str = "bptt",
+        batch: str | None = None,
+        modulator: Any = None,
+        apply: bool = True,
         name: str | None = None,
         **options: Any,
     ) -> None:
         owner = f"Learner {name!r}" if name else "Learner"
         self._credit = credit_of(credit)
-        self.algorithm = ALGORITHMS.name_of(algorithm)
-        rule = ALGORITHMS[self.algorithm]
-        known = list(inspect.signature(rule).parameters)
-        self.options = resolve_keywords(f"{owner}, algorithm {self.algorithm!r}", "learner option", options, known)
-        self.surrogate = rule(**self.options)
-        if isinstance(kind := self.options.get("surrogate"), type):
-            self.options["surrogate"] = next((n for n in SURROGATES if SURROGATES[n] is kind), self.surrogate)
+        self._name = name
+        self.__dict__["modulator"] = modulator
+        made = self._found_algorithm(owner, algorithm, options)
+        self.surrogate = made if isinstance(made, Surrogate) else Blocked()
+        self._rule: RulePart | None = None
+        if isinstance(made, Rule):
+            made, named = with_rate(made, lr), isinstance(algorithm, str)
+            self._rule = RulePart(self, made, named=named, batch=batch, apply=apply)
+        else:
+            none_of(owner, self.algorithm, batch=batch, modulator=modulator, apply=apply)
         self.trainable = _components(f"{owner}.trainable", trainable)
         self.pathway = None if pathway is None else _components(f"{owner}.pathway", pathway)
-        self._lr = None if lr is None else _rate(owner, lr)
+        self._lr = lr if lr is None or self._rule is not None else _rate(owner, lr)
         self._optimizer: tuple[str, dict[str, Any]] | None = None
         self._schedule: tuple[str, dict[str, Any]] | None = None
-        self._made: _Made | None = None
-        self._left: _Left | None = None
+        self._made: Made | None = None
+        self._left: Left | None = None
         self._found: tuple[Any, list[nn.Parameter]] | None = None
+        self._protection = Protection(self)
         super().__init__(name)
+
+    def _found_algorithm(self, owner: str, algorithm: str | Rule, options: dict[str, Any]) -> Surrogate | Rule:
+        """What the algorithm is with its options, which are kept under their own names."""
+        if isinstance(algorithm, Rule):
+            self.algorithm = "rule"
+            self.options = resolve_keywords(f"{owner}, a rule of its own", "learner option", options, [])
+            return algorithm
+        self.algorithm = ALGORITHMS.name_of(algorithm)
+        maker = ALGORITHMS[self.algorithm]
+        known = [name for name in inspect.signature(maker).parameters if name != "lr"]
+        self.options = resolve_keywords(f"{owner}, algorithm {self.algorithm!r}", "learner option", options, known)
+        made = maker(**self.options)
+        if isinstance(kind := self.options.get("surrogate"), type):
+            self.options["surrogate"] = next((n for n in SURROGATES if SURROGATES[n] is kind), made)
+        return made
+
+    @property
+    def rule(self) -> Rule | None:
+        """The rule that it learns by; None where it trains by gradients."""
+        return None if self._rule is None else self._rule.rule
+
+    @property
+    def modulator(self) -> Any:
+        """What the rule reads as m."""
+        return self.__dict__["modulator"]
+
+    @modulator.setter
+    def modulator(self, given: Any) -> None:
+        if self._rule is None:
+            none_of(f"learner {self.name!r}", self.algorithm, modulator=given)
+        before, self.__dict__["modulator"] = self.__dict__["modulator"], given
+        if not (is_numbers(before) and is_numbers(given)):
+            self._changed()
+
+    @property
+    def by_gradient(self) -> bool:
+        return self._rule is None
+
+    def plasticities(self) -> list[Plasticity]:
+        return [] if self._rule is None else self._rule.plasticities()
 
     @property
     def credit(self) -> Credit:
@@ -129,8 +144,13 @@ class Learner(Attached):
         """Whether a component is among the trainable ones, or lies in one of them."""
         return any(part is above for above in owner.ancestors() for part in self.trainable)
 
-    def set_optimizer(self, optim_name: str, optim_lr: float | None = None, **options: Any) -> None:
-        """Chooses an optimizer of torch by name in any spelling, its learning rate and its options."""
+    def set_optimizer(
+        self, optim_name: str, optim_lr: float | None = None, *, delay_lr: float | None = None, **options: Any
+    ) -> None:
+        """Chooses an optimizer of torch by name in any spelling, its learning rate and its options.
+
+        delay_lr: the learning rate of delays that learn, in ms; None: 100 times that of the weights, in steps of dt.
+        """
         name = OPTIMIZERS.name_of(optim_name)
         known = [k for k in inspect.signature(OPTIMIZERS[name]).parameters if k != "params"]
         settings = _plain(resolve_keywords(f"optimizer {name!r}", "optimizer option", options, known))
@@ -139,6 +159,8 @@ class Learner(Attached):
         lr = settings.pop("lr", self._lr) if optim_lr is None else optim_lr
         if lr is not None:
             settings["lr"] = _rate(f"optimizer {name!r}", lr)
+        if delay_lr is not None:
+            settings["delay_lr"] = _rate(f"optimizer {name!r}, delay_lr", delay_lr)
         self._optimizer, self._made, self._left = (name, settings), None, None
 
     def set_schedule(self, lr_schedule_name: str, *arguments: Any, **options: Any) -> None:
@@ -200,15 +222,13 @@ class Learner(Attached):
             raise UnsupportedError(
                 f"learner {self.name!r}: SparseAdam takes sparse gradients, a run gives dense ones; choose 'Adam'"
             )
-        if closure is not None:
-            optimizer.step(closure)
-        elif isinstance(optimizer, torch.optim.LBFGS):
+        if closure is None and isinstance(optimizer, torch.optim.LBFGS):
             raise StateError(
                 f"learner {self.name!r}: LBFGS computes the loss several times a step; call optim_step(closure), or "
                 "choose another optimizer"
             )
-        else:
-            optimizer.step()
+        with self._protection.kept_off():
+            optimizer.step(*([] if closure is None else [closure]))
         self.network.constrain()
 
     def optim_schedule(self, metric: float | None = None) -> None:
@@ -221,6 +241,19 @@ class Learner(Attached):
             raise ParameterError(f"schedule {self._schedule[0]!r} {takes}; {way}")
         self.schedule.step(*([] if metric is None else [metric]))
 
+    def protect(self, data: Dataloader, *, time: float, rows: int | Mapping[Connection, int], epochs: int = 1) -> None:
+        """After a task: from now on the weights that it trains keep off the directions of what flows through them now.
+
+        data: samples of the task, each shown for `time` ms in evaluation, `epochs` times. rows: how many directions
+        each connection learns (`training.subspace`, HLOP) beside those that it has, or by connection. What a connection
+        makes of inputs along them changes no more. Parameters of neurons are not protected.
+        """
+        self._protection.learn(data, rows, time, epochs)
+
+    def parameter_specs(self) -> list[ParameterSpec]:
+        """The directions that its weights are kept off from; what its rule keeps from run to run."""
+        return self._protection.specs() + ([] if self._rule is None else self._rule.specs())
+
     def describe(self) -> dict[str, Any]:
         """Its settings, with paths in place of components: what `from_description` takes."""
         options = dict(self.options)
@@ -228,10 +261,14 @@ class Learner(Attached):
             options |= {"surrogate": named(SURROGATES, self.surrogate), "alpha": self.surrogate.alpha}
         paths = [self._path(part) for part in self.trainable]
         described = {"trainable": paths, "algorithm": self.algorithm, "options": options, "lr": self._lr}
+        if self._rule is not None:
+            described |= self._rule.describe()
         if not self._credit.is_plain:
             described["credit"] = asdict(self._credit)
         if self.pathway is not None:
             described["pathway"] = [self._path(part) for part in self.pathway]
+        if protected := self._protection.describe():
+            described["protects"] = protected
         for key, chosen in (("optimizer", self._optimizer), ("schedule", self._schedule)):
             if chosen is not None:
                 described[key] = {"name": chosen[0]} | chosen[1]
@@ -241,6 +278,8 @@ class Learner(Attached):
         """Its algorithm, optimizer and learning rate, and what it trains, in one line of a printed network."""
         name, settings = self._optimizer or ("no optimizer", {})
         rate = f" lr {settings['lr']:g}" if "lr" in settings else ""
+        if self._rule is not None:
+            name, rate = self._rule.line(), "" if self._rule.apply else f", {name}{rate}"
         whole = self.network in self.trainable
         parts = "the whole network" if whole else ", ".join(part.path for part in self.trainable) or "nothing"
         return f"{self.kind} {self.algorithm.upper()}, {name}{rate}, trains {parts}"
@@ -253,18 +292,21 @@ class Learner(Attached):
         UnknownNameError for wrong settings.
         """
         needed = ("trainable", "algorithm", "options", "lr")
-        values = entries("a learner", dict(description), needed, ("pathway", "optimizer", "schedule", "credit"))
+        known = ("pathway", "optimizer", "schedule", "credit", "protects", "rule", "batch", "modulator", "apply")
+        values = entries("a learner", dict(description), needed, known)
         parts = _members("trainable", values["trainable"], members)
         pathway = _members("pathway", values["pathway"], members) if "pathway" in values else None
         options = mapping("options", values["options"])
         credit = _described_credit(values["credit"]) if "credit" in values else BPTT
-        learner = cls(parts, values["algorithm"], pathway=pathway, lr=values["lr"], credit=credit, **options)
+        settings = {"algorithm": values["algorithm"]} | settings_from(values, members)
+        learner = cls(parts, pathway=pathway, lr=values["lr"], credit=credit, **settings, **options)
         if "optimizer" in values:
             options = mapping("optimizer", values["optimizer"])
             learner.set_optimizer(options.pop("name", ""), **options)
         if "schedule" in values:
             options = mapping("schedule", values["schedule"])
             learner.set_schedule(options.pop("name", ""), **options)
+        learner._protection.take(values.get("protects", {}), members)
         return learner
 
     def _path(self, part: Component) -> str:
@@ -278,7 +320,7 @@ class Learner(Attached):
         left = self._left if self._made is None else self._made.left()
         return super().__getstate__() | {"_made": None, "_left": left, "_found": None}
 
-    def _ready(self) -> _Made:
+    def _ready(self) -> Made:
         if self._optimizer is None:
             raise StateError(f"learner {self.name!r} has no optimizer; call set_optimizer('Adam', 0.001) first")
         parameters = self.parameters
@@ -286,48 +328,23 @@ class Learner(Attached):
             raise StateError(f"learner {self.name!r} trains nothing: its trainable components have no parameters")
         if self.pathway is not None:
             check_pathway(self)
-        if self._made is None or not _same(self._made.parameters, parameters) or self._made.kinds != _kinds(parameters):
+        if (
+            self._made is None
+            or not same(self._made.parameters, parameters)
+            or self._made.kinds != kinds_of(parameters)
+        ):
             left = self._left if self._made is None else self._made.left()
-            name, options = self._optimizer
-            optimizer = _from_torch(OPTIMIZERS, name, _fused(name, options, parameters), parameters)
-            schedule = None if self._schedule is None else _from_torch(SCHEDULES, *self._schedule, optimizer)
-            self._made, self._left = _Made(parameters, optimizer, schedule, _kinds(parameters)), None
+            late = {f"{path}.delay" for path in learning(self.network)}
+            delays = [p for p in parameters if any(p is q for n, q in self.network.named_parameters() if n in late)]
+            dt = self.network.backend.dt
+            self._made, self._left = make(self._optimizer, self._schedule, parameters, delays, dt), None
             if left is not None:
                 self._made.resume(left)
         return self._made
 
 
-def _fused(name: str, options: Mapping[str, Any], parameters: list[nn.Parameter]) -> dict[str, Any]:
-    """The options, with torch's fused step (one pass over a parameter and its moments) where nothing speaks against.
-
-    Fused SGD with momentum fails on parameters of which some were trained before.
-    """
-    own = {"fused", "foreach", "differentiable"} | ({"momentum"} if name == "SGD" else set())
-    if name not in _HAVE_FUSED or own & set(options):
-        return dict(options)
-    return {**options, "fused": all(p.is_floating_point() and p.layout is torch.strided for p in parameters)}
-
-
-_HAVE_FUSED = ("Adam", "AdamW", "SGD")
-
-
 def _is_dense(grad: torch.Tensor | None) -> bool:
     return grad is not None and grad.layout is torch.strided
-
-
-def _kinds(parameters: list[nn.Parameter]) -> list[tuple[torch.dtype, torch.device]]:
-    """The precision and the place of parameters, which a backend may change."""
-    return [(p.dtype, p.device) for p in parameters]
-
-
-def _alike(state: Mapping[str, Any], parameter: nn.Parameter) -> dict[str, Any]:
-    """What an optimizer keeps of a parameter, in the precision and on the device that this has by now."""
-    moves = {k: v for k, v in state.items() if isinstance(v, torch.Tensor) and v.shape == parameter.shape}
-    return {**state, **{k: v.to(parameter) for k, v in moves.items()}}
-
-
-def _same(some: list[nn.Parameter], others: list[nn.Parameter]) -> bool:
-    return [id(p) for p in some] == [id(p) for p in others]
 
 
 def _rate(owner: str, lr: Any) -> float:
@@ -360,11 +377,3 @@ def _described_credit(values: Any) -> Credit:
 def _plain(options: dict[str, Any]) -> dict[str, Any]:
     """The options with Python's numbers in place of NumPy's, which a checkpoint does not hold."""
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in options.items()}
-
-
-def _from_torch(kinds: Registry[type[Any]], name: str, options: dict[str, Any], subject: Any) -> Any:
-    """The optimizer or schedule of that name for its subject; ParameterError where torch refuses the options."""
-    try:
-        return kinds[name](subject, **options)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ParameterError(f"{kinds.kind} {name!r}: {error}") from error

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..errors import ParameterError, UnsupportedError
+from ..errors import ParameterError, ShapeError, UnsupportedError
 from ..network import NeuronGroup, Tap
 from ..registry import Registry
 
@@ -28,9 +28,51 @@ def normalised_cross_entropy(answer: Tensor, label: Tensor) -> Tensor:
     return F.cross_entropy(scaled, label)
 
 
+def tempotron(answer: Tensor, label: Tensor, v_th: float = 1.0) -> Tensor:
+    """How far greatest potentials (B, n) lie on the wrong side of the threshold, summed over neurons, mean of samples.
+
+    The neuron of the label must reach v_th at some time, the others must not. For read-outs that do not spike and the
+    decoding 'voltage_max': the gradient is then the postsynaptic potential at the time of the greatest potential, the
+    tempotron's rule (Guetig and Sompolinsky 2006, Nature Neuroscience 9:420, eq. 2). Another threshold than 1:
+    functools.partial(tempotron, v_th=10.0).
+    """
+    own = F.one_hot(label, answer.shape[1]).bool()
+    return torch.where(own, F.relu(v_th - answer), F.relu(answer - v_th)).sum(1).mean()
+
+
+def temporal_cross_entropy(answers: Tensor, label: Tensor, regularisation: float = 1e-3, target: float = 1.0) -> Tensor:
+    """The loss of each step, (T,), of answers (T, B, n) and labels (B,); its mean is TET (Deng et al. 2022, ICLR).
+
+    (1 - r) cross entropy + r mean((answer - target)^2), r the regularisation, which draws all answers to a target.
+    """
+    if answers.ndim != 3 or label.shape != answers.shape[1:2]:
+        raise ShapeError(
+            f"answers must have shape (T, B, n) and label (B,), got {tuple(answers.shape)} and {tuple(label.shape)}"
+        )
+    each = F.cross_entropy(answers.flatten(0, 1), label.repeat(len(answers)), reduction="none")
+    drawn = ((answers - target) ** 2).mean((1, 2))
+    return (1 - regularisation) * each.view(answers.shape[:2]).mean(1) + regularisation * drawn
+
+
+def linear_cka(x: Tensor, y: Tensor) -> Tensor:
+    """How alike features x (..., B, n) and y (..., B, m) of the same B samples are, 0 to 1: centred kernel alignment.
+
+    |X^T Y|^2 / (|X^T X| |Y^T Y|) of features about their means (Kornblith et al. 2019, ICML); 1 where one is the other
+    rotated and scaled, 0 where one does not vary.
+    """
+    if x.ndim < 2 or x.shape[:-1] != y.shape[:-1]:
+        got = f"{tuple(x.shape)} and {tuple(y.shape)}"
+        raise ShapeError(f"features must have shapes (..., B, n) and (..., B, m), got {got}")
+    of_x, of_y = ((f - f.mean(-2, keepdim=True)) @ (f - f.mean(-2, keepdim=True)).mT for f in (x, y))
+    of_itself = ((of * of).sum((-2, -1)) for of in (of_x, of_y))
+    norm_x, norm_y = (torch.where(square > 0, square, 1.0).sqrt() for square in of_itself)
+    return (of_x * of_y).sum((-2, -1)) / (norm_x * norm_y)
+
+
 LOSSES: Registry[Loss] = Registry("loss")
 LOSSES.add("cross_entropy", cross_entropy)
 LOSSES.add("normalised_cross_entropy", normalised_cross_entropy)
+LOSSES.add("tempotron", tempotron)
 
 
 class RateLoss:

@@ -40,11 +40,13 @@ class Windows:
 
     What is still under way on a connection when a window ends brings no gradient to its weights.
 
-    window: in ms; n_windows: how many, drawn anew for each batch, have a gradient; None: all.
+    window: in ms; n_windows: how many, drawn anew for each batch, or with last=True the last ones, have a gradient;
+    None: all.
     """
 
     window: float
     n_windows: int | None = None
+    last: bool = False
 
     def run(self, network: Network, values: Any, label: Any, time: float, loss: Loss) -> Given:
         """Runs a batch for `time` ms; the loss is the mean over the windows that have a gradient."""
@@ -83,11 +85,17 @@ class Windows:
             return set(range(n))
         if self.n_windows > n:
             raise ParameterError(f"fit.n_windows must be at most {n}, the windows of a run, got {self.n_windows}")
+        if self.last:
+            return set(range(n - self.n_windows, n))
         return {int(k) for k in network.generator.choice(n, self.n_windows, replace=False)}
 
 
-def windows_of(window: float | None, n_windows: int | None) -> Windows | None:
+def windows_of(window: float | None, n_windows: int | None, last_windows: bool) -> Windows | None:
     """The windows that `fit` was asked for, or None; ParameterError for what makes none."""
+    if not isinstance(last_windows, bool):
+        raise ParameterError(f"fit.last_windows must be True or False, got {last_windows!r}")
+    if last_windows and n_windows is None:
+        raise ParameterError("fit.last_windows needs n_windows=, how many have a gradient")
     if window is None:
         if n_windows is not None:
             raise ParameterError("fit.n_windows needs window=, the length of one in ms")
@@ -95,7 +103,7 @@ def windows_of(window: float | None, n_windows: int | None) -> Windows | None:
     whole = isinstance(n_windows, int) and not isinstance(n_windows, bool) and n_windows >= 1
     if n_windows is not None and not whole:
         raise ParameterError(f"fit.n_windows must be a whole number from 1 on or None, got {n_windows!r}")
-    return Windows(check_dt(window, "fit.window"), n_windows)
+    return Windows(check_dt(window, "fit.window"), n_windows, last_windows)
 
 
 def _check_delays(network: Network, n_steps: int) -> None:

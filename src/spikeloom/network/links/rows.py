@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import scipy.sparse
@@ -40,25 +40,17 @@ class SpikeRows:
     """
 
     def __init__(self, spikes: Spikes, n_steps: int, like: Tensor) -> None:
-        self.shape, self.like = spikes.shape, like
-        size, n = (n_steps, spikes.n_samples), math.prod(spikes.shape)
-        try:
-            events = rows_of_spikes(spikes.offsets, np.asarray(spikes.step), spikes.ids, None, n_steps, n)
-        except CompilerError:
-            counts = np.bincount(spikes.samples() * n_steps + np.asarray(spikes.step), minlength=math.prod(size))
-            self._set(np.concatenate([[0], np.cumsum(counts)]), spikes.ids, spikes.value, size)
-        else:
-            self._set(events.start, events.ids, spikes.value, size)
-            if spikes.value is None:
-                self._events[None] = events
+        self.shape, self.like, self.spikes = spikes.shape, like, spikes
+        self.n_steps, self.n_samples = n_steps, spikes.n_samples
+        self._events: dict[str | None, EventRows] = {}
 
     @classmethod
     def of(cls, rows: Rows, shape: tuple[int, ...], like: Tensor) -> SpikeRows:
         """Events by row, of neurons in a shape; ShapeError where the arrays do not fit each other."""
         made = cls.__new__(cls)
-        size = rows.n_steps, rows.n_samples
-        made._set(rows.start, rows.ids, rows.values, size)
-        made.shape, made.like = shape, like
+        made.shape, made.like, made._events = shape, like, {}
+        made.n_steps, made.n_samples = size = rows.n_steps, rows.n_samples
+        made._rows = _arrays(rows.start, rows.ids, rows.values)
         if made._starts.shape != (math.prod(size) + 1,) or (len(made._ids) and made._ids.max() >= math.prod(shape)):
             raise ShapeError(
                 f"SpikeRows: {made._starts.shape} starts and ids are not of {size} (T, B) and shape {shape}"
@@ -67,12 +59,34 @@ class SpikeRows:
             made._events[None if rows.values is None else rows.values.dtype.name] = rows
         return made
 
-    def _set(self, start: Any, ids: Any, values: Any, size: tuple[int, int]) -> None:
-        self.n_steps, self.n_samples = size
-        self._starts = np.ascontiguousarray(start, np.int64)
-        self._ids = np.ascontiguousarray(ids, np.int32)
-        self._values = None if values is None else np.asarray(values)
-        self._events: dict[str | None, EventRows] = {}
+    spikes: Spikes | None = None
+    """What they were made of, where it was that."""
+
+    @cached_property
+    def _rows(self) -> tuple[Any, Any, Any]:
+        """Where each row starts, the ids, the values, once someone asks for them."""
+        spikes, n = cast(Spikes, self.spikes), math.prod(self.shape)
+        try:
+            events = rows_of_spikes(spikes.offsets, np.asarray(spikes.step), spikes.ids, None, self.n_steps, n)
+        except CompilerError:
+            row = spikes.samples() * self.n_steps + np.asarray(spikes.step)
+            counts = np.bincount(row, minlength=self.n_steps * self.n_samples)
+            return _arrays(np.concatenate([[0], np.cumsum(counts)]), spikes.ids, spikes.value)
+        if spikes.value is None:
+            self._events[None] = events
+        return _arrays(events.start, events.ids, spikes.value)
+
+    @property
+    def _starts(self) -> Any:
+        return self._rows[0]
+
+    @property
+    def _ids(self) -> Any:
+        return self._rows[1]
+
+    @property
+    def _values(self) -> Any:
+        return self._rows[2]
 
     @property
     def n_spikes(self) -> int:
@@ -145,6 +159,11 @@ class SpikeRows:
         """The raster (T, B, *shape)."""
         raster = self.scaled(self.like.new_ones(math.prod(self.shape)))
         return raster.view(*raster.shape[:2], *self.shape)
+
+
+def _arrays(start: Any, ids: Any, values: Any) -> tuple[Any, Any, Any]:
+    given = None if values is None else np.asarray(values)
+    return np.ascontiguousarray(start, np.int64), np.ascontiguousarray(ids, np.int32), given
 
 
 def _sum_rows(table: Tensor, ids: Tensor, starts: Tensor, values: Tensor | None) -> Tensor:

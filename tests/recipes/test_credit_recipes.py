@@ -1,0 +1,76 @@
+"""The recipes of credit, smaller than they are: each reaches what its baseline does not."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+@pytest.fixture(autouse=True)
+def _recipes_can_be_imported(monkeypatch):
+    monkeypatch.syspath_prepend(str(RECIPES.parent / "benchmarks"))
+    monkeypatch.syspath_prepend(str(RECIPES))
+    yield
+    for name in ("sltt", "sltt_limit", "hlop", "tess", "transfer", "pretrain", "common", "recipe"):
+        sys.modules.pop(name, None)
+
+
+def test_sltt_reaches_backpropagation_through_time_in_memory_that_does_not_grow():
+    import sltt
+
+    through_time, within_steps = (sltt.accuracy(0, 6, epochs=4, **sltt.WAYS[way]) for way in ("BPTT", "SLTT"))
+    assert within_steps >= through_time - 0.03
+    assert within_steps > 0.8
+    short, long = (sltt.saved_bytes(n, sltt.Windows(1.0)) for n in (6, 20))
+    assert short == long < sltt.saved_bytes(6, None) / 3
+
+
+def test_sltt_learns_nothing_of_what_came_before_where_bptt_does():
+    import sltt_limit
+
+    gradient, accuracy = sltt_limit.learnt("sltt", epochs=2)
+    assert gradient == 0.0
+    assert accuracy < 0.2
+    gradient, accuracy = sltt_limit.learnt("bptt", epochs=4)
+    assert gradient > 1e-3
+    assert accuracy > 0.8
+
+
+def test_a_task_is_kept_by_projection_and_lost_without():
+    import hlop
+
+    plain, kept = (hlop.scores(0, protected, n_tasks=2, epochs=2) for protected in (False, True))
+    assert kept.backward >= -0.03
+    assert kept.backward > plain.backward + 0.05
+
+
+def test_layers_with_losses_of_their_own_outdo_those_that_stay_as_they_were_drawn():
+    import tess
+
+    frozen, local = (tess.accuracy(0, way, 3, epochs=2) for way in ("frozen", "TESS, causal"))
+    assert local > frozen + 0.05
+
+
+def test_a_saccade_gives_events_of_both_kinds_and_a_network_learns_from_both_streams():
+    import transfer
+
+    images, _ = transfer.still_images()
+    frames = transfer.events(images[:20], np.random.default_rng(0))
+    assert frames.shape == (20, transfer.T, 2, transfer.SIZE, transfer.SIZE)
+    assert set(np.unique(frames)) == {0.0, 1.0}
+    still = transfer.events(np.zeros_like(images[:20]), np.random.default_rng(0))
+    assert 0.01 < still.mean() < 0.03 < frames[:, :, 0].mean()
+    assert transfer.trained("transfer", 100, 0, n_batches=40) > 0.5
+
+
+def test_copied_weights_need_tuning_and_little_of_it():
+    import pretrain
+
+    module, of_torch, _ = pretrain.pretrained(0, epochs=4)
+    net = pretrain.spiking(module, 0, 2e-3)
+    copied = pretrain.accuracy(net)
+    assert of_torch > 0.95
+    assert pretrain.tuned(net, 0, most=1).best > copied + 0.05
