@@ -38,7 +38,7 @@ ABSENT: Mapping[str, Mapping[str, Absent]] = {
         "rewards": Absent(_MODULE + "; a method is named: Reward(..., coding_method='global_reward')"),
         "actions": Absent(_MODULE + "; a method is named: Action(..., coding_method='softmax_action')"),
         "backend": Absent("an engine is any class with the methods of spikeloom.network.Engine; use TorchBackend"),
-        "ratemodulate": Absent("an algorithm is named: Learner(trainable=connection, algorithm='rate_modulate', m_r=10)"),
+        "ratemodulate": Absent("an algorithm is named: Learner(connection, 'rate_modulate', m_r=10)"),
         "stca": Absent("an algorithm is named: Learner(trainable=net, algorithm='STCA', alpha=0.5)"),
         "adam": Absent("an optimizer is named: learner.set_optimizer('Adam', lr)"),
         "synapsemodel": Absent("a synapse is a frozen dataclass; spikeloom.network.SYNAPSES.add gives it its name"),
