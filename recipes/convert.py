@@ -9,40 +9,29 @@ zero, and with thresholds at the greatest activation.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
+from common import digits, right_of_torch, train_torch
 from recipe import Outcome, report
 from torch import nn
 
-import spikeloom as sl
 from spikeloom.passes import accuracy_over_time, convert
 
 STEPS = (4, 8, 16, 32, 64, 256)
 
 
-def trained(epochs: int = 40) -> tuple[nn.Sequential, np.ndarray, np.ndarray]:
-    """A network of ReLUs trained on 1437 digits, with all digits and their labels."""
-    images, labels = sl.digits().batch(np.random.default_rng(0).permutation(1797))
-    x, y = np.asarray(images).reshape(1797, 64).astype(np.float32), np.asarray(labels)
+def trained(epochs: int = 40) -> nn.Sequential:
+    """A network of ReLUs trained on 1437 digits."""
     torch.manual_seed(0)
     module = nn.Sequential(
         nn.Linear(64, 128), nn.ReLU(), nn.Dropout(0.2), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10)
     )
-    optimizer = torch.optim.Adam(module.parameters(), 2e-3)
-    given, wanted = torch.from_numpy(x[:1437]), torch.from_numpy(y[:1437]).long()
-    for _ in range(epochs):
-        for part in torch.randperm(len(given)).split(64):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(module(given[part]), wanted[part]).backward()
-            optimizer.step()
-    return module.eval(), x, y
+    train_torch(module, digits()[0], epochs, 2e-3)
+    return module.eval()
 
 
 def curves(epochs: int = 40, steps: tuple[int, ...] = STEPS) -> tuple[float, dict[str, dict[int, float]]]:
     """The accuracy of the torch network on the last 360 digits, and that of each conversion over steps."""
-    module, x, y = trained(epochs)
-    with torch.no_grad():
-        of_torch = float((module(torch.from_numpy(x[1437:])).argmax(1).numpy() == y[1437:]).mean())
+    module, ((x, _), test) = trained(epochs), digits()
     ways = {
         "subtract, 99.9 %": {},
         "subtract, greatest": {"percentile": 100.0},
@@ -50,9 +39,9 @@ def curves(epochs: int = 40, steps: tuple[int, ...] = STEPS) -> tuple[float, dic
     }
     found = {}
     for name, options in ways.items():
-        network, _ = convert(module, x[:1437], **options)
-        found[name] = accuracy_over_time(network, [[x[1437:], y[1437:]]], steps)
-    return of_torch, found
+        network, _ = convert(module, x, **options)
+        found[name] = accuracy_over_time(network, [[*test]], steps)
+    return float(right_of_torch(module, test).mean()), found
 
 
 def outcome() -> Outcome:

@@ -7,7 +7,7 @@ Data: ten patterns on five channels. Each is a spike a channel, 0 to 40 ms late 
 start, among two noise spikes a channel; rates are equal. 5-64-10 neurons with hardly a memory (a time constant of two
 steps), so that delays are nearly all that there is of time. Baselines: the same network without delays, and with fixed
 random ones, 25 epochs each; learned: 20 epochs, then 5 on rounded delays, as the paper does it too. The gate: learned
-at least random + 0.1, and random at least none + 0.1 - 0.05. The rounded network answers as the trained one does in
+at least random + 0.1, and random at least none + 0.05. The rounded network answers as the trained one does in
 evaluation. What did not reproduce: that rounding is free; see the row before training on.
 """
 
@@ -96,6 +96,7 @@ def outcome(seeds: int = 3) -> Outcome:
         names = [way] if len(means) == 1 else [f"{way}, rounded", f"{way}, rounded, then weights trained on"]
         for k, (name, mean) in enumerate(zip(names, means, strict=True)):
             rows.append([name, f"{mean:.3f}", ", ".join(f"{one[k]:.3f}" for one in each)])
+    kept = means[0] >= means[-1] - 0.01
     return Outcome(
         name="dcls",
         paper="Learning delays by dilated convolutions with learnable spacings (paper 40)",
@@ -104,8 +105,7 @@ def outcome(seeds: int = 3) -> Outcome:
         result=f"{reached['learned']:.3f}",
         gate="learned >= random + 0.1, random >= none + 0.05",
         holds=reached["learned"] >= reached["random"] + 0.1 and reached["random"] >= reached["none"] + 0.05,
-        failed="rounding costs what training weights on wins back: a bell at the end of training is still half a step "
-        "wide, and these neurons have no normalisation that levels it",
+        failed="" if kept else f"that rounding is free: {means[0]:.3f} before the weights are trained on",
         head=["delays", f"accuracy, mean of {seeds}", "each"],
         rows=rows,
     )

@@ -1,13 +1,13 @@
 """A recipe: STDP with homeostasis and lateral inhibition on MNIST, 80 % or more with 100 neurons in one pass.
 
-    PYTHONPATH=benchmarks python recipes/diehl_cook.py FOLDER [--neurons 100] [--images 60000] [--seed 0]
+    PYTHONPATH=benchmarks python recipes/diehl_cook.py --data FOLDER [--neurons 100] [--images 60000] [--seed 0]
 
 FOLDER holds MNIST's four idx files. After Diehl and Cook 2015 (Frontiers in Computational Neuroscience 9:99). Each
 image is shown once for 250 ms as Poisson spikes of up to 63.75 Hz a pixel; leaky neurons behind one plastic connection
 compete: a spike inhibits all others, and raises the threshold of its neuron for good. No label is used. Afterwards each
 neuron is given the digit that it fired most for on the last 10,000 training images, weights and thresholds held, and
-the answer to a test image is the digit whose neurons fire most on average. The baseline is the same network without
-learning.
+the answer to a test image is the digit whose neurons fire most on average. Baseline: the same network without learning.
+The gate: 80 % or more, the pass in less than 15 minutes of CPU.
 """
 
 from __future__ import annotations

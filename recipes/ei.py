@@ -145,7 +145,7 @@ def least_weight(net: sl.Network) -> float:
 
 def outcome(seeds: int) -> Outcome:
     found: dict[tuple[str, int], list[float]] = {}
-    least = 0.0
+    least = math.inf
     for depth in (2, 6):
         for way in WAYS:
             runs = [accuracy(way, depth, seed) for seed in range(seeds)]

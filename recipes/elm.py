@@ -4,10 +4,10 @@
 
 Claim: long memories with a small network between them carry what a recurrent network of leaky neurons forgets. Data:
 scikit-learn's digits, one of 64 pixels a step of 1 ms, 30 epochs. Baseline: 96 leaky neurons connected to each other,
-whose reset gradients do not pass, which gives the figure of the seed (.28); in the table also with gradients through
-the reset, which do far better.
-Learning rates were chosen for each on the last 287 of the training digits. The gate: the neuron with 96 memories at
-least .2 above the baseline. Ablation: all memories at 10 ms.
+the weaker of two: gradients do not pass their reset, which gives the figure of the seed (.28). Beside it in the table
+the same with gradients through the reset, which does far better. Learning rates were chosen for each on the last 287 of
+the training digits. The gate: the neuron with 96 memories at least .2 above the baseline. Ablation: all memories
+at 10 ms.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ def outcome(seeds: int) -> Outcome:
     detached, recurrent, elm, short = (statistics.mean(found[way]) for way in WAYS)
     failed = "" if short < elm - 0.02 else f"that memories must be long: all at 10 ms reach {short:.3f}"
     if elm < recurrent + 0.2:
-        failed += f"{'; ' if failed else ''}the distance where gradients pass the reset of LIF, {recurrent:.3f}"
+        failed += f"{'; ' if failed else ''}.2 above LIF with gradients through the reset, {elm - recurrent:+.3f} there"
     return Outcome(
         name="elm",
         paper="The expressive leaky memory neuron (paper 12)",
         data=f"scikit-learn's digits pixel by pixel, {UNITS} units, {EPOCHS} epochs, means of {seeds} seeds",
-        baseline=f"{WAYS[0]}, {detached:.3f}",
+        baseline=f"{WAYS[0]}, {detached:.3f}; with gradients through the reset {recurrent:.3f}",
         result=f"{elm:.3f}; all memories at 10 ms {short:.3f}",
-        gate="at least .2 above the baseline",
+        gate="at least .2 above the baseline with the reset detached",
         holds=elm >= detached + 0.2,
         failed=failed,
         head=["way", "accuracy", "each seed"],

@@ -4,8 +4,9 @@
 
 FOLDER holds MNIST's four idx files. Each pixel above 51 sends one spike, at 2 to 18 ms, the earlier the brighter; 128
 leaky neurons behind exponential synapses (20 and 5 ms) and ten leaky integrators, whose mean potential over 20 ms is
-the answer. One epoch in batches of 32 with Adam at .01, which does better than .003 for all ways: exact, or an arctan
-surrogate in steps of 1 ms or of 0.1 ms. All ways are timed in turn, CPU of one thread, the data encoded before.
+the answer. One epoch in batches of 32 with Adam at .01, which on held-out training images does better than .003 for all
+ways: exact, or an arctan surrogate in steps of 1 ms or of 0.1 ms. All ways are timed in turn, CPU of one thread, the
+data encoded before.
 
 Claim: exact gradients at 92.5 % after one epoch, 4 times faster an example than our own surrogate step on the same
 network. Baseline: the surrogate in the step in which it is the more accurate.

@@ -2,14 +2,15 @@
 
     PYTHONPATH=benchmarks python recipes/gestures.py [--seeds 1]
 
-Claim: accuracy at high sparsity, trained directly. A layer's neurons leak towards their current, fire at
-v / |w|^2 >= b and lose b |w|^2; |w|^2 of the weights of an output channel, b of the channel, the leak of the layer, all
-trained. Divided by |w|^2 b this is a leaky neuron of threshold 1 behind a normalised convolution, which is how it
-stands here. Data: eleven movements of a bar before a camera of 32 x 32 that sends 1 or -1 where a pixel changes, in 30
-steps with 1 % noise: it crosses the view in eight directions, turns in two, or grows; place, size and speed are random;
-1100 to train with, 440 to test. Channels 8, 16, 16, stride 2, 20 epochs, Adam 5e-3, gradients cut at 1. Baseline: the
-same convolutions with ReLUs on the sum over all steps. The gate: .85 or more, .4 above the baseline; a penalty of .5
-times the mean activity of the layers halves it and costs .02 at most.
+Claim: accuracy at high sparsity, trained directly. A layer's neurons leak towards their current, fire at v / |w|^2 >= b
+and lose b |w|^2; |w|^2 of the weights of an output channel, b of the channel, the leak of the layer, all trained.
+Divided by |w|^2 b this is a leaky neuron of threshold 1 behind a normalised convolution, which is how it stands here.
+Data: eleven movements of a bar before a camera of 32 x 32 that sends 1 or -1 where a pixel changes, in 30 steps with
+noise in a hundredth of the pixels: it crosses the view in eight directions, turns in two, or grows; place, size and
+speed are random; 1100 to train with, 440 to test. Channels 8, 16, 16, stride 2, 20 epochs, Adam 5e-3, gradients cut at
+1. The epochs are those of the paper, and were set after test figures of 10 had been seen. Baseline: the same
+convolutions with ReLUs on the sum over all steps, 30 epochs. The gate: .85 or more, .4 above the baseline; a penalty of
+.5 times the mean activities of the layers, summed, halves that sum and costs .02 at most.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from common import right_of_torch, train_torch
 from recipe import Outcome, report
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -124,21 +126,14 @@ def trained(data: tuple, seed: int, penalty: float = 0.0, epochs: int = EPOCHS) 
 
 def of_frames(data: tuple, n_frames: int, seed: int, epochs: int = 30) -> np.ndarray:
     """Whether each test sample is recognised by convolutions with ReLUs on the sums over so many parts of the time."""
-    (x, y), (test, wanted) = ((x.reshape(len(x), n_frames, -1, SIDE, SIDE).sum(2), y) for x, y in data)
+    train, test = ((x.reshape(len(x), n_frames, -1, SIDE, SIDE).sum(2), y) for x, y in data)
     torch.manual_seed(seed)
     sizes, layers = (n_frames, *CHANNELS[1:]), []
     for n_in, n_out in pairwise(sizes):
         layers += [nn.Conv2d(n_in, n_out, 3, 2, 1), nn.ReLU()]
     module = nn.Sequential(*layers, nn.Flatten(), nn.Linear(256, CLASSES))
-    optimizer = torch.optim.Adam(module.parameters(), 5e-3)
-    given, labels = torch.from_numpy(x), torch.from_numpy(y)
-    for _ in range(epochs):
-        for part in torch.randperm(len(x)).split(64):
-            optimizer.zero_grad()
-            F.cross_entropy(module(given[part]), labels[part]).backward()
-            optimizer.step()
-    with torch.no_grad():
-        return module(torch.from_numpy(test)).argmax(1).numpy() == wanted
+    train_torch(module, train, epochs, 5e-3)
+    return right_of_torch(module, test)
 
 
 def parts(seed: int, n: int = 1100) -> tuple:
@@ -178,6 +173,7 @@ def outcome(seeds: int) -> Outcome:
         holds=spiking >= max(0.85, plain + 0.4) and sparse >= spiking - 0.02 and left <= 0.5,
         head=["way", "accuracy", "of rotations", "activity of each layer"],
         rows=rows,
+        failed="a number of epochs that owes nothing to test figures: 20 were set after those of 10 had been seen",
     )
 
 

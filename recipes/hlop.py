@@ -4,10 +4,11 @@
 
 Claim: nearly no forgetting, for several ways to train. Data: scikit-learn's digits, their 64 pixels scattered at random
 over 256 inputs, anew for each of five tasks; permuting them within 64 inputs would leave nothing to learn later. 256-
-300-300-10, OTTT, 8 epochs a task; after each the connections learn 40, 50 and 40 directions of what flows through them
-by Hebb's rule (`Learner.protect`) and keep off them. Baseline: the same without. ACC: the mean accuracy on all tasks
-after the last; BWT: what the accuracy on earlier tasks has changed by since they were learned. The gate, mean of the
-seeds: BWT at least -.03 and ACC at least that of the baseline + .05.
+300-300-10, OTTT, 8 epochs a task at a rate of .2, which was set after test figures of other rates had been seen. After
+each task the connections learn 40, 50 and 40 directions of what flows through them by Hebb's rule (`Learner.protect`)
+and keep off them. Baseline: the same without. ACC: the mean accuracy on all tasks after the last; BWT: what the
+accuracy on earlier tasks has changed by since they were learned. The gate, mean of the seeds: BWT at least -.03 and ACC
+at least that of the baseline + .05.
 """
 
 from __future__ import annotations
@@ -106,6 +107,7 @@ def outcome(seeds: int) -> Outcome:
             [name, f"{found.accuracy:.3f}", f"{found.backward:+.3f}"]
             for name, found in (("OTTT", plain), ("OTTT, HLOP", kept))
         ],
+        failed="a learning rate that owes nothing to test figures: .2 was set after seeing those of other rates",
     )
 
 

@@ -1,6 +1,6 @@
 """A recipe: a liquid whose plasticity an astrocyte keeps in bounds (NALSM, paper 29 of the seed).
 
-    PYTHONPATH=benchmarks python recipes/nalsm.py
+    PYTHONPATH=benchmarks python recipes/nalsm.py [--seeds 3]
 
 Claim: an astrocyte that sets the depression of STDP keeps a liquid near criticality, and so accurate. Data:
 scikit-learn's digits as Poisson spikes into 343 cells on a 7 x 7 x 7 grid, four fifths excitatory, joined the more

@@ -66,4 +66,5 @@ def report(text: str | None, outcome: Callable[..., Outcome], **options: Mapping
     write_section(given.results, found.name, f"Recipe: {found.name}", section)
     if given.record:
         with given.record.open("a") as file:
-            file.write(json.dumps(asdict(found) | {"seconds": seconds}, default=str) + "\n")
+            record = asdict(found) | {"holds": bool(found.holds), "seconds": seconds}
+            file.write(json.dumps(record, default=str) + "\n")

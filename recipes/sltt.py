@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from common import datasets
 from recipe import Outcome, report
 
 import spikeloom as sl
@@ -47,9 +48,7 @@ def network(seed: int, path: str = "auto") -> sl.Network:
 
 def accuracy(seed: int, n_steps: int, epochs: int = EPOCHS, **windows: Any) -> float:
     """On the test part of the digits after training; windows: of `fit`, none for BPTT."""
-    data = sl.digits()
-    order = np.random.default_rng(0).permutation(1797)
-    train, test = data.select(order[:1437]), data.select(order[1437:])
+    train, test = datasets()
     net, time = network(seed), float(n_steps)
     loader = sl.Dataloader(train, 64, shuffle=True, generator=np.random.default_rng(seed))
     sl.fit(net, loader, epochs=epochs, time=time, progress=False, **windows)

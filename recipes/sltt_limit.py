@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from common import digits
+from common import datasets
 from recipe import Outcome, report
 
 import spikeloom as sl
-from spikeloom.datasets import ArrayDataset
 
 TIME, CHANCE = 6.0, 0.1
 
@@ -38,7 +37,7 @@ def network(credit: str, seed: int = 0) -> sl.Network:
 
 def learnt(credit: str, epochs: int = 15) -> tuple[float, float]:
     """The greatest gradient of the first batch, and the accuracy on the test part after training."""
-    train, test = (ArrayDataset(x, y, name="digits") for x, y in digits())
+    train, test = datasets()
     net, loader = network(credit), sl.Dataloader(train, 64, shuffle=True, generator=np.random.default_rng(0))
     values, labels = next(iter(sl.Dataloader(train, 64)))
     net.image(values)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from common import digits, right_of_torch, train_torch
 from recipe import Outcome, report
 from torch import nn
 
@@ -19,41 +20,27 @@ import spikeloom as sl
 from spikeloom.passes import QuantisedReLU, convert_quantised, settled, verify
 
 
-def digits() -> tuple[np.ndarray, np.ndarray]:
-    """All digits in a random order, and their labels."""
-    images, labels = sl.digits().batch(np.random.default_rng(0).permutation(1797))
-    return np.asarray(images).reshape(1797, 64).astype(float), np.asarray(labels)
-
-
 def trained(bits: int, epochs: int = 40) -> nn.Sequential:
     """A 64-128-128-10 network with activations of so many bits, trained on 1437 digits."""
-    x, y = digits()
     torch.manual_seed(0)
     levels = 2**bits - 1
     module = nn.Sequential(
         nn.Linear(64, 128), QuantisedReLU(levels, 1.0 / levels), nn.Linear(128, 128),
         QuantisedReLU(levels, 1.0 / levels), nn.Linear(128, 10),
     )  # fmt: skip
-    optimizer = torch.optim.Adam(module.parameters(), 2e-3)
-    given, wanted = torch.from_numpy(x[:1437]).float(), torch.from_numpy(y[:1437]).long()
-    for _ in range(epochs):
-        for part in torch.randperm(len(given)).split(64):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(module(given[part]), wanted[part]).backward()
-            optimizer.step()
+    train_torch(module, digits()[0], epochs, 2e-3)
     return module.double().eval()
 
 
 def counted_out(bits: int, epochs: int = 40) -> dict[str, float]:
     """The accuracy, the greatest difference to the quantised network, and the steps that it took."""
-    module, (x, y) = trained(bits, epochs), digits()
-    network, promise = convert_quantised(module, x)
+    module, ((x, _), (test, labels)) = trained(bits, epochs), digits()
+    given = test.astype(float)
+    network, promise = convert_quantised(module, x.astype(float))
     network.set_backend(sl.TorchBackend(dt=1.0, dtype=torch.float64))
-    found = verify(module, network, x[1437:], promise)
-    with torch.no_grad():
-        right = module(torch.from_numpy(x[1437:])).argmax(1).numpy() == y[1437:]
+    found = verify(module, network, given, promise)
     return {
-        "accuracy": float(right.mean()),
+        "accuracy": float(right_of_torch(module, (given, labels)).mean()),
         "difference": found.difference,
         "steps": promise.n_steps or 0,
         "settled": settled(network),

@@ -9,9 +9,11 @@ brightness of a pixel to neurons that compete, and from these to ten class neuro
 its threshold and holds all others back (no population of inhibitory neurons, no conductances as in the paper). In the
 test nobody teaches, nothing learns, and the class neuron that fires most answers; a tie is no answer.
 
-The gate: 70 % after one pass, and without scaling at least 10 points less. The baseline is the nearest mean image of a
-class, which is as good: so small a set does not show what a hundred prototypes are for. Settings were chosen on 337 of
-the training images. What was not tried: the published 96.7 % of MNIST, which takes thousands of neurons.
+The gate: 70 % after one pass, and without scaling at least 10 points less. Before learning and without scaling nearly
+all class neurons are even, which counts as no answer: those figures lie below chance, .1. The baseline is the nearest
+mean image of a class, which is as good: so small a set does not show what a hundred prototypes are for. Settings were
+chosen on 337 of the training images. What was not tried: the published 96.7 % of MNIST, which takes thousands of
+neurons.
 """
 
 from __future__ import annotations
@@ -103,6 +105,9 @@ def outcome(neurons: int = 100, seeds: int = 2) -> Outcome:
     reached, without = (float(np.mean(found[scaling])) for scaling in (True, False))
     untaught = float(np.mean([accuracy(connections(neurons, seed), test) for seed in range(seeds)]))
     mean = nearest_mean(train, test)
+    missed = (
+        "" if reached > mean + 0.02 else f"to be clearly better than the nearest mean image ({reached - mean:+.3f}); "
+    )
     return Outcome(
         name="symstdp",
         paper="Supervised learning by symmetric STDP (Hao et al. 2020, Neural Networks 121:387; paper 10)",
@@ -118,7 +123,7 @@ def outcome(neurons: int = 100, seeds: int = 2) -> Outcome:
             ["before learning", f"{untaught:.3f}", ""],
             ["nearest mean image", f"{mean:.3f}", ""],
         ],
-        failed="to be better than the nearest mean image; the published 96.7 % of MNIST was not tried",
+        failed=f"{missed}the published 96.7 % of MNIST was not tried",
     )
 
 

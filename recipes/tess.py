@@ -15,6 +15,7 @@ import math
 import statistics
 
 import numpy as np
+from common import datasets
 from recipe import Outcome, report
 
 import spikeloom as sl
@@ -52,12 +53,12 @@ def network(seed: int, way: str, n_layers: int) -> tuple[sl.Network, list[sl.Neu
 
 def accuracy(seed: int, way: str, n_layers: int, epochs: int = EPOCHS) -> float:
     """On the test part of the digits after training."""
-    data, order = sl.digits(), np.random.default_rng(0).permutation(1797)
+    train, test = datasets()
     net, groups = network(seed, way, n_layers)
     local = {"loss": sl.LocalLoss(groups), "window": 1.0} if way.startswith("TESS") else {}
-    loader = sl.Dataloader(data.select(order[:1437]), 64, shuffle=True, generator=np.random.default_rng(seed))
+    loader = sl.Dataloader(train, 64, shuffle=True, generator=np.random.default_rng(seed))
     sl.fit(net, loader, epochs=epochs, time=TIME, progress=False, **local)
-    found = sl.evaluate(net, sl.Dataloader(data.select(order[1437:]), 360), time=TIME, progress=False).accuracy
+    found = sl.evaluate(net, sl.Dataloader(test, 360), time=TIME, progress=False).accuracy
     print(n_layers, way, seed, f"{found:.3f}", flush=True)
     return found
 

@@ -10,7 +10,7 @@ Loss: TET of the still images, TET of the events, and the distance (1 - CKA) of 
 weighed against each other in each step by learnt sigmoids; a still image, of the same class as the event stream beside
 it, gives way to that stream with probability (b / B)^3 in batch b of B. Baselines: events alone; both streams with
 their TET losses, without alignment (naive). The gate, mean of the seeds: at 100 labels at least events alone + .04.
-What did not reproduce so far: at 100 labels events alone already reach .87 to .89 here, and transfer gains 0 to .02.
+What did not reproduce: the gain at 100 labels, where events alone reach .87 to .89 already; it is 0 to .02 here.
 """
 
 from __future__ import annotations

@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from spikeloom import Connection, Dataloader, Decoder, Encoder, Learner, Network, NeuronGroup, Spikes, TorchBackend
+from spikeloom import (
+    Connection,
+    Dataloader,
+    Decoder,
+    Encoder,
+    Learner,
+    LocalLoss,
+    Network,
+    NeuronGroup,
+    Spikes,
+    TorchBackend,
+)
 from spikeloom.datasets import ArrayDataset
 from spikeloom.errors import DataError, ParameterError, UnknownNameError, UnsupportedError
 from spikeloom.filters import LowPass
@@ -335,11 +346,13 @@ def test_every_credit_learns_to_tell_three_patterns(credit):
     net.set_random_seed(0)
     net.learner.set_optimizer("Adam", 0.05)
     window = {"window": 1.0} if not CREDITS[credit].carry else {}
+    loss = LocalLoss(net.hidden) if CREDITS[credit].back == "none" else "cross_entropy"
     history = fit(
         net,
         Dataloader(data, 30, shuffle=True, generator=np.random.default_rng(0)),
         epochs=8,
         time=12.0,
+        loss=loss,
         progress=False,
         **window,
     )

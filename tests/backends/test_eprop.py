@@ -11,6 +11,7 @@ import torch
 
 from spikeloom import Connection, Decoder, Encoder, Learner, Network, NeuronGroup, Spikes, TorchBackend
 from spikeloom.errors import ParameterError, UnsupportedError
+from spikeloom.network import Merge
 from spikeloom.network.credit import Credit
 from spikeloom.neurons import Emission, Subtract
 
@@ -156,6 +157,17 @@ def test_e_prop_learns_a_pattern_in_time_and_with_the_sign_turned_it_does_not(si
         losses.append(loss.item())
         net.learner.optim_step()
     assert losses[-1] < 0.3 * losses[0] if sign > 0 else losses[-1] > losses[0]
+
+
+def test_a_read_out_teaches_through_a_merge_what_a_connection_of_the_sum_would_teach():
+    merged, plain = network("lif", "eprop"), network("lif", "eprop")
+    del merged.b
+    merged.both = Merge(merged.hidden, merged.hidden)
+    merged.b = Connection(merged.both, merged.out, link_type="full", weight=W_OUT / 2)
+    found, expected = gradients(merged), gradients(plain)
+    for name in ("a.weight", "r.weight"):
+        assert np.abs(expected[name]).max() > 0
+        assert found[name] == pytest.approx(expected[name], abs=1e-12)
 
 
 def test_a_population_that_no_read_out_teaches_is_refused():

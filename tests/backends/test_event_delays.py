@@ -318,6 +318,40 @@ def test_no_input_gives_no_gradient(decoding, n_samples, loop):
     assert all((g == 0).all() for g in grads(net))
 
 
+def test_a_first_run_in_inference_mode_leaves_a_network_that_can_be_trained():
+    net = network("voltage_mean")
+    with torch.inference_mode():
+        net.run(STOP)
+    loss_of(net)().backward()
+    assert net.module.a.weight.grad.abs().max() > 0
+
+
+def test_an_optimizer_that_asks_for_the_loss_several_times_lowers_it():
+    net, losses = network("voltage_mean", delays=(False, False)), []
+    net.learner.set_optimizer("LBFGS", 0.02)
+
+    def closure():
+        net.learner.optim_zero_grad()
+        net.run(STOP)
+        losses.append((net.answer.predict - 0.3).square().sum())
+        losses[-1].backward()
+        return losses[-1]
+
+    for _ in range(3):
+        net.learner.optim_step(closure)
+    assert losses[-1].item() < 0.5 * losses[0].item()
+
+
+@pytest.mark.parametrize("value", [-1.0, LONGEST + 1, float("nan")])
+def test_delays_out_of_their_range_are_refused_by_the_name_of_the_connection(value):
+    net = network()
+    net.build()
+    with torch.no_grad():
+        net.a.get_value("delay")[0, 0] = value
+    with pytest.raises(ParameterError, match=r"a\.delay must (be times from 0 to 6 ms.*constrain|hold finite numbers)"):
+        net.run(STOP)
+
+
 def test_an_empty_batch_has_no_spikes_and_no_gradient():
     none, membrane = Trains(np.zeros(1, np.int64), np.zeros(0), np.zeros(0, np.int32)), Membrane(20.0, 5.0, 1.0, 0.0)
     for options in ({}, {"lag": 1.0}, {"late": np.ones((4, 2))}):

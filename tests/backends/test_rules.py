@@ -1,6 +1,7 @@
 """Rules inside runs of a network, against loops over single synapses written by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -436,6 +437,26 @@ class TestThresholds:
         show(net, train)
         np.testing.assert_array_equal(net.state_dict()["learner.cells_v_th"], as_array(net.out.predict)[0])
 
+    def test_a_connection_that_is_hidden_leaves_the_threshold_to_the_next(self):
+        net = network(rule=Rule(changes=(Change(trigger="post", target="v_th", post="0.5"),)))
+        net.more = Connection(net.source, net.cells, link_type="full", weight=weights(net))
+        net.learner = Learner([net.c, net.more], net.learner.rule)
+        net.c.assembly_hide()
+        train = raster(4, 20, 1, (5,), 0.6)
+        net.source(Spikes.from_raster(train, 1.0))
+        net.run(20.0)
+        n_spikes = net.firing_rates()["cells"] * 20 * 4 / 1000
+        assert n_spikes > 4
+        assert float(net.learner.get_value("cells_v_th").sum()) == pytest.approx(0.5 * n_spikes)
+
+    @pytest.mark.parametrize("path", ["torch", "auto"])
+    @pytest.mark.parametrize(("target", "step"), [("tau_m", "-6"), ("scale_input", "1")])
+    def test_a_parameter_that_leaves_its_domain_is_an_error_and_stays(self, target, step, path):
+        net = network(rule=Rule(changes=(Change(trigger="post", target=target, post=step),)), path=path)
+        with pytest.raises((DataError, ParameterError), match=target):
+            show(net, raster(5, 40, 1, (5,), 0.6))
+        assert not as_array(net.learner.get_value(f"cells_{target}")).any()
+
 
 class TestBatches:
     def test_a_batch_is_the_mean_or_the_sum_of_its_samples(self):
@@ -544,6 +565,98 @@ class TestModulators:
         net = self.built(Rule(changes=(Change(trigger="pre"),)), lambda net: net.after, n=5)
         with pytest.raises(ParameterError, match="population of one neuron"):
             net.run(3.0)
+
+    def test_a_tuple_of_numbers_is_as_good_as_a_list(self):
+        train = raster(6, 20, 2, (5,))
+        rule = replace(PAIRS, changes=[replace(change, modulator="m") for change in PAIRS.changes])
+        found = [
+            learnt(network(rule=rule, learner={"batch": "sum", "modulator": given}), train)
+            for given in ((0.5, -1.0), [0.5, -1.0])
+        ]
+        np.testing.assert_array_equal(*found)
+
+    @pytest.mark.parametrize("given", [(), (1.0, 2.0, 3.0), ("a", "b"), 10**400, [[1.0], [2.0, 3.0]]])
+    def test_what_cannot_modulate_is_an_error_when_the_network_runs_or_is_saved(self, given, tmp_path):
+        net = network(learner={"modulator": given})
+        assert "rule lr 1" in repr(net)
+        with pytest.raises((ParameterError, ShapeError), match="modulator"):
+            show(net, raster(0, 5, 1, (5,)))
+        if given not in ((), (1.0, 2.0, 3.0)):
+            with pytest.raises((ParameterError, UnsupportedError), match="modulator"):
+                net.save(tmp_path / "net")
+
+    @pytest.mark.parametrize(
+        "given", [lambda cells: (cells,), lambda cells: (cells, "v", 1), lambda cells: ("v", cells)]
+    )
+    def test_a_population_comes_with_one_of_its_variables(self, given):
+        net = network()
+        net.learner.modulator = given(net.cells)
+        with pytest.raises(ParameterError, match=r"give .*\(group, 'v'\)"):
+            show(net, raster(0, 5, 1, (5,)))
+
+    @pytest.mark.parametrize("path", ["torch", "auto"])
+    def test_the_rate_can_be_set_between_runs_also_of_one_that_continues(self, path):
+        rule = Rule(changes=(Change(trigger="pre"),))
+        net, train = network(rule=rule, path=path), np.ones((3, 1, 5), np.int8)
+        start = weights(net)
+        for lr, runs in ((1.0, net.run), (0.25, net.run_continue), (0.0, net.run_continue), (2.0, net.run)):
+            net.source(Spikes.from_raster(train, 1.0))
+            net.learner.lr = lr
+            runs(3.0)
+            np.testing.assert_allclose(weights(net) - start, 3 * lr)
+            start = weights(net)
+
+    @pytest.mark.parametrize("path", ["torch", "auto"])
+    @pytest.mark.parametrize(
+        ("modulator", "m", "expected"),
+        [
+            ("where(m > 0, 1 / m, 0.25)", 0.0, 0.25),
+            ("where(m > 0, log(m), 0.25)", -1.0, 0.25),
+            ("where(m < 0, exp(m), 0.25)", 1e4, 0.25),
+            ("1 / (m - 1)", 5.0, 0.25),
+            ("1 / m", 0.0, None),
+            ("sqrt(m)", -1.0, None),
+            ("m**m**m**m", 9.0, None),
+            ("exp(m)", 1e4, None),
+        ],
+    )
+    def test_a_modulator_without_a_finite_value_counts_only_where_it_is_chosen(self, modulator, m, expected, path):
+        rule = Rule(changes=(Change(trigger="step", pre="s", modulator=modulator),))
+        net = network(rule=rule, path=path, learner={"modulator": m})
+        net.build()
+        before = weights(net)
+        if expected is None:
+            with pytest.raises(DataError, match="NaN or infinite"):
+                show(net, np.eye(5, dtype=np.int8)[:, None])
+            expected = 0
+        else:
+            show(net, np.eye(5, dtype=np.int8)[:, None])
+        np.testing.assert_allclose(weights(net) - before, expected)
+
+    @pytest.mark.parametrize("path", ["torch", "auto"])
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"post": "a / b"},
+            {"pre": "log(b)"},
+            {"post": "exp(c) * s"},
+            {"weight": "w + a / b"},
+            {"modulator": "floor(c**9) * m"},
+        ],
+    )
+    def test_numbers_of_a_rule_that_have_no_value_are_an_error(self, change, path):
+        rule = Rule(changes=(Change(trigger="post", **change),), parameters={"a": 0.5, "b": 0.0, "c": 1e40})
+        net = network(rule=rule, path=path)
+        with pytest.raises((ParameterError, DataError), match=r"no finite value|NaN or infinite"):
+            show(net, raster(2, 20, 1, (5,)))
+
+    def test_two_rules_that_round_draw_numbers_of_their_own(self):
+        rule = Rule(changes=(Change(trigger="pre", post="0.5"),), rounding=True)
+        ups = Rule(changes=(Change(trigger="pre", post="-0.5"),), rounding=True)
+        net = network((40,), (30,), rule, weight=np.zeros((30, 40)))
+        net.second = Learner(net.c, ups)
+        found = learnt(net, np.ones((1, 1, 40), np.int8))
+        assert set(found.reshape(-1)) == {-1.0, 0.0, 1.0}
 
 
 class TestRuns:

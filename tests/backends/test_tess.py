@@ -4,11 +4,24 @@ import numpy as np
 import pytest
 import torch
 
-from spikeloom import Connection, Decoder, Encoder, Learner, LocalLoss, Network, NeuronGroup, Spikes, TorchBackend
-from spikeloom.errors import ParameterError, UnsupportedError
+from spikeloom import (
+    Connection,
+    Dataloader,
+    Decoder,
+    Encoder,
+    Learner,
+    LocalLoss,
+    Network,
+    NeuronGroup,
+    Spikes,
+    TorchBackend,
+)
+from spikeloom.datasets import ArrayDataset
+from spikeloom.errors import ParameterError, ShapeError, StateError, UnsupportedError
 from spikeloom.filters import LowPass
 from spikeloom.network.credit import Credit
 from spikeloom.neurons import Emission, SubtractValue
+from spikeloom.training import evaluate, fit
 from spikeloom.training.local_loss import square_waves
 from spikeloom.training.windows import Windows, whole_run, windows_of
 
@@ -176,3 +189,34 @@ def test_what_tess_cannot_do_is_refused():
         net.source(spikes())
         with pytest.raises(UnsupportedError, match="post_trace takes connections without"):
             net.run(float(T))
+
+
+def test_a_loss_belongs_to_the_populations_of_the_network_that_is_trained():
+    net, other = network(), network()
+    assert LocalLoss(net.one).populations == [net.one]
+    with pytest.raises(ParameterError, match="each once"):
+        LocalLoss([net.one, net.one])
+    with pytest.raises(UnsupportedError, match=r"'out' .* emits no spikes"):
+        LocalLoss([net.one, net.out])
+    loss, data = LocalLoss([other.one]), Dataloader(ArrayDataset(spikes().raster()[:, 0], [0] * T, name="rows"), T)
+    other.source(spikes())
+    other.run(float(T))
+    for train in (fit, evaluate):
+        with pytest.raises(ParameterError, match="population 'one' is not in the network that is run"):
+            train(net, data, time=1.0, loss=loss, progress=False, **({"epochs": 1} if train is fit else {}))
+    with pytest.raises(ShapeError, match="had 4 samples, there are 2 labels"):
+        loss(torch.zeros(2, N), torch.zeros(2, dtype=torch.long))
+
+
+def test_what_no_loss_teaches_is_not_passed_over_in_silence():
+    net, labels = network(), np.arange(6) % N
+    del net.a, net.source
+    net.source = Encoder(K, coding_method="constant_current")
+    net.a = Connection(net.source, net.one, link_type="full", weight=np.full((H, K), 0.2))
+    net.learner.set_optimizer("SGD", 0.1)
+    data = Dataloader(ArrayDataset(np.random.default_rng(0).random((6, K)), labels, name="values"), 6)
+    for loss in ("cross_entropy", LocalLoss(net.one)):
+        with pytest.raises(StateError, match="give fit loss=LocalLoss"):
+            fit(net, data, epochs=1, time=3.0, loss=loss, progress=False)
+    fit(net, data, epochs=1, time=3.0, loss=LocalLoss([net.one, net.two]), progress=False)
+    evaluate(net, data, time=3.0, progress=False)

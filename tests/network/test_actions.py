@@ -6,7 +6,7 @@ import torch
 from scipy.stats import chisquare
 
 import spikeloom as sl
-from spikeloom.errors import ParameterError, ShapeError, StateError, UnsupportedError
+from spikeloom.errors import DataError, ParameterError, ShapeError, StateError, UnsupportedError
 from spikeloom.network import ACTION_METHODS
 
 TRAINS = np.array(
@@ -56,6 +56,25 @@ def test_a_softmax_action_comes_by_its_probability_and_not_uniformly():
     found = frequencies("softmax_action", train, 3, temperature=temperature)
     assert chisquare(found, 4000 * p).pvalue > 1e-3
     assert chisquare(found).pvalue < 1e-9
+
+
+@pytest.mark.parametrize("temperature", [1e-300, 5e-324])
+def test_a_softmax_action_of_almost_no_temperature_is_the_one_of_most_spikes(temperature):
+    assert chosen("softmax_action", TRAINS, temperature=temperature) == [1, 0, 2]
+    assert chosen("softmax_action", np.full((1, 1, 3), [[0.0, 3e38, 1.0]]), temperature=temperature) == [1]
+
+
+@pytest.mark.parametrize("method", ["softmax_action", "highest_voltage_action", "pop_rate_action"])
+def test_nothing_is_chosen_of_what_is_not_a_number(method):
+    with pytest.raises(DataError, match="no action can be drawn"):
+        chosen(method, [[[0.0, np.nan, 1.0]]])
+
+
+def test_a_share_of_potentials_below_0_is_refused_by_the_name_of_the_action():
+    net = network("pop_rate_action", coding_var_name="v")
+    net.given(-TRAINS)
+    with pytest.raises(DataError, match=r"'action'.*no action can be drawn"):
+        net.run(4.0)
 
 
 def test_a_population_is_drawn_by_its_share_of_the_spikes_and_any_in_silence():

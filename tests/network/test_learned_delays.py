@@ -139,6 +139,33 @@ def test_delays_are_kept_within_their_range():
     assert float(delay[1, 1].detach()) == MAX
 
 
+@pytest.mark.parametrize("schedule", ["auto", "step"])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("value", [-0.6, 4.6, np.nan])
+def test_delays_that_an_optimizer_took_out_of_their_range_are_said_in_the_next_run(value, training, schedule):
+    net = one_connection(schedule=schedule)
+    net.build()
+    net.train(training)
+    with torch.no_grad():
+        net.c.get_value("delay")[0, 0] = value
+    net.input(SPIKES)
+    with pytest.raises(ParameterError, match=r"c\.delay must (be times from 0 to 4 ms.*constrain|hold finite numbers)"):
+        net.run(T * DT)
+
+
+def test_a_width_beyond_single_precision_is_refused():
+    net = one_connection(sl.LearnedDelays(max=MAX, sigma=1e39))
+    net.set_backend(sl.TorchBackend(dt=DT, dtype=torch.float32))
+    with pytest.raises(ParameterError, match=r"c\.sigma is 1e\+39, the network's torch\.float32 ends at"):
+        net.build()
+
+
+@pytest.mark.parametrize("longest", [1e5, 1e30, 1e300])
+def test_a_range_that_no_memory_holds_is_refused(longest):
+    with pytest.raises(ParameterError, match=r"'c': LearnedDelays\.max must be at most 100000 steps of 0\.5 ms"):
+        one_connection(sl.LearnedDelays(max=longest)).build()
+
+
 @pytest.mark.parametrize("value", [-0.5, 4.5, np.nan])
 def test_delays_that_come_later_are_held_to_the_range_too(value):
     net = one_connection()

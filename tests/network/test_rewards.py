@@ -1,5 +1,8 @@
 """Rewards: what is counted by hand of small trains of spikes, and the errors of wrong use."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -119,7 +122,7 @@ def test_no_label_is_needed_before_something_asks_for_the_reward():
         net.reward.value
     net.reward([0, 1])
     net.run(4.0)
-    with pytest.raises(StateError, match="judged nothing yet"):
+    with pytest.raises(StateError, match="was given 2 labels, the last run had 3 samples"):
         net.reward.value
 
 
@@ -182,6 +185,47 @@ def test_wrong_labels_are_refused(labels, error, text):
         sl.Reward(dec_target=OUT, coding_method="global_reward")(labels)
 
 
+def test_labels_beyond_every_whole_number_of_torch_are_refused():
+    with pytest.raises(DataError, match="from 0 to 3"):
+        sl.Reward(dec_target=OUT, coding_method="global_reward")(np.array([2**63 + 1, 0], np.uint64))
+
+
+def test_a_reward_for_another_batch_says_of_which():
+    net = network("global_reward")
+    net.given(TRAINS)
+    net.reward([0, 1])
+    net.run(4.0)
+    with pytest.raises(StateError, match="was given 2 labels, the last run had 3 samples"):
+        net.reward.values
+    net.reward([0, 1, 2])
+    net.run(4.0)
+    assert net.reward.values.shape == (4, 3)
+
+
+def test_a_reward_of_the_environment_must_be_real():
+    with pytest.raises(DataError, match="finite real number"):
+        sl.Reward(coding_method="environment_reward")(1j)
+
+
+def test_rewards_and_actions_need_no_gymnasium():
+    code = (
+        "import sys; sys.modules['gymnasium'] = None\n"
+        "import spikeloom as sl, torch\n"
+        "net = sl.Network()\n"
+        "with net:\n"
+        "    net.x = sl.Encoder(2, coding_method='null')\n"
+        "    net.out = sl.NeuronGroup(2, model='if')\n"
+        "    net.c = sl.Connection(net.x, net.out, link_type='one_to_one', weight=[1.5, 1.5])\n"
+        "    net.reward = sl.Reward(dec_target=net.out, coding_method='global_reward')\n"
+        "    net.action = sl.Action(dec_target=net.out, coding_method='highest_spikes_action')\n"
+        "net.set_backend_dt(1.0)\n"
+        "net.x(torch.tensor([[[0., 1.]]])); net.reward([1]); net.run(1.0)\n"
+        "print(net.reward.value.tolist(), net.action.action.tolist(), sl.ReplayMemory(1).capacity)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "[1.0] [1] 1\n", done.stderr
+
+
 def test_a_reward_of_the_environment_must_be_finite():
-    with pytest.raises(DataError, match="finite number"):
+    with pytest.raises(DataError, match="finite real number"):
         sl.Reward(coding_method="environment_reward")(float("nan"))

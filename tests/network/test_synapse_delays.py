@@ -447,3 +447,12 @@ def test_max_delay_draws_one_delay_for_each_synapse_as_in_spaic():
 def test_ranges_of_delays_without_a_meaning_are_refused(options, message):
     with pytest.raises(ParameterError, match=message):
         forward(**options)
+
+
+@pytest.mark.parametrize("delay", [1e9, np.full((2, 3), 1e7)])
+def test_a_delay_beyond_what_can_be_under_way_is_refused(delay):
+    net = sl.Network()
+    net.a, net.b = sl.Encoder(3, coding_method="null"), sl.NeuronGroup(2, model="lif")
+    net.c = sl.Connection(net.a, net.b, link_type="full", delay=delay)
+    with pytest.raises(ParameterError, match="a delay is at most 100000 steps"):
+        net.build()

@@ -104,5 +104,9 @@ def test_wrong_devices_are_refused():
         Device(name="x", n_neurons=0)
     with pytest.raises(UnknownNameError, match="lif"):
         Device(name="x", models=("lief",))
+    with pytest.raises(ParameterError, match=r"Device.models must be names in a tuple, or None.*got 'lif'"):
+        Device(name="x", models="lif")
+    with pytest.raises(ParameterError, match=r"Device.loops must be True or False, got 'no'"):
+        Device(name="x", loops="no")
     with pytest.raises(ParameterError, match="must be a Device"):
         check_device(network(), 3)

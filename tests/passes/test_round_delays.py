@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import spikeloom as sl
+from spikeloom.filters import LowPass
 from spikeloom.network import describe
 from spikeloom.passes import round_delays, verify
 
@@ -125,6 +126,28 @@ def test_the_pass_leaves_the_network_and_keeps_its_promise():
     wrong = round_delays(net)[0]
     wrong.a.set_value("delay", np.zeros((HIDDEN, PRE)))
     assert not verify(net, wrong, SPIKES, promise, time=T * DT).holds
+
+
+def test_nothing_is_promised_of_exact_spike_times_which_take_delays_as_they_are():
+    synapse, drawn = LowPass(tau=5.0), np.random.default_rng(5)
+    net = sl.Network("exact")
+    with net:
+        net.source = sl.Encoder(PRE, coding_method="null")
+        net.out = sl.NeuronGroup(OUT, model="li", tau_m=20.0)
+        net.hidden = sl.NeuronGroup(HIDDEN, model="lif", tau_m=20.0)
+        net.a = sl.Connection(
+            net.source, net.hidden, link_type="full", weight=drawn.random((HIDDEN, PRE)), filter=synapse,
+            delay=sl.LearnedDelays(max=MAX),
+        )  # fmt: skip
+        net.b = sl.Connection(net.hidden, net.out, link_type="full", weight=np.ones((OUT, HIDDEN)), filter=synapse)
+        net.answer = sl.Decoder(dec_target=net.out, coding_method="voltage_mean")
+        net.learner = sl.Learner(net, "eventprop")
+    net.set_backend(sl.TorchBackend(dt=DT, dtype=torch.float64))
+    spikes = sl.Spikes.from_raster(np.moveaxis(SPIKES, 1, 0).astype(np.int8), DT)
+    new, promise = round_delays(net)
+    assert promise.kind == "none"
+    assert "exact spike times" in promise.why
+    assert verify(net, new, spikes, promise, time=T * DT).difference > 0
 
 
 def test_in_training_the_old_network_is_another():

@@ -104,5 +104,5 @@ def test_counts_of_a_run_move_the_weights_towards_the_target():
 def test_wrong_targets_are_refused():
     with pytest.raises(ParameterError, match="rate must be a share of the steps"):
         calibrated_threshold(rate=1.0)
-    with pytest.raises(ParameterError, match="target must be a number of spikes"):
+    with pytest.raises(ParameterError, match="target must be a finite number of at least 0"):
         rate_modulation(target=-1)

@@ -17,7 +17,16 @@ from spikeloom.backends import TorchOps
 from spikeloom.errors import ParameterError
 from spikeloom.filters import LowPass
 from spikeloom.ops import NumpyOps
-from spikeloom.plasticity import Change, Normalise, Rule, Trace, stdp
+from spikeloom.plasticity import (
+    Change,
+    Normalise,
+    Rule,
+    Trace,
+    calibrated_threshold,
+    integer_stdp,
+    rate_modulation,
+    stdp,
+)
 from spikeloom.plasticity.stepping import Dense, Stepper
 
 D = math.exp(-1 / 20.0)
@@ -207,3 +216,49 @@ def test_wrong_records_are_refused_by_name(make, message):
 def test_rules_work_where_torch_cannot_be_imported():
     code = "import sys; sys.modules['torch'] = None\nfrom spikeloom.plasticity import Rule\nRule(lr=0.5)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("part", "many"),
+    [
+        ("traces", {f"t{k}": Trace(end="pre") for k in range(101)}),
+        ("changes", [Change(trigger="post")] * 101),
+        ("parameters", {f"p{k}": 1.0 for k in range(101)}),
+        ("variables", [f"v{k}" for k in range(101)]),
+    ],
+)
+def test_a_rule_has_a_bounded_number_of_parts(part, many):
+    with pytest.raises(ParameterError, match=rf"Rule.{part} has at most 100 entries, got 101"):
+        Rule(**{part: many})
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64])
+def test_numbers_of_numpy_are_numbers_of_python_in_a_rule(kind):
+    rule = stdp(a_plus=kind(2), mu_plus=kind(2), lr=kind(3), w_max=kind(4), normalise=Normalise(total=kind(5)))
+    assert rule == stdp(a_plus=2.0, mu_plus=2.0, lr=3.0, w_max=4.0, normalise=Normalise(total=5.0))
+    held = (rule.lr, rule.w_max, rule.parameters["a_plus"], rule.normalise.total)
+    assert {type(number) for number in held} <= {int, float}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Rule(lr=10**400),
+        lambda: Rule(parameters={"p": 10**400}),
+        lambda: Rule(w_max=10**400),
+        lambda: Normalise(total=10**400),
+        lambda: calibrated_threshold(rate="a"),
+        lambda: integer_stdp(nu0="a"),
+        lambda: integer_stdp(shift=-2000),
+        lambda: rate_modulation(target="a"),
+    ],
+)
+def test_what_is_no_number_or_too_large_is_an_error_that_says_what_was_expected(make):
+    with pytest.raises(ParameterError, match="must be a"):
+        make()
+
+
+def test_an_error_shows_the_beginning_of_a_long_text():
+    with pytest.raises(ParameterError) as caught:
+        Change(trigger="x" * 100_000)
+    assert len(str(caught.value)) < 300

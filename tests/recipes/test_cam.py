@@ -1,24 +1,9 @@
 """The memory of recipe cam: what was learnt is recalled by either end, and by nothing else."""
 
-import sys
-from pathlib import Path
 
-import pytest
-
-RECIPES = Path(__file__).parents[2] / "recipes"
-
-
-@pytest.fixture
-def cam(monkeypatch):
-    monkeypatch.syspath_prepend(str(RECIPES.parent / "benchmarks"))
-    monkeypatch.syspath_prepend(str(RECIPES))
+def test_all_six_recalls_are_right_and_none_without_learning():
     import cam
 
-    yield cam
-    sys.modules.pop("cam", None)
-
-
-def test_all_six_recalls_are_right_and_none_without_learning(cam):
     from spikeloom.plasticity import stdp
 
     common = {"tau_plus": 3.0, "tau_minus": 3.0, "w_max": 6.0}

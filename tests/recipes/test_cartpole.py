@@ -1,21 +1,8 @@
 """The recipe of CartPole in a small setting: what a few rounds teach, and an update that moves nothing does not."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("gymnasium", reason="the extra rl")
-
-RECIPES = Path(__file__).parents[2] / "recipes"
-
-
-@pytest.fixture(autouse=True)
-def _recipes_can_be_imported(monkeypatch):
-    monkeypatch.syspath_prepend(str(RECIPES.parent / "benchmarks"))
-    monkeypatch.syspath_prepend(str(RECIPES))
-    yield
-    sys.modules.pop("cartpole", None)
 
 
 def test_a_spiking_policy_learns_to_balance_the_pole_and_a_frozen_one_does_not():

@@ -1,32 +1,18 @@
 """New classes by prototypes, as recipe edge learns them."""
 
-import sys
-from pathlib import Path
 
-import pytest
-
-RECIPES = Path(__file__).parents[2] / "recipes"
-
-
-@pytest.fixture
-def edge(monkeypatch):
-    monkeypatch.syspath_prepend(str(RECIPES.parent / "benchmarks"))
-    monkeypatch.syspath_prepend(str(RECIPES))
+def test_twenty_shots_teach_new_classes_and_old_ones_stay():
     import edge
 
-    yield edge
-    for name in ("edge", "common"):
-        sys.modules.pop(name, None)
-
-
-def test_twenty_shots_teach_new_classes_and_old_ones_stay(edge):
     found = edge.measured(20, 0)
     assert found["old"] >= found["before"] - 0.02
     assert found["new"] >= 0.4
     assert found["SGD, old"] < 0.5
 
 
-def test_a_network_that_is_too_large_is_refused_with_the_reason(edge):
+def test_a_network_that_is_too_large_is_refused_with_the_reason():
+    import edge
+
     (x, y), _ = edge.digits()
     large = edge.convert(edge.trained(x[:64], y[:64] % 8, 300), x[:64])[0]
     assert any(

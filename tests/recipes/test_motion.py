@@ -1,29 +1,40 @@
 """The recipe of delays that see motion, in a small setting."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
-import pytest
-
-RECIPES = Path(__file__).parents[2] / "recipes"
-
-
-@pytest.fixture(autouse=True)
-def _recipes_can_be_imported(monkeypatch):
-    monkeypatch.syspath_prepend(str(RECIPES.parent / "benchmarks"))
-    monkeypatch.syspath_prepend(str(RECIPES))
-    yield
-    for name in ("motion", "recipe"):
-        sys.modules.pop(name, None)
+import torch
+from torch.nn import functional as F
 
 
-def test_directions_are_seen_with_delays_and_not_without():
+def test_evidence_is_what_each_delay_makes_of_the_events_so_much_earlier_and_of_their_negative():
     import motion
 
-    found = motion.accuracies(0, n=32, epochs=6)
-    assert found["all 11 delays"] >= max(0.4, 2 * found["no delay"])
-    assert found["cut to 1"] < found["all 11 delays"] - 0.15
+    net, (events, _) = motion.network(3, 0), motion.movies(2, 0)
+    with torch.no_grad():
+        found = motion.evidence(net, events)
+        parameters = dict(net.named_parameters())
+        answers = []
+        for x in (torch.from_numpy(events), torch.from_numpy(events[:, :, ::-1].copy())):
+            v = torch.zeros(motion.STEPS, 2, motion.DIRECTIONS, motion.PLACES)
+            for k in range(3):
+                for t in range(k, motion.STEPS):
+                    v[t] += F.conv2d(x[:, t - k], parameters[f"delay{k}.weight"]).flatten(2)
+            answers.append(v + parameters["delay0.bias"][:, None])
+        assert float((answers[0] - answers[1]).abs().max()) > 0.01
+        torch.testing.assert_close(found, torch.maximum(*answers), rtol=1e-4, atol=1e-5)
+
+
+def test_training_moves_kernels_and_cutting_leaves_the_first():
+    import motion
+
+    start, net = motion.network(motion.DELAYS, 0), motion.trained(motion.DELAYS, 0, n=8, epochs=1)
+    start.draw_parameters()
+    before, after = start.state_dict(), net.state_dict()
+    assert all(not torch.equal(before[name], after[name]) for name in before)
+    short, alone = motion.shortened(net, 1), motion.network(1, 0)
+    alone.load_state_dict({name: value for name, value in after.items() if name.startswith("delay0.")})
+    events, _ = motion.movies(2, 1)
+    with torch.no_grad():
+        torch.testing.assert_close(motion.evidence(short, events), motion.evidence(alone, events))
 
 
 def test_a_movie_moves_in_its_direction():

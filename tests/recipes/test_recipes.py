@@ -1,22 +1,5 @@
 """The recipes that take seconds, at their gates."""
 
-import sys
-from pathlib import Path
-
-import pytest
-
-RECIPES = Path(__file__).parents[2] / "recipes"
-BENCHMARKS = RECIPES.parent / "benchmarks"
-
-
-@pytest.fixture(autouse=True)
-def _recipes_can_be_imported(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    monkeypatch.syspath_prepend(str(RECIPES))
-    yield
-    for name in ("stbif", "convert", "pattern", "bessel"):
-        sys.modules.pop(name, None)
-
 
 def test_signed_spikes_have_no_conversion_error_and_the_adversarial_pair_takes_29_steps():
     import stbif

@@ -1,21 +1,5 @@
 """The recipe of symmetric STDP, at its gate with one seed."""
 
-import sys
-from pathlib import Path
-
-import pytest
-
-RECIPES = Path(__file__).parents[2] / "recipes"
-
-
-@pytest.fixture(autouse=True)
-def _recipes_can_be_imported(monkeypatch):
-    monkeypatch.syspath_prepend(str(RECIPES.parent / "benchmarks"))
-    monkeypatch.syspath_prepend(str(RECIPES))
-    yield
-    for name in ("symstdp", "common", "recipe", "results"):
-        sys.modules.pop(name, None)
-
 
 def test_symmetric_stdp_with_scaling_learns_digits_in_one_pass_and_without_scaling_does_not():
     import symstdp

@@ -8,7 +8,7 @@ import pytest
 gymnasium = pytest.importorskip("gymnasium", reason="the extra rl")
 
 import spikeloom as sl  # noqa: E402
-from spikeloom.errors import ParameterError, ShapeError, StateError, UnsupportedError  # noqa: E402
+from spikeloom.errors import DataError, ParameterError, ShapeError, StateError, UnsupportedError  # noqa: E402
 
 
 class Picture(gymnasium.Env):
@@ -63,8 +63,10 @@ def test_an_image_becomes_gray_small_and_as_bright_as_was_asked():
 
 def test_rewards_are_clipped_and_actions_are_counted_from_0():
     world = Picture()
-    assert sl.GymEnvironment(world).step(1).reward == -1.0
-    assert sl.GymEnvironment(world, clip_rewards=False).step(0).reward == -7.0
+    for clip, action, reward in ((True, 1, -1.0), (False, 0, -7.0)):
+        clipped = sl.GymEnvironment(world, clip_rewards=clip)
+        clipped.reset()
+        assert clipped.step(action).reward == reward
     assert world.taken == [4, 3]
 
 
@@ -78,6 +80,13 @@ def test_rewards_are_clipped_and_actions_are_counted_from_0():
         ("Blackjack-v1", {}, UnsupportedError, "observations must be numbers"),
         ("CartPole-v1", {"binary": True}, ParameterError, "for images"),
         ("CartPole-v1", {"shape": (3,)}, ShapeError, "not the 4 numbers"),
+        ("CartPole-v1", {"shape": (-2, -2)}, ShapeError, "whole numbers from 1 on"),
+        (Picture(), {"shape": (0, 4)}, ShapeError, "whole numbers from 1 on"),
+        (Picture(), {"shape": (2.5, 4)}, ShapeError, "whole numbers from 1 on"),
+        (Picture(), {"shape": "ab"}, ShapeError, "whole numbers from 1 on"),
+        (Picture(), {"shape": 4}, ShapeError, "whole numbers from 1 on"),
+        (Picture(), {"shape": (10**6, 10**6)}, ShapeError, r"at most that of an image, \(4, 4\)"),
+        ("no_such_module:World-v0", {}, ParameterError, "no_such_module"),
         ("CartPole-v1", {"max_prob": 0}, ParameterError, "above 0 and at most 1"),
         ("CartPole-v1", {"flatten": 1}, ParameterError, "True or False"),
     ],
@@ -92,6 +101,40 @@ def test_an_action_that_is_not_there_is_refused():
     world.reset(0)
     with pytest.raises(ParameterError, match="from 0 to 1, got 2"):
         world.step(2)
+
+
+@pytest.mark.parametrize("action", [0.7, float("nan"), "a", None])
+def test_an_action_is_a_whole_number(action):
+    world = sl.GymEnvironment("CartPole-v1")
+    world.reset(0)
+    with pytest.raises(ParameterError, match="from 0 to 1"):
+        world.step(action)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, "a"])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(ParameterError, match="seed must be a whole number from 0 on"):
+        sl.GymEnvironment("CartPole-v1").reset(seed)
+
+
+def test_a_step_comes_between_the_reset_and_the_end():
+    world = sl.GymEnvironment("CartPole-v1")
+    with pytest.raises(StateError, match="call reset"):
+        world.step(0)
+    world.reset(0)
+    while not world.step(0).terminated:
+        pass
+    with pytest.raises(StateError, match="call reset"):
+        world.step(0)
+
+
+@pytest.mark.parametrize(("reward", "clip"), [(np.nan, True), (np.nan, False), (np.inf, False)])
+def test_a_reward_that_is_no_number_is_told(monkeypatch, reward, clip):
+    monkeypatch.setattr(Picture, "step", lambda self, action: (self.image, reward, False, False, {}))
+    world = sl.GymEnvironment(Picture(), clip_rewards=clip)
+    world.reset()
+    with pytest.raises(DataError, match="gave the reward"):
+        world.step(0)
 
 
 def test_without_gymnasium_the_error_names_the_extra(monkeypatch):
@@ -143,12 +186,41 @@ def test_a_memory_that_is_loaded_goes_on_as_the_other():
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_memory_rounds_nothing_and_keeps_numbers_alone():
+    memory = sl.ReplayMemory(3)
+    with pytest.raises(ParameterError, match="numbers"):
+        memory.push([object()], 0, None, 0.0)
+    with pytest.raises(ShapeError):
+        memory.push(np.zeros(2), 0, np.zeros(3), 0.0)
+    memory.push(np.zeros(3, np.int64), 0, None, 0.0)  # what was refused has left no shape behind
+    with pytest.raises(ParameterError, match=r"int64.*float64"):
+        memory.push(np.full(3, 0.5), 0, None, 0.0)
+    with pytest.raises(ParameterError, match="action"):
+        memory.push(np.zeros(3, np.int64), 1.7, None, 0.0)
+    assert len(memory) == 1
+
+
+def test_a_memory_too_large_for_the_machine_says_so():
+    with pytest.raises(ParameterError, match="capacity"):
+        sl.ReplayMemory(10**15).push(np.zeros(4, np.float32), 0, None, 0.0)
+
+
+@pytest.mark.parametrize("name", ["actions", "rewards", "ended", "next", "next_states"])
+def test_a_memory_loads_no_other_kind_of_numbers(name):
+    arrays = filled(4).arrays()
+    with pytest.raises(ShapeError, match=name):
+        filled(1).load(arrays | {name: arrays[name].astype(np.float16)})
+
+
 def test_a_memory_refuses_what_does_not_fit():
     memory = filled(2)
     with pytest.raises(StateError, match="holds 2 transitions, 3 cannot be drawn"):
         memory.sample(3)
     with pytest.raises(ShapeError, match=r"states have shape \(2,\), got \(3,\)"):
         memory.push(np.zeros(3), 0, None, 0.0)
+    for wrong in (1.0, True, "a"):
+        with pytest.raises(ParameterError, match="batch_size must be a whole number"):
+            memory.sample(wrong)
     with pytest.raises(ParameterError, match="give generator="):
         sl.ReplayMemory(3).sample(1)
     with pytest.raises(ParameterError, match="from 1 on, got 0"):

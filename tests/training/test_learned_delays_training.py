@@ -9,6 +9,7 @@ import torch
 import spikeloom as sl
 from spikeloom.datasets import ArrayDataset
 from spikeloom.errors import ParameterError, StateError
+from spikeloom.passes import round_delays
 from spikeloom.training import Learner
 
 DT, T = 0.5, 12
@@ -105,8 +106,21 @@ def test_delays_that_come_to_weights_in_training_ask_for_an_optimizer():
     net = network(delay=1.0)
     sl.fit(net, loader(), epochs=1, time=T * DT, progress=False)
     net.b = sl.Connection(net.input, net.out, link_type="full", delay=sl.LearnedDelays(max=4.0))
-    with pytest.raises(StateError, match=r"delays that learn came to weights in training; call .* set_optimizer anew"):
+    with pytest.raises(
+        StateError, match=r"delays that learn came to the weights in training, or went; call .* set_optimizer anew"
+    ):
         _ = net.learner.optim
+
+
+def test_delays_that_went_in_training_ask_for_an_optimizer():
+    net = network()
+    sl.fit(net, loader(), epochs=1, time=T * DT, progress=False)
+    rounded, _ = round_delays(net)
+    with pytest.raises(StateError, match=r"delays that learn came to the weights in training, or went; call"):
+        _ = rounded.learner.optim
+    rounded.learner.set_optimizer("Adam", 1e-3)
+    sl.fit(rounded, loader(), epochs=1, time=T * DT, progress=False)
+    assert len(rounded.learner.optim.param_groups) == 1
 
 
 def test_fit_narrows_the_widths_before_each_epoch():

@@ -39,7 +39,7 @@ def test_mean_and_deviation_pass_no_gradient():
 
 
 def test_a_silent_network_gives_the_loss_of_guessing():
-    for name in LOSSES:
+    for name in set(LOSSES) - {"tempotron"}:  # which measures what lacks to the threshold, 1
         assert float(LOSSES[name](torch.zeros(4, 3), torch.tensor(LABELS))) == pytest.approx(np.log(3), abs=1e-6)
 
 

@@ -1,5 +1,7 @@
 """Weights that keep off what was learned before: conformance 16 of HLOP, and the rule against its equation by hand."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,7 @@ from spikeloom import (
     network_save,
 )
 from spikeloom.datasets import ArrayDataset
-from spikeloom.errors import DataError, ParameterError, UnsupportedError
+from spikeloom.errors import DataError, ParameterError, StateError, UnsupportedError
 from spikeloom.network.credit import Credit
 from spikeloom.plasticity.hebbian import oja_subspace
 from spikeloom.training import fit, subspace
@@ -109,7 +111,7 @@ def test_one_application_of_the_rule_equals_its_equation():
 def test_the_rule_finds_the_principal_directions():
     net = network(bias=False)
     data, x = task(5, rank=4)
-    net.learner.protect(data, time=TIME, rows={net.a: 2}, epochs=60)
+    net.learner.protect(data, time=TIME, rows={net.a: 2}, epochs=200)
     found, spectrum = rows(net, "a"), np.linalg.svd(x)[1]
     left = np.linalg.norm(x - x @ found.T @ found) ** 2
     np.testing.assert_allclose(left, (spectrum[2:] ** 2).sum(), rtol=0.02)
@@ -217,15 +219,87 @@ def test_what_cannot_be_protected_is_refused():
     net.learner.protect(data, time=TIME, rows={net.a: 8})
     with pytest.raises(ParameterError, match="13 inputs, of which 8 are taken"):
         net.learner.protect(data, time=TIME, rows={net.a: 6})
-    with pytest.raises(ParameterError, match="does not train"):
+    with pytest.raises(ParameterError, match="trains no connection"):
         net.learner.protect(data, time=TIME, rows={network().a: 2})
     net.c = Connection(net.hidden, net.out, link_type="sparse", density=0.5)
     with pytest.raises(UnsupportedError, match="'c' of type 'sparse' has no subspace"):
         net.learner.protect(data, time=TIME, rows=2)
-    description = net.learner.describe()
-    description["protects"]["rows_a"]["rows"] = -1
-    with pytest.raises(DataError, match="must name a connection and its rows"):
-        Learner.from_description(description, {"network": net, "a": net.a})
+    for wrong in ({}, {net.hidden: 2}):
+        with pytest.raises(ParameterError, match=r"Learner\.protect\.rows"):
+            net.learner.protect(data, time=TIME, rows=wrong)
+    few = Dataloader(data.dataset, 100, drop_last=True)
+    with pytest.raises(DataError, match="gives no batches"):
+        net.learner.protect(few, time=TIME, rows={net.a: 2})
+    bare, dark = network(bias=False), Dataloader(ArrayDataset(np.zeros((6, K)), np.arange(6) % N, name="dark"), 6)
+    with pytest.raises(DataError, match="nothing flowed into connection 'a'"):
+        bare.learner.protect(dark, time=TIME, rows={bare.a: 2})
+    assert not bare.learner.parameter_specs()
+
+
+def test_what_a_description_must_say_of_rows():
+    net = network()
+    net.learner.protect(task(0)[0], time=TIME, rows={net.a: 8})
+    wrong = [{"rows_a": {"connection": "a", "rows": n}} for n in (-1, 0, True, 2.0, K + 2, 10**12)]
+    wrong += [{name: {"connection": "a", "rows": 2}} for name in ("", "a.b")]
+    wrong += [
+        {name: {"connection": "a", "rows": 2} for name in ("one", "two")},
+        {"x": {"connection": "net", "rows": 2}},
+    ]
+    for described in wrong:
+        with pytest.raises(DataError, match="must name a connection once"):
+            Learner.from_description(
+                net.learner.describe() | {"protects": described}, {"net": net, "network": net, "a": net.a}
+            )
+
+
+def test_what_other_learners_change_cannot_be_protected():
+    data, _ = task(0)
+    net = network()
+    net.other = Learner(trainable=net.a, algorithm="sbp")
+    with pytest.raises(UnsupportedError, match="learner 'other' trains 'a' too"):
+        net.learner.protect(data, time=TIME, rows={net.a: 2})
+    net.learner.protect(data, time=TIME, rows={net.b: 2})
+    net = network()
+    net.learner = Learner(trainable=net.a, algorithm="full_online_STDP", batch="mean")
+    with pytest.raises(UnsupportedError, match="changes 'a' by its rule"):
+        net.learner.protect(data, time=TIME, rows={net.a: 2})
+
+
+@pytest.mark.parametrize("n", [1, 7])
+def test_rows_of_small_batches_are_orthonormal_and_no_change_lies_along_them(n):
+    net = network()
+    first, _ = task(0)
+    net.learner.protect(Dataloader(first.dataset, n), time=TIME, rows={net.a: 4}, epochs=3)
+    net.learner.protect(Dataloader(task(2)[0].dataset, n), time=TIME, rows={net.a: 2})
+    h = rows(net, "a")
+    np.testing.assert_allclose(h @ h.T, np.eye(6), atol=1e-6)
+    change = learnt(net, task(1)[0])
+    moved = np.c_[change["a.weight"], change["a.bias"]]
+    assert np.linalg.norm(moved) > 1e-3
+    assert np.linalg.norm(moved @ h.T) < 1e-5 * np.linalg.norm(moved)
+
+
+def test_a_learner_under_another_name_and_a_copy_keep_their_rows():
+    net = network()
+    net.learner.protect(task(0)[0], time=TIME, rows=3)
+    before, twin, learner = rows(net, "a"), copy.deepcopy(net), net.learner
+    twin.learner.protect(task(1)[0], time=TIME, rows=1)
+    assert rows(twin, "a").shape == (4, K + 1)
+    np.testing.assert_array_equal(rows(twin, "a")[:3], before)
+    del net.learner
+    net.teacher = learner
+    net.draw_parameters()
+    np.testing.assert_array_equal(net.teacher.get_value("rows_a"), before)
+
+
+def test_a_description_without_its_weights_does_not_train_unprotected():
+    net = network()
+    net.learner.protect(task(0)[0], time=TIME, rows=3)
+    other = network()
+    described = net.learner.describe()
+    other.learner = Learner.from_description(described, {"network": other, "a": other.a, "b": other.b})
+    with pytest.raises(StateError, match="keeps 'a' off directions that are not there"):
+        learnt(other, task(1)[0])
 
 
 def test_the_rule_is_that_of_the_subspace_record_on_a_lateral_connection(monkeypatch):

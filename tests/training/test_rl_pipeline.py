@@ -209,6 +209,82 @@ def test_a_pipeline_that_is_resumed_ends_as_one_that_never_stopped(tmp_path):
     assert resumed.network.learner.optim.param_groups[0]["lr"] == whole.network.learner.optim.param_groups[0]["lr"]
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "schedule", "options"),
+    [
+        ("SGD", "MultiStepLR", {"milestones": [5, 9, 9, 30]}),
+        ("Adafactor", "StepLR", {"step_size": 5}),
+        ("NAdam", "OneCycleLR", {"max_lr": 0.1, "total_steps": 1000}),
+        ("Adam", "ReduceLROnPlateau", {"patience": 3}),
+    ],
+)
+def test_every_optimizer_and_schedule_goes_on_as_if_it_had_never_stopped(tmp_path, optimizer, schedule, options):
+    def made(**more):
+        net = network(4, epsilon=0.1)
+        net.learner.set_optimizer(optimizer, 0.01)
+        net.learner.set_schedule(schedule, **options)
+
+        def taught(pipe):
+            if schedule != "ReduceLROnPlateau":
+                learn(pipe)
+                return
+            net.learner.optim_zero_grad()
+            pipe.encoder(pipe._last[None])
+            net.run(4.0)
+            loss = net.values.predict.square().sum()
+            loss.backward()
+            net.learner.optim_step()
+            if pipe.episode:  # until then its best is infinite
+                net.learner.optim_schedule(loss.item())
+
+        return pipeline("CartPole-v1", net=net, replay_memory=True, memory_capacity=40, learn=taught, **more)
+
+    file = tmp_path / "agent.safetensors"
+    whole, half = made(num_episodes=4), made(num_episodes=1 if "Plateau" in schedule else 2, checkpoint=file)
+    whole.run()
+    half.run()
+    resumed = made(num_episodes=4, checkpoint=file, resume=True)
+    resumed.run()
+    assert_equal(end_of(whole), end_of(resumed))
+    for a, b in zip(whole.network.learner.optim.param_groups, resumed.network.learner.optim.param_groups, strict=True):
+        assert a["lr"] == b["lr"]
+    assert resumed.network.learner.schedule.state_dict() == whole.network.learner.schedule.state_dict()
+
+
+def test_what_torch_modules_draw_goes_on_too(tmp_path):
+    def made(**more):
+        net = network(4)
+        with net:
+            net.drop = sl.Module(torch.nn.Dropout(0.5), input_targets=net.seen, shape=(4,))
+            net.c = sl.Connection(net.drop, net.out, link_type="full", w_mean=0.0, w_std=3.0)
+        return pipeline("CartPole-v1", net=net, replay_memory=True, memory_capacity=100, **more)
+
+    file = tmp_path / "agent.safetensors"
+    torch.manual_seed(0)
+    whole = made(num_episodes=4)
+    whole.run()
+    torch.manual_seed(0)
+    made(num_episodes=2, checkpoint=file).run()
+    torch.rand(3)
+    resumed = made(num_episodes=4, checkpoint=file, resume=True)
+    resumed.run()
+    assert_equal(end_of(whole), end_of(resumed))
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"clip_rewards": True}, "clip_rewards is False, here it is True"),
+        ({"shape": (2, 2), "flatten": False}, r"observation is \[4\], here it is \[2, 2\]"),
+    ],
+)
+def test_another_view_of_the_environment_is_not_gone_on_with(file, options, text):
+    world = sl.GymEnvironment("CartPole-v1", **({"clip_rewards": False} | options))
+    net = network(4, epsilon=0.1)
+    with pytest.raises(DataError, match=text):
+        sl.RLPipeline(net, world, 4.0, replay_memory=True, memory_capacity=40, checkpoint=file, resume=True)
+
+
 def test_ctrl_c_ends_with_the_episode_and_leaves_a_whole_checkpoint(tmp_path):
     file = tmp_path / "agent.safetensors"
 
@@ -231,8 +307,20 @@ def changed(file, tensors=None, **values):
 
     with safe_open(file, "pt") as opened:
         meta = json.loads(opened.metadata()["spikeloom"])
+    if isinstance(values.get("optimizers"), tuple):
+        part, name, value = values.pop("optimizers")
+        kept = meta["optimizers"]["learner"][part]
+        (kept[0] if part == "groups" else kept)[name] = value
+    if values.get("generators") == "negative":
+        meta["generators"][0]["state"]["state"], _ = -1, values.pop("generators")
+    arrays = load_file(file)
+    n = len(arrays["memory.actions"])
+    wrong = {"actions": torch.full((n,), 99), "states": torch.zeros(n, 10**4), "nan": torch.full((n,), torch.nan)}
+    for name, value in (tensors or {}).items():
+        arrays[name] = wrong[value].clone() if isinstance(value, str) else value
     broken = file.with_name("broken.safetensors")
-    save_file(load_file(file) | (tensors or {}), broken, {"spikeloom": json.dumps(meta | values)})
+    arrays = {name: value for name, value in arrays.items() if value is not None}
+    save_file(arrays, broken, {"spikeloom": json.dumps(meta | values)})
     return broken
 
 
@@ -260,6 +348,27 @@ def file(tmp_path_factory):
         ({}, {"epsilon": {"action": 7}}, "must be a probability, got 7"),
         ({}, {"optimizers": {"learner": {"groups": 3, "schedule": {}}}}, "groups must be a list of 1"),
         ({}, {"more": 1}, "unknown entry 'more'"),
+        ({}, {"generators": "negative"}, "does not fit this pipeline"),
+        ({}, {"optimizers": ("groups", "lr", float("nan"))}, "lr"),
+        ({}, {"optimizers": ("groups", "lr", -1.0)}, "groups.0.lr"),
+        ({}, {"optimizers": ("groups", "lr", float("inf"))}, "groups.0.lr"),
+        ({}, {"optimizers": ("groups", "lr", "inf")}, "groups.0.lr"),
+        ({"optimizer.learner.0.exp_avg": torch.full((16, 4), float("nan"))}, {}, "exp_avg.*holds NaN"),
+        ({"memory.rewards": "nan"}, {}, "memory.rewards.*holds NaN"),
+        ({}, {"optimizers": ("groups", "params", [0, 0, 0])}, "groups.0.params.1 is 0, here it is 1"),
+        ({}, {"optimizers": ("groups", "amsgrad", True)}, "groups.0.amsgrad is True, here it is False"),
+        ({}, {"optimizers": ("schedule", "step_size", 0)}, "schedule.step_size is 0, here it is 50"),
+        ({"memory.actions": "actions"}, {}, "actions must be from 0 to 1"),
+        ({"memory.states": "states", "memory.next_states": "states"}, {}, r"states must be of shape \(n, 4\)"),
+        ({"optimizer.learner.0.exp_avg": torch.zeros(16, 4, dtype=torch.int64)}, {}, "does not fit that parameter"),
+        ({"optimizer.learner.0.exp_avg": None}, {}, "does not fit that parameter"),
+        ({"optimizer.learner.0.more": torch.zeros(())}, {}, "does not fit that parameter"),
+        ({"optimizer.ghost.0.step": torch.zeros(())}, {}, "no learner 'ghost'"),
+        ({"random.torch": torch.zeros(8, dtype=torch.uint8)}, {}, "does not fit this pipeline"),
+        ({"random.torch": None}, {}, "does not fit this pipeline"),
+        ({"random.other": torch.zeros(3)}, {}, "'random.other', which is no part"),
+        ({"network.a.weight": torch.zeros(16, 4).to(torch.float8_e4m3fn)}, {}, "network.a.weight.*got F8_E4M3"),
+        ({"memory.actions": torch.zeros(3, dtype=torch.complex64)}, {}, "memory.actions' must be of I64, got C64"),
         ({"network.a.weight": torch.zeros(3)}, {}, "a.weight"),
         ({"network.new": torch.zeros(3)}, {}, "new"),
         ({"memory.next": torch.tensor([99])}, {}, "do not fit a capacity of 40"),
@@ -312,6 +421,20 @@ def without(*names):
         (lambda: network(5), {"probability_random_action": 2}, ParameterError, "from 0 to 1, got 2"),
         (lambda: network(5), {"memory": 3}, ParameterError, "did you mean 'replay_memory'|did you mean"),
         (lambda: network(5), {"resume": True}, ParameterError, "give checkpoint="),
+        (lambda: network(5), {"seed": -1}, ParameterError, "seed must be a whole number from 0 on"),
+        (lambda: network(5), {"seed": "a"}, ParameterError, "seed must be a whole number from 0 on"),
+        (lambda: network(5), {"learn": 3}, ParameterError, "learn must be a function"),
+        (lambda: network(5), {"checkpoint": 3}, ParameterError, "checkpoint must be a path"),
+        (
+            lambda: network(5),
+            {"checkpoint": "/no/such/folder/agent"},
+            ParameterError,
+            "there is no folder /no/such/folder",
+        ),
+        (lambda: network(5), {"checkpoint": "/"}, ParameterError, "is a folder"),
+        (lambda: network(5), {"checkpoint_seconds": -1}, ParameterError, "checkpoint_seconds must be"),
+        (lambda: network(5), {"checkpoint_seconds": "a"}, ParameterError, "checkpoint_seconds must be"),
+        (lambda: network(5), {"memory_capacity": 0}, ParameterError, "memory_capacity must be a whole number"),
     ],
 )
 def test_a_wrong_pipeline_is_refused(net, options, error, text):

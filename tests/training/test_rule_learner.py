@@ -1,6 +1,8 @@
 """Learners that learn by a rule: names, settings, files, printing, and SPAIC's STDP end to end."""
 
+import contextlib
 import copy
+import inspect
 import json
 import math
 
@@ -10,6 +12,7 @@ import torch
 import yaml
 
 from spikeloom import (
+    Assembly,
     Connection,
     Dataloader,
     Encoder,
@@ -20,15 +23,17 @@ from spikeloom import (
     TorchBackend,
     network_load,
     network_save,
+    plasticity,
 )
 from spikeloom.datasets import ArrayDataset
-from spikeloom.errors import DataError, ParameterError, StateError, UnknownNameError
+from spikeloom.errors import DataError, ParameterError, SpikeloomError, StateError, UnknownNameError
 from spikeloom.filters import LowPass
 from spikeloom.network.parameters import as_array
 from spikeloom.plasticity import Normalise, Rule
 from spikeloom.plasticity.description import describe, rule_from
 from spikeloom.plasticity.rule import Change, Trace
 from spikeloom.training import fit
+from spikeloom.training.rule_algorithms import RULES
 
 OWN = Rule(
     traces={
@@ -64,6 +69,23 @@ def show(net, x=0.4, time=40.0):
     net.source(np.full((1, net.source.shape[0]), x))
     net.run(time)
     return as_array(net.c.weight.value).copy()
+
+
+MAKERS = {**RULES, **{n: getattr(plasticity, n) for n in plasticity.__all__ if n[0].islower()}}
+NEEDED = {"rate_modulate": {"m_r": 1.0}, "rate_modulation": {"target": 1.0}}
+NUMBERS = [-1, 0, math.nan, math.inf, -math.inf, 10**400, 2**70, -3000, 3000, 1e308, 1e-320, True]
+OTHERS = ["x", "9" * 100, None, [1], {}, np.array([1.0, 2.0])]
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_whatever_an_option_of_a_rule_is_given_the_answer_is_a_rule_or_an_error_of_ours(name):
+    options = [option for option in inspect.signature(MAKERS[name]).parameters if option != "options"]
+    made = 0
+    for option in options:
+        for given in [*NUMBERS, *OTHERS]:
+            with contextlib.suppress(SpikeloomError):
+                made += isinstance(MAKERS[name](**NEEDED.get(name, {}) | {option: given}), Rule)
+    assert made < len(options) * (len(NUMBERS) + len(OTHERS))
 
 
 class TestSpaic:
@@ -171,6 +193,29 @@ class TestNames:
         with pytest.raises(StateError, match=r"has a rule, which learns in runs: net.run"):
             fit(net, Dataloader(data, batch_size=2), time=5.0, epochs=1)
 
+    def test_the_rate_of_a_rule_can_be_set_and_is_saved(self, tmp_path):
+        net = net_of("full_online_STDP")
+        assert net.learner.lr == 1.0
+        net.learner.lr = 0.25
+        assert net.learner.rule.lr == net.learner.lr == 0.25
+        network_save(net, "net", path=str(tmp_path))
+        assert network_load("net", path=str(tmp_path)).learner.lr == 0.25
+        with pytest.raises(ParameterError, match="lr must be a finite number of at least 0, got -1"):
+            net.learner.lr = -1
+        assert net.learner.lr == 0.25
+        net.learner = Learner(net, "stca", lr=0.1)
+        with pytest.raises(ParameterError, match="set_optimizer"):
+            net.learner.lr = 0.2
+
+    @pytest.mark.parametrize("name", ["bp_rstdp", "bp_rstdpet"])
+    @pytest.mark.parametrize("lr", [0.1, 0.5, 2.0])
+    def test_the_pull_to_a_rate_is_the_seed_s_whatever_the_rate_of_learning(self, name, lr):
+        learner = net_of(name, lr=lr, hs_r=0.03).learner
+        assert learner.rule.lr * learner.rule.parameters["homeostasis"] == pytest.approx(0.03)
+        learner.lr = 0.7
+        assert learner.rule.lr * learner.rule.parameters["homeostasis"] == pytest.approx(0.03)
+        assert net_of(name, lr=0).learner.rule.lr == 0
+
     def test_a_modulator_can_be_set_between_runs_and_nothing_else(self):
         rule = Rule(changes=(Change(trigger="step", modulator="m"),))
         net = net_of(rule, modulator=0.0)
@@ -234,13 +279,16 @@ class TestFiles:
         with pytest.raises((DataError, ParameterError), match=text):
             network_load("net", path=str(tmp_path))
 
+    @pytest.mark.parametrize("path", ["torch", "auto"])
     @pytest.mark.parametrize("algorithm", ["nearest_online_stdp", OWN])
-    def test_a_saved_network_goes_on_as_the_one_that_was_saved(self, algorithm, tmp_path):
+    def test_a_saved_network_goes_on_as_the_one_that_was_saved(self, algorithm, path, tmp_path):
         net = net_of(algorithm, **({"modulator": 2.0} if algorithm is OWN else {"w_norm": 2.0}))
+        net.set_backend(TorchBackend(dt=1.0, dtype=torch.float64, path=path))
         before = show(net)
         network_save(net, "net", path=str(tmp_path))
         twin = network_load("net", path=str(tmp_path))
-        twin.set_backend(TorchBackend(dt=1.0, dtype=torch.float64, path="torch"))
+        twin.set_backend(TorchBackend(dt=1.0, dtype=torch.float64, path=path))
+        assert ("plastic path" in str(twin.plan)) is (path == "auto")
         np.testing.assert_array_equal(as_array(twin.c.weight.value), before)
         for each in (net, twin):
             each.set_random_seed(11)
@@ -269,3 +317,19 @@ class TestFiles:
         second = show(twin)
         assert np.abs(second - first).max() > 1e-6
         np.testing.assert_array_equal(as_array(net.c.weight.value), first)
+
+    def test_thresholds_that_were_learnt_go_along_with_a_copy_of_an_assembly(self):
+        net = Network()
+        net.part = Assembly()
+        with net.part:
+            net.part.source = Encoder(6, coding_method="null")
+            net.part.cells = NeuronGroup(4, "lif", v_th=0.5)
+            net.part.c = Connection(net.part.source, net.part.cells, link_type="full", weight=np.full((4, 6), 0.3))
+            net.part.learner = Learner(net.part.c, OWN)
+        net.set_backend_dt(1.0)
+        net.part.source(np.ones((1, 20, 6)))
+        net.run(20.0)
+        net.copy_assembly("twin", net.part)
+        learnt = as_array(net.part.learner.get_value("cells_v_th"))
+        assert learnt.min() > 0
+        np.testing.assert_array_equal(as_array(net.twin.learner.get_value("cells_v_th")), learnt)

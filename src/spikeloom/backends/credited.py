@@ -18,6 +18,7 @@ from ..network import Network, NeuronGroup
 from ..network.credit import Credit
 from ..network.links import Signal, SpikeRows
 from ..neurons import Graded, advance
+from .nodes import groups_behind
 from .ops import XP, fire
 from .plan import Layer, Route
 from .product import Term
@@ -148,7 +149,7 @@ def check_taught(network: Network) -> None:
     if network.credit.relay:
         return
     taught = {decoder.target.path for decoder in network.decoders} | {tap.target.path for tap in network.taps}
-    taught |= {c.pre.path for c in network.connections if not _fires(c.post)}
+    taught |= {part.path for c in network.connections if not _fires(c.post) for part in groups_behind(c.pre)}
     for group in network.spiking:
         if group.path not in taught:
             raise UnsupportedError(

@@ -20,8 +20,9 @@ from ..errors import UnsupportedError
 from ..filters import LowPass
 from ..native import eventprop
 from ..native.eventprop import Array, Fired, Input, Membrane, Slopes, Trains
-from ..network import Network, NeuronGroup
+from ..network import LearnedDelays, Network, NeuronGroup
 from ..network.links import Full, SpikeRows
+from ..network.parameters import as_array
 from ..neurons import LI, LIF
 from ..neurons.emission import Emission, Step, ToValue
 from ..neurons.surrogates import SpikeTimes
@@ -60,7 +61,9 @@ class EventPath:
 
     def prepare(self, weights: Tensor) -> None:
         """Lays a weight (N, K) out by presynaptic neuron, as the kernels read it."""
-        if not weights.t().is_contiguous():
+        if weights.t().is_contiguous():
+            return
+        with torch.inference_mode(False):  # else no later run could be differentiated
             weights.data = weights.data.t().contiguous().t()
 
     def forward(self, call: Call, needs: frozenset[Key]) -> tuple[Tensors, Any]:
@@ -219,7 +222,10 @@ class _Run:
             return None
         parts = []
         for route, weight in zip(routes, weights, strict=True):
-            own = self.call.tensors.get(("weight", route.connection.path, "delay"))
+            path, delay = route.connection.path, route.connection.delay
+            own = self.call.tensors.get(("weight", path, "delay"))
+            if isinstance(delay, LearnedDelays) and own is not None:
+                delay.check(f"{path}.delay", as_array(own))
             parts.append(torch.full_like(weight, route.steps * self.call.dt) if own is None else own.detach().t())
         return torch.cat(parts).contiguous().numpy()
 

@@ -195,7 +195,7 @@ class _Loop:
     ) -> Tensor:
         weights = self._state.weights
         raster = torch.from_numpy(_raster(pre)).to(weights)
-        rewards = None if modulator is None else modulator.tolist()
+        rewards = None if modulator is None else modulator.to(weights)
         given = None if current is None else current.to(weights)
         with torch.no_grad():
             spikes, self._state = step_window(

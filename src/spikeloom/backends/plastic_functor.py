@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import DataError
 from ..filters import LowPass
 from ..kernels import Adjoint, Inlet, RuleStep, constants, evaluate, parameters, printer, trace, trace_rule
 from ..native.plastic import Functor, Leaky, Learning
 from ..neurons import Neuron
 from ..ops import NumpyOps
-from ..plasticity.expressions import value
+from ..plasticity.expressions import finite, value
 from ..plasticity.rule import Rule
 from .ops import XP
 
@@ -61,9 +62,11 @@ def _flat(coefficient: Any, shape: tuple[int, ...]) -> Any:
 def _learning(rule: Rule, step: RuleStep, dt: float) -> Learning:
     changes = [rule.changes[k] for k in step.changes]
     normalise = rule.normalise
+    with finite("numbers"):
+        numbers = [float(number) for number in evaluate(step.numbers, constants(rule, dt), XP)]
     return Learning(
         source=step.source,
-        numbers=[float(number) for number in evaluate(step.numbers, constants(rule, dt), XP)],
+        numbers=numbers,
         pre=[_leaky(rule.traces[name].filter, dt) for name in step.traces["pre"]],
         post=[_leaky(rule.traces[name].filter, dt) for name in step.traces["post"]],
         eligible=[_leaky(change.eligibility, dt) for change in changes if change.eligibility is not None],
@@ -85,11 +88,21 @@ def _array(number: Any) -> Any:
 
 
 def rates(rule: Rule, step: RuleStep, modulator: Any, dt: float) -> Any:
-    """The learning rate of each change times its modulator: (n_changes,), or (T, n_changes) for a modulator (T,)."""
+    """The learning rate of each change times its modulator: (n_changes,), or (T, n_changes) for a modulator (T,).
+
+    Raises DataError where one is NaN or infinite.
+    """
     found = []
     for k in step.changes:
         text = rule.changes[k].modulator
-        m = 1.0 if text == "1" else value(text, {**rule.parameters, "dt": dt, "m": modulator}, NumpyOps(), modulator)
-        found.append(np.asarray(rule.lr * m, np.float64) + np.zeros(np.shape(modulator)))
+        with np.errstate(all="ignore"):
+            m = (
+                1.0
+                if text == "1"
+                else value(text, {**rule.parameters, "dt": dt, "m": modulator}, NumpyOps(), modulator)
+            )
+            found.append(np.asarray(rule.lr * m, np.float64) + np.zeros(np.shape(modulator)))
+        if not np.isfinite(found[-1]).all():
+            raise DataError(f"the modulator `{text}` of a rule became NaN or infinite")
     shape = (*np.shape(modulator), len(found))
     return np.ascontiguousarray(np.stack(found, -1)) if found else np.zeros(shape)

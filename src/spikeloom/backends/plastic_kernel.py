@@ -35,7 +35,6 @@ class PlasticKernel:
         self._at_rest = torch.stack(state.neurons).numpy()
         weights = state.weights.contiguous().numpy()
         self._plastic = Plastic(neuron, learning, weights, self._at_rest, inhibition=float(model.inhibition))
-        self._constant = rates(model.rule, self._step, 1.0, model.dt)
         self._kept = [k for k in self._step.changes if model.rule.changes[k].eligibility is not None]
         own = None if all(change.stepped for change in model.rule.changes) else stepper or model.stepper(XP)
         self._stepper = own
@@ -76,26 +75,24 @@ class PlasticKernel:
         self, pre: EventRows, modulator: Tensor | None, current: Tensor | None, *, last: bool, threads: int
     ) -> Tensor:
         """The spikes (T, N), int8, of a window; current: what else comes in, (T, N), or (T, n_inlets, N)."""
-        model, given = self._model, self._constant
-        normalise = model.rule.normalise
-        if modulator is not None:
-            given = rates(model.rule, self._step, modulator.to("cpu", torch.float64).numpy(), model.dt)
+        model, normalise = self._model, self._model.rule.normalise
+        m = 1.0 if modulator is None else modulator.to("cpu", torch.float64).numpy()
         if current is not None:
             current = (current[:, None] if current.ndim == 2 else current).to(torch.from_numpy(self._at_rest))
         bits = self._plastic.run(
             pre,
-            given,
+            rates(model.rule, self._step, m, model.dt),
             current=None if current is None else current.contiguous(),
             at_end=last and normalise is not None and normalise.every is None and self._stepper is None,
             threads=threads,
         )
         if last:
             if self._stepper is not None:
-                self._end(self._stepper, pre, 1.0 if modulator is None else float(modulator[-1]))
+                self._end(self._stepper, pre, 1.0 if modulator is None else modulator[-1])
             self._ended += 1
         return torch.from_numpy(_raster(bits, self.shape[0]))
 
-    def _end(self, stepper: Stepper[Any], rows: EventRows, modulator: float) -> None:
+    def _end(self, stepper: Stepper[Any], rows: EventRows, modulator: Any) -> None:
         """What the rule does at the end of a run: in its own lines, as it comes once."""
         state = self.state()
         pre = torch.zeros(self.shape[1], dtype=state.weights.dtype)

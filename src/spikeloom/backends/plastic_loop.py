@@ -6,12 +6,13 @@ rule does in a step (see `spikeloom.plasticity.rule`), normalisation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ..errors import ParameterError, UnsupportedError
 from ..filters import LowPass
+from ..network.rules import movable
 from ..neurons import Neuron, advance
 from ..neurons.emission import Step
 from ..neurons.surrogates import is_number
@@ -85,7 +86,7 @@ class PlasticModel:
                 raise ParameterError(f"PlasticRun.rule: {model} has no state variable {name!r}{hint} It has: {has}")
 
     def _check_target(self, target: str) -> None:
-        model, known = type(self.neuron).__name__, self.neuron.parameters()
+        model, known = type(self.neuron).__name__, movable(self.neuron)
         if target not in known:
             hint, has = did_you_mean(target, known), ", ".join(known)
             raise ParameterError(f"Change.target: {model} has no parameter {target!r}{hint} It has: {has}")
@@ -123,13 +124,13 @@ class PlasticModel:
         )
         return spikes, (*variables, *filtered)
 
-    def learn(self, state: PlasticState, pre: Array, stepper: Stepper[Any], modulator: float) -> PlasticState:
+    def learn(self, state: PlasticState, pre: Array, stepper: Stepper[Any], modulator: Any) -> PlasticState:
         """The state after what the rule does in a step whose post spikes are in place."""
         seen = self._seen(state, pre)
         weights, after = stepper.step(state.weights, _with_batch(state), *seen, modulator)
         return _learnt(state._replace(weights=weights, done=state.done + 1), after)
 
-    def end(self, state: PlasticState, pre: Array, stepper: Stepper[Any], modulator: float) -> PlasticState:
+    def end(self, state: PlasticState, pre: Array, stepper: Stepper[Any], modulator: Any) -> PlasticState:
         """The state after what the rule does at the end of a run, normalised too; pre: its last spikes."""
         seen = self._seen(state, pre)
         weights, after = stepper.end(state.weights, _with_batch(state), *seen, modulator, first=state.ended == 0)
@@ -164,7 +165,7 @@ def step_window(
     pre: Array,
     xp: Ops[Any],
     *,
-    modulator: Sequence[float] | None = None,
+    modulator: Array | None = None,
     current: Array | None = None,
     last: bool = True,
     uniform: Callable[[Any], Any] | None = None,
@@ -176,7 +177,7 @@ def step_window(
     fired: list[Array] = []
     stepper = model.stepper(xp, uniform)
     for t, arriving in enumerate(pre):
-        reward = 1.0 if modulator is None else float(modulator[t])
+        reward = 1.0 if modulator is None else modulator[t]
         spikes, neurons = model.emit(state, arriving, 0.0 if current is None else current[t], xp)
         state = model.learn(state._replace(neurons=neurons, fired=spikes), arriving, stepper, reward)
         fired.append(spikes)

@@ -26,14 +26,16 @@ from ..network.rules import Plasticity
 from ..plasticity import Change, Rule
 from ..plasticity.stepping import Dense, Stepper
 from .kernel_path import in_short, inlets_of
+from .learning import modulating, rule_of
 from .ops import XP
 from .path import Call, Key, Tensors, TorchPath
 from .plan import Layer, Route, Stage
 from .plastic_functor import Functors, functors_of
 from .plastic_kernel import PlasticKernel
 from .plastic_loop import PlasticModel, PlasticState
-from .rules import edges_of, modulating, plasticities, rule_of
+from .rules import plasticities
 from .stepping import Traffic
+from .synapses import edges_of
 
 _log = logging.getLogger(__name__)
 
@@ -82,13 +84,14 @@ class PlasticPath:
         return self._reference.backward(saved, grads)
 
     def _machine(self, call: Call) -> _Machine:
-        """What runs a block, made once for a run that learns and once for one that does not."""
+        """What runs a block, made once for a run that does not learn and once for each new rate of one that does."""
         part = _part(call.block.stages[0], call.rules)
         learns = call.training and part.plasticity.rule.lr > 0
         key = call.block.paths, learns
-        if key not in self._made or part.layer.trains:
-            self._made[key] = _Machine(part, learns, call)
-        return self._made[key]
+        made = self._made.get(key)
+        if made is None or part.layer.trains or (learns and made.rate != part.plasticity.rule.lr):
+            made = self._made[key] = _Machine(part, learns, call)
+        return made
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,7 @@ class _Machine:
     """The kernel of a part, and the bounds that its weights have where it learns."""
 
     def __init__(self, part: _Part, learns: bool, call: Call) -> None:
-        self.part, self.learns = part, learns
+        self.part, self.learns, self.rate = part, learns, part.plasticity.rule.lr
         weight = call.tensors["weight", part.route.connection.path, "weight"].detach()
         rule = rule_of(part.plasticity, weight)
         values = {name: call.tensors["parameter", part.layer.path, name].detach() for name in part.layer.trains}

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from .credited import Credited
+from .learning import Learning
 from .nodes import joined
 from .ops import XP
 from .plan import Branch, Layer, Route
 from .product import Term, product
-from .rules import Learning, changing
+from .rules import changing
 from .transmission import Transmission
 
 if TYPE_CHECKING:

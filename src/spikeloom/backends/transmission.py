@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from ..network import Connection, LearnedDelays
 from ..network.links import Ends, Full, Link, OneToOne, Signal, Sparse, SpikeRows
+from ..network.parameters import as_array
 from ..network.synapses import Stage, Window
 from .lags import Lags, Late, after_delays, over_lags
 from .product import Term, product
@@ -36,6 +37,8 @@ class Transmission:
         self.connection, self.call, self.weights = connection, call, weights
         own = {"delay", "sigma", *(name for stage in connection.synapses.stages for name in stage.parameters)}
         self.link_weights = {name: w for name, w in weights.items() if name not in own}
+        if isinstance(connection.delay, LearnedDelays):
+            connection.delay.check(f"{connection.path}.delay", as_array(weights["delay"]))
         self.spread = self._spread()
         device = next(iter(call.tensors.values())).device
         words = np.random.SeedSequence([call.seed, zlib.crc32(connection.path.encode())]).generate_state(1, np.uint64)

@@ -101,7 +101,10 @@ def _same(a: Value, b: Value) -> bool:
 def checked(owner: str, value: Value) -> Value:
     """The value as a float, a floating-point array of its own, or the tensor it is; ParameterError for others."""
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError as error:
+            raise ParameterError(f"{owner} must be finite, got {value!r:.80}") from error
     elif isinstance(value, (np.ndarray, list, tuple)):
         value = _array(owner, value)
     elif not (hasattr(value, "shape") and hasattr(value, "requires_grad")):

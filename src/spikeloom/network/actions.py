@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import ParameterError, ShapeError, StateError, UnsupportedError
+from ..errors import DataError, ParameterError, ShapeError, StateError, UnsupportedError
 from ..neurons.surrogates import is_number
 from ..registry import Registry, fill_keywords, resolve_keywords
 from .component import Component
 from .group import NeuronGroup, population_shape
 from .monitors import observable_of
+from .values import at
 
 Numbers = NDArray[Any]
 
@@ -42,7 +43,7 @@ class PopRateAction(Choice):
 
     def choose(self, activity: Numbers, num: int, generator: np.random.Generator) -> Numbers:
         counts = activity.sum(0).reshape(activity.shape[1], num, -1).sum(2)
-        return drawn(np.where(counts.sum(1, keepdims=True) > 0, counts, 1.0), generator)
+        return drawn(np.where((counts == 0).all(1, keepdims=True), 1.0, counts), generator)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,8 +57,10 @@ class SoftmaxAction(Choice):
             raise ParameterError(f"Action.temperature must be a number above 0, got {self.temperature!r}")
 
     def choose(self, activity: Numbers, num: int, generator: np.random.Generator) -> Numbers:
-        counts = activity.sum(0) / self.temperature
-        return drawn(np.exp(counts - counts.max(1, keepdims=True)), generator)
+        counts = activity.sum(0, dtype=np.float64)
+        with np.errstate(over="ignore"):
+            behind = (counts - counts.max(1, keepdims=True)) / self.temperature
+        return drawn(np.exp(behind), generator)
 
 
 class HighestSpikesAction(Choice):
@@ -96,8 +99,10 @@ class RandomAction(Choice):
 
 
 def drawn(weights: Numbers, generator: np.random.Generator) -> Numbers:
-    """A column for each row (B,), at random by its weights (B, n), which are not all 0."""
+    """A column for each row (B,), at random by its weights (B, n); DataError unless these are from 0 on, not all 0."""
     edges = np.cumsum(weights, 1, dtype=np.float64)
+    if not (np.all(weights >= 0) and np.all(edges[:, -1] > 0) and np.isfinite(edges).all()):
+        raise DataError("no action can be drawn of what is not a number, infinite, or a share below 0")
     found: Numbers = (generator.random(len(weights))[:, None] * edges[:, -1:] >= edges).sum(1)
     return found
 
@@ -197,7 +202,8 @@ class Action(Component):
     def act(self, activity: Tensor, generator: np.random.Generator, *, training: bool) -> None:
         """Chooses from what was observed of the target, (T, B, *shape)."""
         epsilon = self._probability()
-        found = self.choice.choose(activity.detach().flatten(2).cpu().numpy(), self.num, generator)
+        with at(f"action {self.name!r} of {self.variable!r}"):
+            found = self.choice.choose(activity.detach().flatten(2).cpu().numpy(), self.num, generator)
         if training and epsilon > 0:
             any_of = generator.integers(self.num, size=len(found))
             found = np.where(generator.random(len(found)) < epsilon, any_of, found)

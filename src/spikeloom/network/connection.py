@@ -147,7 +147,8 @@ class Connection(Component):
         if isinstance(self.delay, float):
             return int(whole_steps(f"connection {self.name!r}", self.delay, dt)[0])
         if isinstance(self.delay, LearnedDelays):
-            whole_steps(f"connection {self.name!r}: LearnedDelays.max", self.delay.max, dt)
+            self.delay.check_steps(label := f"connection {self.name!r}: LearnedDelays.max", dt)
+            whole_steps(label, self.delay.max, dt)
         elif not are_rounded(self.delay):
             whole_steps(f"connection {self.name!r}", as_array(self._handle("delay").value), dt)
         return 0

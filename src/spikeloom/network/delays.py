@@ -14,7 +14,7 @@ from ..neurons.surrogates import is_number
 from ..registry import fill_keywords
 from ..units import steps
 from .initializers import Constant, Initializer, Uniform
-from .learned_delays import LearnedDelays
+from .learned_delays import MOST_STEPS, LearnedDelays
 from .links import Drawn, Full, Link, OneToOne, SynapseList
 from .parameters import ParameterSpec, check_finite, real_numbers
 
@@ -120,6 +120,8 @@ def whole_steps(owner: str, delay: float | NDArray[Any], dt: float) -> Any:
     in which networks keep them."""
     different = np.unique(np.asarray(delay))
     counts = steps(different.astype(np.float32), dt)
+    if counts.size and counts.max() > MOST_STEPS:
+        raise ParameterError(f"{owner}: a delay is at most {MOST_STEPS} steps of {dt:g} ms, got {different.max():g} ms")
     apart = np.abs(counts * dt - different) > 1e-6 * dt * np.maximum(1, counts)
     if apart.any():
         wrong, below = different[apart][0], int(counts[apart][0])

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LEAST_WIDTH = 0.23
 """The width in steps at which narrowing ends."""
+MOST_STEPS = 100_000
+"""How many steps a delay may take: so many currents are under way at once."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,9 +69,14 @@ class LearnedDelays:
         check_finite(name, delays)
         if np.any(delays < 0) or np.any(delays > self.max * (1 + 1e-6)):
             raise ParameterError(
-                f"{name} must be times from 0 to {self.max:g} ms, got {delays.min():g} to {delays.max():g}; "
-                "give LearnedDelays another max"
+                f"{name} must be times from 0 to {self.max:g} ms, got {delays.min():g} to {delays.max():g}; give "
+                "LearnedDelays another max, or call Network.constrain() after each step of an optimizer of your own"
             )
+
+    def check_steps(self, owner: str, dt: float) -> None:
+        """Raises ParameterError where max is more than MOST_STEPS steps of dt ms."""
+        if self.max / dt > MOST_STEPS:
+            raise ParameterError(f"{owner} must be at most {MOST_STEPS} steps of {dt:g} ms, got {self.max:g} ms")
 
     def specs(self, path: str, weight: ParameterSpec) -> list[ParameterSpec]:
         """Delays, trained where the weight is, and their width, as the parameter store keeps them."""

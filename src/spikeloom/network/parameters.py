@@ -170,10 +170,10 @@ def check_range(owner: str, value: Any, dtype: torch.dtype) -> None:
         return
     if not (wrong := np.abs(array) > largest).any():
         return
-    place = tuple(int(k[0]) for k in np.nonzero(wrong))
+    place = tuple(np.argwhere(wrong)[0].tolist())
     raise ParameterError(
-        f"{owner}{list(place)} is {float(array[place]):g}, the network's {dtype} ends at {largest:g}; give smaller "
-        "numbers, or use TorchBackend(dtype=torch.float64)"
+        f"{owner}{list(place) or ''} is {float(array[place]):g}, the network's {dtype} ends at {largest:g}; give "
+        "smaller numbers, or use TorchBackend(dtype=torch.float64)"
     )
 
 

@@ -209,6 +209,7 @@ class Reward(Component):
         self._given: Tensor | None = None
         self._progress: Progress | None = None
         self._values: Tensor | None = None
+        self._unfit: tuple[int, int] | None = None
         super().__init__(name)
 
     def _check_target(self, owner: str, num: Any, shape: Any) -> None:
@@ -249,8 +250,8 @@ class Reward(Component):
         if given.ndim > 1 or not given.numel():
             raise ShapeError(f"{owner} takes one number, or one for each sample, (B,), got shape {tuple(given.shape)}")
         if self.given_whole:
-            if not given.double().isfinite().all():
-                raise DataError(f"{owner}: a reward must be a finite number, got {label!r:.80}")
+            if given.is_complex() or not given.double().isfinite().all():
+                raise DataError(f"{owner}: a reward must be a finite real number, got {label!r:.80}")
         else:
             given = self._labels(owner, given)
         self._given = given
@@ -259,13 +260,19 @@ class Reward(Component):
         n = self.judgement.n_labels(self.target.num)
         if given.is_floating_point() or given.is_complex():
             raise DataError(f"{owner}: labels must be whole numbers, got {given.dtype}")
+        given = given.long()
         if int(given.min()) < 0 or int(given.max()) >= n:
             raise DataError(f"{owner}: labels must be from 0 to {n - 1}, got {int(given.min())} to {int(given.max())}")
-        return given.long()
+        return given
 
     @property
     def values(self) -> Tensor:
         """The rewards of the windows that ended in the last run, (windows, B) or, of each neuron, (windows, B, n)."""
+        if self._values is None and self._unfit is not None:
+            n, batch = self._unfit
+            raise StateError(
+                f"reward {self.name!r} was given {n} labels, the last run had {batch} samples; give as many"
+            )
         if self._values is None:
             raise StateError(
                 f"reward {self.name!r} judged nothing yet; give it labels and run the network: net.{self.path}(labels)"
@@ -297,8 +304,10 @@ class Reward(Component):
     def observe(self, activity: Tensor, *, continued: bool) -> None:
         """Judges the spikes of its target in a run, (T, B, *shape); nothing without labels for this batch."""
         n_steps, batch = activity.shape[:2]
-        self._values = None
-        if self._given is None or (self._given.ndim == 1 and len(self._given) != batch):
+        self._values = self._unfit = None
+        if self._given is not None and self._given.ndim == 1 and len(self._given) != batch:
+            self._unfit = len(self._given), batch
+        if self._given is None or self._unfit is not None:
             self._progress = None
             return
         counts, found = activity.detach().flatten(2), []
@@ -313,7 +322,7 @@ class Reward(Component):
 
     def forget(self) -> None:
         """Drops the rewards of the last run."""
-        self._values = None
+        self._values = self._unfit = None
 
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"_values": None, "_progress": None}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
 from ..errors import ParameterError, UnsupportedError
+from ..neurons import Neuron
 from ..plasticity import Rule
 from ..registry import did_you_mean
 from .component import Component
@@ -24,6 +25,9 @@ class Taught(Protocol):
     def path(self) -> str: ...
 
     @property
+    def rule(self) -> Rule | None: ...
+
+    @property
     def modulator(self) -> Any: ...
 
 
@@ -38,7 +42,6 @@ class Plasticity:
 
     source: Taught
     connection: Connection
-    rule: Rule
     batch: Batch | None
     apply: bool
     targets: tuple[str, ...]
@@ -49,11 +52,21 @@ class Plasticity:
         return self.source.path
 
     @property
+    def rule(self) -> Rule:
+        """The rule, as the learner has it now."""
+        found = self.source.rule
+        assert found is not None
+        return found
+
+    @property
     def modulator(self) -> Any:
-        """None, numbers (one, or one a sample), a Reward, or a population and one of its
+        """None, numbers (one, or a list of one a sample), a Reward, or a tuple of a population and one of its
         observables, as the learner has it now."""
         given = self.source.modulator
-        return (given, "spikes") if isinstance(given, NeuronGroup) else given
+        if isinstance(given, NeuronGroup):
+            return given, "spikes"
+        numbers = isinstance(given, tuple) and not any(isinstance(part, Component) for part in given)
+        return list(given) if numbers else given
 
     @property
     def key(self) -> str:
@@ -67,8 +80,16 @@ class Plasticity:
         return self.apply and made
 
     def offset(self, target: str) -> str:
-        """The name of the tensor that holds what it added to a parameter of the post population."""
-        return f"{self.learner}.{flat_name(self.connection.post.path)}_{target}"
+        """The name of the tensor that holds what it added to a parameter of the post population.
+
+        A population beside the learner, or below, goes by its path from there, which a copy of both has too; others by
+        their whole path behind an underscore, with which no other name begins.
+        """
+        above, post = self.learner.rpartition(".")[0], self.connection.post.path
+        if not above:
+            return f"{self.learner}.{flat_name(post)}_{target}"
+        inside = post.removeprefix(f"{above}.")
+        return f"{self.learner}.{'_' if inside == post else ''}{flat_name(inside)}_{target}"
 
     @property
     def runs(self) -> str:
@@ -125,8 +146,14 @@ def _check_connection(owner: str, connection: Connection, rule: Rule) -> None:
         _check_target(where, connection.post, target)
 
 
+def movable(neuron: Neuron[Any]) -> list[str]:
+    """The parameters that a rule can move: numbers, one or one for each neuron."""
+    flags = {name for name in neuron.parameters() if isinstance(getattr(neuron, name), bool)}
+    return [name for name in neuron.parameters() if name not in flags | set(type(neuron).matrices)]
+
+
 def _check_target(where: str, post: NeuronGroup, target: str) -> None:
-    known = [n for n in post.neuron.parameters() if n not in type(post.neuron).matrices]
+    known = movable(post.neuron)
     if target not in known:
         raise ParameterError(
             f"{where}: the rule moves {target!r}, which {post.name!r} has not{did_you_mean(target, known)} "
@@ -152,6 +179,8 @@ def check_modulator(owner: str, modulator: Any, posts: Iterable[NeuronGroup]) ->
                     f"{owner}.modulator: {group.name!r} of shape {group.shape} modulates {post.name!r} of shape "
                     f"{post.shape}; give a population of one neuron, or of that shape"
                 )
+    elif isinstance(modulator, tuple) and any(isinstance(part, Component) for part in modulator):
+        raise ParameterError(f"{owner}.modulator: give a population and one of its variables, (group, 'v')")
     elif isinstance(modulator, Reward):
         _check_reward(owner, modulator, posts)
     elif isinstance(modulator, Component):

@@ -25,7 +25,7 @@ class Device:
     """What a device offers; None where it sets no limit.
 
     n_neurons: how many neurons in all; n_inputs: how many input lines; fan_in: the most synapses of one neuron;
-    n_weights: how many numbers it stores; weight_bits: signed, each connection with a scale of its own; models: the
+    n_weights: how many weights it stores; weight_bits: signed, each connection with a scale of its own; models: the
     names of neurons it has; links: those of link types; delay_steps: the longest delay; loops: whether populations may
     lie in loops.
     """
@@ -49,9 +49,13 @@ class Device:
                 raise ParameterError(
                     f"Device.{name} must be a whole number from {lowest} on, or None for no limit, got {value!r}"
                 )
+        if not isinstance(self.loops, bool):
+            raise ParameterError(f"Device.loops must be True or False, got {self.loops!r}")
         for name, known in (("models", NEURONS), ("links", LINKS)):
             given = getattr(self, name)
             if given is not None:
+                if isinstance(given, str):
+                    raise ParameterError(f"Device.{name} must be names in a tuple, or None for no limit, got {given!r}")
                 object.__setattr__(self, name, tuple(known.name_of(each) for each in given))
 
 

@@ -5,12 +5,12 @@ Their traces sum over a run: filters so slow that they forget nothing.
 
 from __future__ import annotations
 
-import math
 from statistics import NormalDist
 from typing import Any
 
 from ..errors import ParameterError
 from ..filters import LowPass
+from .normalise import plain_number
 from .rule import Change, Rule, Trace
 
 SUM = LowPass(tau=1e12)
@@ -51,7 +51,7 @@ def calibrated_threshold(*, rate: float = 0.05, v_th: float = 1.0, **options: An
     normal as long as it does not fire, so start with a threshold out of reach; spikes that reset it make the rate lower
     than the share.
     """
-    if not 0 < rate < 1:
+    if not 0 < plain_number("calibrated_threshold: rate", rate) < 1:
         raise ParameterError(f"calibrated_threshold: rate must be a share of the steps, 0 < rate < 1, got {rate!r}")
     return Rule(
         traces={
@@ -65,7 +65,7 @@ def calibrated_threshold(*, rate: float = 0.05, v_th: float = 1.0, **options: An
                 post="total / n + z * sqrt(maximum(square / n - (total / n)**2, 0)) - start",
             ),
         ),
-        parameters={"z": NormalDist().inv_cdf(1 - rate), "start": v_th}, **options,
+        parameters={"z": -NormalDist().inv_cdf(rate), "start": v_th}, **options,
     )  # fmt: skip
 
 
@@ -77,8 +77,7 @@ def rate_modulation(*, target: float, lr: float = 1e-3, **options: Any) -> Rule:
     n: the spikes of a run. SPAIC's `rate_modulate`, which there is a loss lr |n_post - target| that nothing adds to the
     training: this is the step that lessens it, where n_post grows with the input.
     """
-    if not (isinstance(target, (int, float)) and 0 <= target < math.inf):
-        raise ParameterError(f"rate_modulation: target must be a number of spikes a run, at least 0, got {target!r}")
+    target = plain_number("rate_modulation: target", target, least=0.0)
     return Rule(
         traces={"fired": Trace(end="pre", filter=SUM), "answered": Trace(end="post", filter=SUM)},
         changes=(Change(trigger="run", pre="fired", post="target - answered"),),

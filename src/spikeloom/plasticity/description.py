@@ -64,7 +64,7 @@ def _checked(what: str, model: type[Any], values: Any) -> dict[str, Any]:
     known = {f.name: f for f in fields(model)}
     for name in values:
         if name not in known:
-            raise DataError(f"{what} has an unknown entry {name!r}{did_you_mean(str(name), known)}")
+            raise DataError(f"{what} has an unknown entry {name!r:.80}{did_you_mean(str(name)[:80], known)}")
     needed = [n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING]
     if missing := [name for name in needed if name not in values]:
         raise DataError(f"{what} lacks {', '.join(missing)}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -46,14 +47,27 @@ def check(owner: str, text: object, known: Iterable[str]) -> None:
 def check_name(owner: str, name: object, taken: Iterable[str] = ()) -> None:
     """Raises ParameterError unless this can name a trace, a variable or a parameter beside those that are taken."""
     if not isinstance(name, str) or not is_name(name):
-        raise ParameterError(f"{owner}: a name has letters, digits and single underscores, got {name!r}")
+        raise ParameterError(f"{owner}: a name has letters, digits and single underscores, got {name!r:.80}")
     if name in OWN_NAMES or name in taken:
         raise ParameterError(f"{owner}: the name {name!r} is taken; choose another")
 
 
 def value(text: str, values: Mapping[str, Any], xp: Ops[Any], like: Array) -> Any:
-    """The value of an expression: an array, or a float where it holds no array; like: an array of that kind."""
+    """The value of an expression: an array, or a float where it holds no array; like: an array of that kind.
+
+    Raises ParameterError where its numbers have no finite value, such as 1 / 0.
+    """
     node = tree(text)
     if node.op in ("number", "name"):
         return node.value if node.op == "number" else values[node.value]
-    return Evaluator(values, xp, like)(node)
+    with finite(text):
+        return Evaluator(values, xp, like)(node)
+
+
+@contextmanager
+def finite(text: str) -> Iterator[None]:
+    """Raises ParameterError where Python's arithmetic has no finite value for what stands in a text."""
+    try:
+        yield
+    except (ArithmeticError, ValueError) as error:
+        raise ParameterError(f"the rule's `{text}` has no finite value: {error}") from error

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal, final, get_args
 
+import numpy as np
+
 from ..errors import ParameterError
 from ..ops import A, Ops
 
@@ -13,12 +15,18 @@ Norm = Literal["l1", "l2"]
 SILENT = 1e-30
 
 
-def check_number(owner: str, value: object, *, least: float = -math.inf, finite: bool = True) -> None:
-    """Raises ParameterError unless a value is a number, finite and not below the least."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not value >= least or (finite and math.isinf(value)):  # type: ignore[operator,arg-type]
+def plain_number(owner: str, value: Any, *, least: float = -math.inf, finite: bool = True) -> float:
+    """The value as a number of Python; ParameterError unless it is one, finite and not below the least."""
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    try:
+        size = float(value) if number else math.nan
+    except OverflowError:
+        size = math.nan
+    if not size >= least or (finite and math.isinf(size)):
         expected = "a finite number" if finite else "a number"
-        raise ParameterError(f"{owner} must be {expected}{'' if least < 0 else ' of at least 0'}, got {value!r}")
+        raise ParameterError(f"{owner} must be {expected}{'' if least < 0 else ' of at least 0'}, got {value!r:.80}")
+    found: float = value.item() if isinstance(value, np.generic) else value
+    return found
 
 
 @final
@@ -37,7 +45,7 @@ class Normalise:
     norm: Norm = "l1"
 
     def __post_init__(self) -> None:
-        check_number("Normalise.total", self.total)
+        object.__setattr__(self, "total", plain_number("Normalise.total", self.total))
         if self.total <= 0:
             raise ParameterError(f"Normalise.total must be positive, got {self.total!r}")
         whole = isinstance(self.every, int) and not isinstance(self.every, bool)

@@ -30,18 +30,20 @@ from ..errors import ParameterError
 from ..filters import LowPass
 from ..registry import did_you_mean
 from .expressions import check, check_name, names
-from .normalise import Normalise, check_number
+from .normalise import Normalise, plain_number
 
 End = Literal["pre", "post"]
 Trigger = Literal["pre", "post", "step", "run", "first"]
 WEIGHT = "weight"
 TWENTY_MS = LowPass(tau=20.0)
+MAX_PARTS = 100
+"""How many traces, changes, parameters and variables each a rule may have, so that any file is read in bounded time."""
 
 
 def _check_choice(owner: str, given: object, known: tuple[str, ...]) -> None:
     if given not in known:
         raise ParameterError(
-            f"{owner} must be one of {', '.join(known)}, got {given!r}{did_you_mean(str(given), known)}"
+            f"{owner} must be one of {', '.join(known)}, got {given!r:.80}{did_you_mean(str(given)[:80], known)}"
         )
 
 
@@ -133,8 +135,8 @@ class Rule:
     traces: by the name that the expressions call them; changes: in order; parameters: numbers by name; variables: the
     state variables of the populations that expressions read. lr: the learning rate, of every change; 0 stops all that
     the rule does. w_min, w_max: the bounds, infinite where there is none. normalise: what the weights into a neuron are
-    scaled to. rounding: weights are whole numbers, to which a change is rounded at random, up with the probability of
-    its fraction. Raises ParameterError for names that nothing has.
+    scaled to. rounding: each change is rounded to a whole number at random, up with the probability of its fraction, so
+    that weights that start as whole numbers stay so. Raises ParameterError for names that nothing has.
     """
 
     traces: Mapping[str, Trace] = field(default_factory=dict)
@@ -157,6 +159,9 @@ class Rule:
             if not isinstance(given := getattr(self, name), Mapping):
                 raise ParameterError(f"Rule.{name} must map names to values, got {given!r}")
             object.__setattr__(self, name, dict(given))
+        for name in ("traces", "changes", "parameters", "variables"):
+            if (n := len(getattr(self, name))) > MAX_PARTS:
+                raise ParameterError(f"Rule.{name} has at most {MAX_PARTS} entries, got {n}")
         self._check_names()
         self._check_numbers()
         self._check_traces()
@@ -171,11 +176,11 @@ class Rule:
                 taken.append(name)
 
     def _check_numbers(self) -> None:
-        for name, number in self.parameters.items():
-            check_number(f"Rule.parameters[{name!r}]", number)
-        check_number("Rule.lr", self.lr, least=0.0)
+        plain = {n: plain_number(f"Rule.parameters[{n!r}]", number) for n, number in self.parameters.items()}
+        object.__setattr__(self, "parameters", plain)
+        object.__setattr__(self, "lr", plain_number("Rule.lr", self.lr, least=0.0))
         for name in ("w_min", "w_max"):
-            check_number(f"Rule.{name}", getattr(self, name), finite=False)
+            object.__setattr__(self, name, plain_number(f"Rule.{name}", getattr(self, name), finite=False))
         if not self.w_min < self.w_max:
             raise ParameterError(f"Rule.w_min must be below w_max, got {self.w_min} and {self.w_max}")
         if self.normalise is not None and not isinstance(self.normalise, Normalise):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..errors import ParameterError
 from ..filters import LowPass
 from ..registry import Registry
-from .normalise import Normalise, check_number
+from .normalise import Normalise, plain_number
 from .rule import Change, Rule, Trace
 
 _LEAST_ROOM = 1e-30  # a power of 0 is exp(mu log 0)
@@ -57,7 +57,7 @@ def stdp(
 
 def _room(room: str, name: str, mu: float) -> str:
     """The room to a bound to the power of mu, as an expression; no factor for 0."""
-    check_number(f"stdp: {name}", mu, least=0.0)
+    mu = plain_number(f"stdp: {name}", mu, least=0.0)
     if mu == int(mu):
         return f"({room})**{int(mu)}" if mu else "1"
     return f"maximum({room}, {_LEAST_ROOM!r})**{mu!r}"
@@ -168,8 +168,12 @@ def integer_stdp(
     """
     trace: dict[str, Any] = {"filter": LowPass(tau=tau), "nearest": True, "before": True}
     changes = [Change(trigger="pre", post="-a_minus * y"), Change(trigger="post", pre="a_plus * x")]
-    scale = trace_scale * 2.0**-shift
-    parameters = {"a_minus": nu0 * scale, "a_plus": nu1 * scale}
+    scale = plain_number("integer_stdp: trace_scale", trace_scale)
+    scale *= 2.0 ** -plain_number("integer_stdp: shift", shift, least=0.0)
+    parameters = {
+        name: plain_number(f"integer_stdp: {nu}", value) * scale
+        for name, nu, value in (("a_minus", "nu0", nu0), ("a_plus", "nu1", nu1))
+    }
     variables: tuple[str, ...] = ()
     if max_threshold is not None:
         over = f"where({threshold} > max_threshold, 1, 0)"

@@ -62,13 +62,20 @@ def ends(network: Network) -> tuple[Encoder, Decoder]:
     return network.encoders[0], network.decoders[0]
 
 
-def loss_of(loss: str | Loss) -> Loss:
-    """The loss by its name, or the function itself."""
+def loss_of(loss: str | Loss, network: Network | None = None) -> Loss:
+    """The loss by its name, or the function itself; ParameterError where its populations are not of the network."""
     if not isinstance(loss, str) and not callable(loss):
         raise ParameterError(
             f"loss must be a name or a function of answer and labels, got {loss!r}; use {list(LOSSES)}"
         )
-    return LOSSES[loss] if isinstance(loss, str) else loss
+    function = LOSSES[loss] if isinstance(loss, str) else loss
+    for group in getattr(function, "populations", ()):
+        if network is not None and group not in network.groups:
+            raise ParameterError(
+                f"{type(function).__name__}: population {group.name!r} is not in the network that is run; make the "
+                "loss of its own populations"
+            )
+    return function
 
 
 def scored(loss: Loss, found: Tensor, labels: Tensor) -> Tensor:
@@ -85,6 +92,11 @@ def answer(network: Network, data: Any, time: float, record: Sink | None = None)
     encoder, decoder = ends(network)
     encoder(data)
     network.run(time, record=record)
+    return read(decoder)
+
+
+def read(decoder: Decoder) -> Tensor:
+    """What a decoder answers (B, n) to the last run; ShapeError where it answers something else."""
     found: Tensor = decoder.predict
     if found.ndim != 2:
         raise ShapeError(
@@ -142,7 +154,7 @@ def evaluate(
 
     time: of each run in ms. record: a recorder that takes what happens in every run.
     """
-    function, tally = loss_of(loss), Tally()
+    function, tally = loss_of(loss, network), Tally()
     with evaluating(network), Bar("test", _length(data), shown=progress) as bar:
         for values, label in data:
             found = answer(network, values, time, record)

@@ -111,6 +111,7 @@ class _Training:
         run = whole_run if self.windows is None else self.windows.run
         given = run(self.network, values, label, self.time, self.loss)
         self._check_finite(given.loss)
+        self._check_taught()
         self.learner.optim_step()
         self.progress.tally.add(given.loss, given.answer, given.labels, given.rate_hz)
 
@@ -121,6 +122,18 @@ class _Training:
         if wrong or not math.isfinite(loss):
             what = wrong[0] if math.isfinite(loss) else "the loss"
             raise DataError(f"{what} became NaN or infinite in epoch {self.progress.epoch}; lower the learning rate")
+
+    def _check_taught(self) -> None:
+        """Raises where no error reaches a connection that is trained: none comes from the populations behind it."""
+        if self.network.credit.back != "none":
+            return
+        parameters = dict(self.network.named_parameters())
+        for connection in filter(self.learner.trains, self.network.connections):
+            if (weight := parameters.get(f"{connection.path}.weight")) is not None and weight.grad is None:
+                raise StateError(
+                    f"credit without errors from behind (back='none'): no loss of {connection.post.path!r}'s own "
+                    f"teaches {connection.path!r}; give fit loss=LocalLoss(...) of it, or train others alone"
+                )
 
     def _end_epoch(self) -> None:
         validation = None
@@ -267,20 +280,20 @@ def fit(
     """Trains a network, put in training mode, with its learner and returns what each epoch gave.
 
     data: a Dataloader of batches [data, labels]; time: of each run in ms; loss: 'cross_entropy',
-    'normalised_cross_entropy' or a function of the decoder's answer (B, n) and the labels (B,). checkpoint: a file
-    written after each epoch, every `checkpoint_seconds` and on Ctrl-C, which then raises Interrupted; resume=True goes
-    on from it, bit for bit as if nothing had happened, with its seed and its learning rate. patience: epochs without a
-    better (validation) loss after which training ends. after_epoch: called before the checkpoint of the epoch is
-    written. window: in ms; the loss stands at the end of each such window, as the mean over them, and gradients end
-    where one begins (truncated backpropagation; at one dt SLTT), in memory that does not grow with the run. n_windows:
-    how many, drawn for each batch (SLTT-K) or with last_windows=True the last, have a gradient. Raises StateError where
-    the network has no learner with an optimizer, DataError when loss or gradient become NaN or infinite, and when the
-    checkpoint does not fit; then nothing has changed.
+    'normalised_cross_entropy' or a function of the decoder's answer (B, n) and labels (B,). checkpoint: a file written
+    after each epoch, every `checkpoint_seconds` and on Ctrl-C, which raises Interrupted; resume=True goes on from it,
+    bit for bit, with its seed and learning rate. patience: epochs without a better (validation) loss that end training.
+    after_epoch: called before the epoch's checkpoint is written. window: in ms; the loss is the mean over such windows,
+    at the end of each, and gradients end where one begins (truncated backpropagation; with one dt SLTT), in memory that
+    does not grow with the run. n_windows: how many, drawn for each batch (SLTT-K) or with last_windows=True the last,
+    have a gradient. StateError: no learner with an optimizer, or no loss that teaches what it trains; DataError: NaN or
+    infinite loss or gradient, or a checkpoint that does not fit, and then nothing has changed.
     """
     learner = _checked(network, data, validation, epochs=epochs, patience=patience)
+    path = _checked_path(checkpoint, checkpoint_seconds)
     training = _Training(
-        network, data, learner, loss_of(loss), time, epochs, validation, _checked_path(checkpoint, checkpoint_seconds),
-        checkpoint_seconds, patience, progress, after_epoch, windows_of(window, n_windows, last_windows),
+        network, data, learner, loss_of(loss, network), time, epochs, validation, path, checkpoint_seconds,
+        patience, progress, after_epoch, windows_of(window, n_windows, last_windows),
     )  # fmt: skip
     if resume:
         training.load()

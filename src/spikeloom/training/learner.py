@@ -23,7 +23,7 @@ from ..neurons import SURROGATES, Blocked, Emission, Surrogate
 from ..plasticity import Rule
 from ..registry import resolve_keywords
 from .algorithms import ALGORITHMS
-from .optimizers import OPTIMIZERS, SCHEDULES, Left, Made, kinds_of, make, same
+from .optimizers import OPTIMIZERS, SCHEDULES, Left, Made, closure_of, kinds_of, make, same
 from .pathway import check_pathway
 from .protection import Protection
 from .rules import RulePart, is_numbers, none_of, settings_from, with_rate
@@ -42,13 +42,13 @@ class Learner(Attached):
     With the name of a rule such as 'full_online_STDP', or a Rule, as its algorithm it changes the trainable connections
     in each run while the network is in training. lr: the rate of the rule, its own by default, 0 to stop. batch: what
     the samples of a batch mean to a rule: 'mean', 'sum', or 'sequential', one sample a run. modulator: what the rule
-    reads as m: a number, one for each sample, a Reward, a population of one neuron, or (population, variable); it can
-    be set anew between runs. apply: False leaves the weights, and subtracts their change from `.grad` at the end of a
-    run, for `optim_step`.
+    reads as m: a number, one for each sample, a Reward, a population of one neuron, or (population, variable). lr and
+    modulator can be set anew between runs. apply: False leaves the weights, and subtracts their change from `.grad` at
+    the end of a run, for `optim_step`.
     """
 
     kind = "learner"
-    mutable: ClassVar[frozenset[str]] = frozenset({"modulator"})
+    mutable: ClassVar[frozenset[str]] = frozenset({"modulator", "lr"})
 
     def __init__(
         self,
@@ -72,13 +72,13 @@ class Learner(Attached):
         self.surrogate = made if isinstance(made, Surrogate) else Blocked()
         self._rule: RulePart | None = None
         if isinstance(made, Rule):
-            made, named = with_rate(made, lr), isinstance(algorithm, str)
-            self._rule = RulePart(self, made, named=named, batch=batch, apply=apply)
+            made = with_rate(made, self.algorithm, self.options, lr)
+            self._rule = RulePart(self, made, named=isinstance(algorithm, str), batch=batch, apply=apply)
         else:
             none_of(owner, self.algorithm, batch=batch, modulator=modulator, apply=apply)
         self.trainable = _components(f"{owner}.trainable", trainable)
         self.pathway = None if pathway is None else _components(f"{owner}.pathway", pathway)
-        self._lr = lr if lr is None or self._rule is not None else _rate(owner, lr)
+        self._lr = None if lr is None else made.lr if isinstance(made, Rule) else _rate(owner, lr)
         self._optimizer: tuple[str, dict[str, Any]] | None = None
         self._schedule: tuple[str, dict[str, Any]] | None = None
         self._made: Made | None = None
@@ -106,6 +106,18 @@ class Learner(Attached):
     def rule(self) -> Rule | None:
         """The rule that it learns by; None where it trains by gradients."""
         return None if self._rule is None else self._rule.rule
+
+    @property
+    def lr(self) -> float | None:
+        """The rate of the rule; beside gradients what `set_optimizer` takes when it names none."""
+        return self._lr if self._rule is None else self._rule.rule.lr
+
+    @lr.setter
+    def lr(self, given: float) -> None:
+        if self._rule is None:
+            raise ParameterError(f"learner {self.name!r}: the rate of gradients is set by set_optimizer(name, lr)")
+        self._rule.rule = with_rate(self._rule.rule, self.algorithm, self.options, given)
+        self._lr = self._rule.rule.lr
 
     @property
     def modulator(self) -> Any:
@@ -156,7 +168,8 @@ class Learner(Attached):
         settings = _plain(resolve_keywords(f"optimizer {name!r}", "optimizer option", options, known))
         if optim_lr is not None and "lr" in settings:
             raise ParameterError(f"optimizer {name!r}: lr was given twice; give it once")
-        lr = settings.pop("lr", self._lr) if optim_lr is None else optim_lr
+        default = self._lr if self._rule is None else None
+        lr = settings.pop("lr", default) if optim_lr is None else optim_lr
         if lr is not None:
             settings["lr"] = _rate(f"optimizer {name!r}", lr)
         if delay_lr is not None:
@@ -228,7 +241,7 @@ class Learner(Attached):
                 "choose another optimizer"
             )
         with self._protection.kept_off():
-            optimizer.step(*([] if closure is None else [closure]))
+            optimizer.step(*([] if closure is None else [closure_of(self._ready(), closure)]))
         self.network.constrain()
 
     def optim_schedule(self, metric: float | None = None) -> None:
@@ -246,7 +259,9 @@ class Learner(Attached):
 
         data: samples of the task, each shown for `time` ms in evaluation, `epochs` times. rows: how many directions
         each connection learns (`training.subspace`, HLOP) beside those that it has, or by connection. What a connection
-        makes of inputs along them changes no more. Parameters of neurons are not protected.
+        makes of inputs along them changes no more, but where signs or bounds take weights back. Parameters of neurons
+        are not protected. Raises DataError where nothing flows into a connection, UnsupportedError where it is not only
+        this learner's optimizer that changes it.
         """
         self._protection.learn(data, rows, time, epochs)
 

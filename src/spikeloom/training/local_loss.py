@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..errors import ParameterError
+from ..errors import ParameterError, ShapeError
 from ..network import NeuronGroup, Tap
 from .evaluation import loss_of
-from .losses import Loss
+from .losses import Loss, spiking
 
 
 def square_waves(n_classes: int, n: int, lowest: float = 50.0, highest: float = 512.0) -> NDArray[np.float64]:
@@ -32,11 +32,15 @@ class LocalLoss:
     """
 
     def __init__(
-        self, populations: Iterable[NeuronGroup], weight: float = 0.3, loss: str | Loss = "cross_entropy"
+        self,
+        populations: NeuronGroup | Iterable[NeuronGroup],
+        weight: float = 0.3,
+        loss: str | Loss = "cross_entropy",
     ) -> None:
-        self.populations = list(populations)
-        if not self.populations or not all(isinstance(group, NeuronGroup) for group in self.populations):
-            raise ParameterError(f"LocalLoss.populations must be neuron groups, got {populations!r:.80}")
+        given = list(populations) if isinstance(populations, Iterable) else [populations]
+        if not given or not all(isinstance(group, NeuronGroup) for group in given) or len(set(given)) < len(given):
+            raise ParameterError(f"LocalLoss.populations must be neuron groups, each once, got {populations!r:.80}")
+        self.populations = [spiking("LocalLoss", group) for group in given]
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < float("inf"):
             raise ParameterError(f"LocalLoss.weight must be a positive number, got {weight!r}")
         self.weight, self.loss = float(weight), loss_of(loss)
@@ -45,10 +49,16 @@ class LocalLoss:
 
     def __call__(self, answer: Tensor, label: Tensor) -> Tensor:
         """The loss of an answer and its labels, with those of the populations in the run that gave it."""
-        local = [self._of(tap.value.flatten(2), answer.shape[1], label) for tap in self._taps]
+        local = [self._of(tap, answer.shape[1], label) for tap in self._taps]
         return self.loss(answer, label) + self.weight * torch.stack(local).sum()
 
-    def _of(self, spikes: Tensor, n_classes: int, label: Tensor) -> Tensor:
+    def _of(self, tap: Tap, n_classes: int, label: Tensor) -> Tensor:
+        spikes = tap.value.flatten(2)
+        if spikes.shape[1] != len(label):
+            raise ShapeError(
+                f"LocalLoss: the last run of {tap.target.path!r} had {spikes.shape[1]} samples, there are {len(label)} "
+                "labels"
+            )
         size = (n_classes, spikes.shape[2])
         if size not in self._readouts:
             self._readouts[size] = square_waves(*size)

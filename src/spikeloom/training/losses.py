@@ -45,6 +45,8 @@ def temporal_cross_entropy(answers: Tensor, label: Tensor, regularisation: float
 
     (1 - r) cross entropy + r mean((answer - target)^2), r the regularisation, which draws all answers to a target.
     """
+    if not 0 <= regularisation <= 1:
+        raise ParameterError(f"regularisation must be a share, 0 to 1, got {regularisation!r}")
     if answers.ndim != 3 or label.shape != answers.shape[1:2]:
         raise ShapeError(
             f"answers must have shape (T, B, n) and label (B,), got {tuple(answers.shape)} and {tuple(label.shape)}"
@@ -63,10 +65,19 @@ def linear_cka(x: Tensor, y: Tensor) -> Tensor:
     if x.ndim < 2 or x.shape[:-1] != y.shape[:-1]:
         got = f"{tuple(x.shape)} and {tuple(y.shape)}"
         raise ShapeError(f"features must have shapes (..., B, n) and (..., B, m), got {got}")
-    of_x, of_y = ((f - f.mean(-2, keepdim=True)) @ (f - f.mean(-2, keepdim=True)).mT for f in (x, y))
+    of_x, of_y = (_centred(f) @ _centred(f).mT for f in (x, y))
     of_itself = ((of * of).sum((-2, -1)) for of in (of_x, of_y))
     norm_x, norm_y = (torch.where(square > 0, square, 1.0).sqrt() for square in of_itself)
-    return (of_x * of_y).sum((-2, -1)) / (norm_x * norm_y)
+    return ((of_x * of_y).sum((-2, -1)) / (norm_x * norm_y)).to(torch.result_type(x, y * 1.0))
+
+
+def _centred(features: Tensor) -> Tensor:
+    """Features about their means, the greatest 1 or -1; zeros where they differ by rounding alone."""
+    wide = features.double()
+    centred = wide - wide.mean(-2, keepdim=True)
+    largest, greatest = (part.detach().abs().amax((-2, -1), keepdim=True) for part in (centred, wide))
+    varies = largest > greatest * torch.finfo(wide.dtype).eps * features.shape[-2]
+    return torch.where(varies, centred, 0.0) / torch.where(varies, largest, 1.0)
 
 
 LOSSES: Registry[Loss] = Registry("loss")
@@ -93,7 +104,7 @@ class RateLoss:
     ) -> None:
         if not isinstance(bounds, Mapping) or not bounds:
             raise ParameterError(f"RateLoss.bounds must map neuron groups to (low, high) in Hz, got {bounds!r}")
-        self.bounds = {_spiking(group): _checked_bounds(group, pair) for group, pair in bounds.items()}
+        self.bounds = {_rated(group): _checked_bounds(group, pair) for group, pair in bounds.items()}
         if not _is_rate(weight) or weight == math.inf:
             raise ParameterError(f"RateLoss.weight must be a finite number of at least 0, got {weight!r}")
         if per not in ("neuron", "layer"):
@@ -103,6 +114,11 @@ class RateLoss:
         self.weight, self.per = float(weight), per
         self.loss: Loss = LOSSES[loss] if isinstance(loss, str) else loss
         self._taps = {group: Tap(group) for group in self.bounds}
+
+    @property
+    def populations(self) -> list[NeuronGroup]:
+        """Those whose rates are kept."""
+        return list(self.bounds)
 
     def rates(self) -> dict[NeuronGroup, Tensor]:
         """The mean rates in the last run in Hz: (n,) of each neuron, or a number with per='layer'."""
@@ -123,12 +139,17 @@ class RateLoss:
         return self.loss(answer, label) + self.penalty
 
 
-def _spiking(group: Any) -> NeuronGroup:
+def spiking(owner: str, group: NeuronGroup) -> NeuronGroup:
+    """The group itself; UnsupportedError where it emits no spikes."""
+    if group not in group.network.spiking:
+        raise UnsupportedError(f"{owner}: {group.path!r} ({group.model}) emits no spikes, so it has no firing rate")
+    return group
+
+
+def _rated(group: Any) -> NeuronGroup:
     if not isinstance(group, NeuronGroup):
         raise ParameterError(f"RateLoss.bounds must map neuron groups to (low, high), got {type(group).__name__}")
-    if group not in group.network.spiking:
-        raise UnsupportedError(f"RateLoss: {group.path!r} ({group.model}) emits no spikes, so it has no firing rate")
-    return group
+    return spiking("RateLoss", group)
 
 
 def _checked_bounds(group: NeuronGroup, pair: Any) -> tuple[float, float]:

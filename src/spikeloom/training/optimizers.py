@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -55,7 +55,9 @@ class Made(NamedTuple):
         if not isinstance(self.optimizer, torch.optim.LBFGS) or same(self.parameters, left.parameters):
             self.optimizer.state.update({p: _alike(left.states[p], p) for p in self.parameters if p in left.states})
         if len(left.groups) != len(self.optimizer.param_groups):
-            raise StateError("delays that learn came to weights in training; call the learner's set_optimizer anew")
+            raise StateError(
+                "delays that learn came to the weights in training, or went; call the learner's set_optimizer anew"
+            )
         for group, values in zip(self.optimizer.param_groups, left.groups, strict=True):
             group.update(values)
         if left.stepped:
@@ -141,6 +143,21 @@ def _alike(state: Mapping[str, Any], parameter: nn.Parameter) -> dict[str, Any]:
     """What an optimizer keeps of a parameter, in the precision and on the device that this has by now."""
     moves = {k: v for k, v in state.items() if isinstance(v, torch.Tensor) and v.shape == parameter.shape}
     return {**state, **{k: v.to(parameter) for k, v in moves.items()}}
+
+
+def closure_of(made: Made, closure: Callable[[], Any]) -> Callable[[], Any]:
+    """The closure as the optimizer takes it: LBFGS takes no gradients in another layout, as the event path gives."""
+    if not isinstance(made.optimizer, torch.optim.LBFGS):
+        return closure
+
+    def by_rows() -> Any:
+        loss = closure()
+        for parameter in made.parameters:
+            if parameter.grad is not None:
+                parameter.grad = parameter.grad.contiguous()
+        return loss
+
+    return by_rows
 
 
 def same(some: list[nn.Parameter], others: list[nn.Parameter]) -> bool:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..datasets import Dataloader
-from ..errors import DataError, ParameterError, UnsupportedError
-from ..network import Connection, Encoder, Generator, Members, NeuronGroup, Tap, member
+from ..errors import DataError, ParameterError, StateError, UnsupportedError
+from ..network import Component, Connection, Encoder, Generator, Members, NeuronGroup, Tap, member
 from ..network.parameters import ParameterSpec, as_array
 from ..network.values import entries, mapping
 from .evaluation import ends, evaluating
@@ -23,15 +24,16 @@ if TYPE_CHECKING:
 
 
 class Protection:
-    """The rows of each connection, by the name under which the parameter store keeps them."""
+    """The rows of each connection as learned, by the name under which the parameter store keeps them."""
 
     def __init__(self, learner: Learner) -> None:
         self._learner = learner
-        self._rows: dict[str, tuple[Connection, int]] = {}
+        self._rows: dict[str, tuple[Connection, NDArray[np.float32]]] = {}
 
     def specs(self) -> list[ParameterSpec]:
         """The rows (n, inputs) of each connection that is in the network."""
-        return [self._spec(name, connection, n) for name, (connection, n) in self._present().items()]
+        here = self._present().items()
+        return [ParameterSpec(self._key(name), rows.shape, rows, trainable=False) for name, (_, rows) in here]
 
     def learn(self, data: Dataloader, rows: int | Mapping[Connection, int], time: float, epochs: int) -> None:
         """Grows so many rows more on what flows into the connections while the data are shown."""
@@ -47,9 +49,9 @@ class Protection:
                 for name, growth in grown.items():
                     signal = taps[name].value.detach()
                     growth.learn((signal if signal.stride(0) else signal[:1]).double())  # the same in every step
-        for name, growth in grown.items():
-            self._rows[name] = growth.connection, len(growth.rows)
-            network.store.put(f"{self._learner.path}.{name}", growth.rows.float().numpy())
+        for name, found in {name: growth.learnt() for name, growth in grown.items()}.items():
+            self._rows[name] = grown[name].connection, found.float().numpy()
+            network.store.put(self._key(name), self._rows[name][1].copy())
         self._learner._changed()
 
     @contextmanager
@@ -68,28 +70,38 @@ class Protection:
     def describe(self) -> dict[str, Any]:
         """Which connections have how many rows, by the name of these."""
         each = self._present().items()
-        return {name: {"connection": c.path, "rows": n} for name, (c, n) in each}
+        return {name: {"connection": c.path, "rows": len(rows)} for name, (c, rows) in each}
 
     def take(self, described: Any, members: Members) -> None:
         """Takes what `describe` gave; the rows themselves come with the weights."""
         for name, values in mapping("protects", described).items():
             found = entries(f"protects.{name}", values, ("connection", "rows"))
             connection, n = member("connection", found["connection"], members), found["rows"]
-            if not isinstance(connection, Connection) or not isinstance(n, int) or n < 1 or "." in name:
-                raise DataError(f"protects.{name} must name a connection and its rows, got {values!r:.80}")
-            self._rows[name] = connection, n
+            counted = isinstance(n, int) and not isinstance(n, bool) and bool(name) and "." not in name
+            fresh = all(connection is not c for c, _ in self._rows.values())
+            if not isinstance(connection, Connection) or not (counted and fresh) or not 1 <= n <= n_inputs(connection):
+                raise DataError(
+                    f"protects.{name} must name a connection once, and as many rows as it has inputs at most, "
+                    f"got {values!r:.80}"
+                )
+            self._rows[name] = connection, np.zeros((n, n_inputs(connection)), np.float32)
 
-    def _present(self) -> dict[str, tuple[Connection, int]]:
+    def _present(self) -> dict[str, tuple[Connection, NDArray[np.float32]]]:
         here = set(self._learner.network.of_kind(Connection)) if self._rows else set()
         return {name: entry for name, entry in self._rows.items() if entry[0] in here}
 
-    def _spec(self, name: str, connection: Connection, n: int) -> ParameterSpec:
-        shape = (n, n_inputs(connection))
-        return ParameterSpec(f"{self._learner.path}.{name}", shape, np.zeros(shape, np.float32), trainable=False)
+    def _key(self, name: str) -> str:
+        return f"{self._learner.path}.{name}"
 
     def _kept(self) -> Iterator[tuple[Connection, Tensor]]:
         for name, (connection, _) in self._present().items():
-            yield connection, self._learner.network.store[f"{self._learner.path}.{name}"]
+            rows = self._learner.network.store[self._key(name)]
+            if not rows.any():
+                raise StateError(
+                    f"learner {self._learner.name!r} keeps {connection.path!r} off directions that are not there; load "
+                    "the weights that were saved with the network"
+                )
+            yield connection, rows
 
     def _weights(self, connection: Connection) -> dict[str, Tensor]:
         store = self._learner.network.store
@@ -105,8 +117,8 @@ class Protection:
         return known[0] if known else fresh
 
     def _begun(self, connection: Connection, n: int) -> Growth:
-        network, name = self._learner.network, f"{self._learner.path}.{self._name(connection)}"
-        old = as_array(network.store[name]) if name in network.store else np.zeros((0, n_inputs(connection)))
+        network, key = self._learner.network, self._key(self._name(connection))
+        old = as_array(network.store[key]) if key in network.store else np.zeros((0, n_inputs(connection)))
         fresh = orthonormal(n, old, network.generator)
         return Growth(connection, torch.from_numpy(np.concatenate([old, fresh])), len(old))
 
@@ -115,26 +127,46 @@ class Protection:
         learner = self._learner
         if not isinstance(data, Dataloader):
             raise ParameterError(f"Learner.protect: data must be a Dataloader, got {type(data).__name__}; wrap it")
+        if len(data) == 0:
+            raise DataError("Learner.protect: data gives no batches; it holds fewer samples than one batch")
         _check_count("epochs", epochs)
         trained = [c for c in learner.network.connections if learner.trains(c) and c.is_parameter]
         wanted = dict(rows) if isinstance(rows, Mapping) else dict.fromkeys(trained, rows)
+        if not wanted:
+            raise ParameterError(f"Learner.protect.rows: no connection that learner {learner.name!r} trains is named")
         for connection, n in wanted.items():
-            if connection not in trained:
-                raise ParameterError(f"Learner.protect.rows: learner {learner.name!r} does not train {connection!r}")
+            if not isinstance(connection, Connection) or connection not in trained:
+                what = connection.name if isinstance(connection, Component) else connection
+                raise ParameterError(f"Learner.protect.rows: learner {learner.name!r} trains no connection {what!r}")
             _check_count("rows", n)
-            lateral(connection, 1)
-            if not isinstance(connection.pre, (NeuronGroup, Encoder, Generator)):
-                raise UnsupportedError(
-                    f"Learner.protect: what flows into {connection.path!r} is that of a {connection.pre.kind}, which "
-                    "is not seen from outside; name other connections: rows={net.a: 40}"
-                )
-            taken = next((m for other, m in self._rows.values() if other is connection), 0)
+            self._check_kept_off(connection)
+            taken = next((len(found) for other, found in self._rows.values() if other is connection), 0)
             if taken + n > (most := n_inputs(connection)):
                 raise ParameterError(
                     f"Learner.protect.rows: connection {connection.path!r} has {most} inputs, of which {taken} are "
                     f"taken; {n} more leave nothing to learn"
                 )
         return wanted
+
+    def _check_kept_off(self, connection: Connection) -> None:
+        """Raises UnsupportedError where inputs are not seen, or not all changes of the weights are those of its own
+        optimizer."""
+        lateral(connection, 1)
+        if not isinstance(connection.pre, (NeuronGroup, Encoder, Generator)):
+            raise UnsupportedError(
+                f"Learner.protect: what flows into {connection.path!r} is that of a {connection.pre.kind}, which "
+                "is not seen from outside; name other connections: rows={net.a: 40}"
+            )
+        learners, path = self._learner.network.learners, connection.path
+        rules = [p for learner in learners for p in learner.plasticities() if p.connection is connection and p.apply]
+        moved = [f"learner {p.learner!r} changes {path!r} by its rule" for p in rules]
+        others = [other for other in learners if other is not self._learner and other.by_gradient]
+        moved += [f"learner {other.path!r} trains {path!r} too" for other in others if other.trains(connection)]
+        if moved:
+            raise UnsupportedError(
+                f"Learner.protect: {moved[0]}, and only what the optimizer of {self._learner.name!r} does keeps off "
+                "directions; let that alone train it"
+            )
 
 
 def _check_count(name: str, value: Any) -> None:

@@ -1,6 +1,7 @@
 """Rules by the names that SPAIC gives its learners, with its options and their defaults.
 
-A `decay` is what remains of a trace after 1 ms (in SPAIC after a step, whatever dt is). lr multiplies every change.
+A `decay` is what remains of a trace after 1 ms (in SPAIC after a step, whatever dt is). lr multiplies every change, but
+for the pull hs_r of 'bp_rstdp' and 'bp_rstdpet'; lr=0 stops that too.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from ..errors import ParameterError
 from ..plasticity import Normalise, Rule, integer_stdp, meta_stdp, stdp
 from ..plasticity import reward as _reward
 from ..plasticity.calibration import rate_modulation
+from ..plasticity.normalise import plain_number
 
 _PER_20, _PER_30, _PER_200 = math.exp(-1 / 20), math.exp(-1 / 30), math.exp(-1 / 200)
 
@@ -94,7 +96,9 @@ def postpreintstdp(
 
     max_threshold (4915 in SPAIC) is for populations with a state `thresh`, such as 'diehl_and_cook'.
     """
-    tau = _tau("postpreintstdp: trace_decay / 2^shift_spike_trace", trace_decay * 2.0**-shift_spike_trace)
+    kept = plain_number("postpreintstdp: trace_decay", trace_decay)
+    kept *= 2.0 ** -plain_number("postpreintstdp: shift_spike_trace", shift_spike_trace, least=0.0)
+    tau = _tau("postpreintstdp: trace_decay / 2^shift_spike_trace", kept)
     return integer_stdp(
         nu0=nu0, nu1=nu1, trace_scale=trace_scale, shift=shift, tau=tau, max_threshold=max_threshold, w_min=w_min,
         w_max=w_max, lr=lr,
@@ -163,7 +167,12 @@ def bp_rstdp(
 ) -> Rule:
     """`plasticity.feedback_rstdp`: the modulator is a population that brings each neuron its reward."""
     return _reward.feedback_rstdp(
-        lr=lr, homeostasis=hs_r / lr, tau_pre=tau_pre, tau_post=tau_post, a_plus=a_plus, a_minus=a_minus
+        lr=lr,
+        homeostasis=_per_rate("bp_rstdp", hs_r, lr),
+        tau_pre=tau_pre,
+        tau_post=tau_post,
+        a_plus=a_plus,
+        a_minus=a_minus,
     )
 
 
@@ -178,8 +187,15 @@ def bp_rstdpet(
 ) -> Rule:
     """`plasticity.feedback_rstdp_eligibility`: 'bp_rstdp' with a memory of each synapse."""
     return _reward.feedback_rstdp_eligibility(
-        lr=lr, homeostasis=hs_r / lr, tau_pre=tau_pre, tau_post=tau_post, tau_e=tau_et, a_plus=a_plus
-    )
+        lr=lr, homeostasis=_per_rate("bp_rstdpet", hs_r, lr), tau_pre=tau_pre, tau_post=tau_post, tau_e=tau_et,
+        a_plus=a_plus,
+    )  # fmt: skip
+
+
+def _per_rate(owner: str, hs_r: float, lr: float) -> float:
+    """What lr multiplies in place of hs_r, which it does not; anything where lr stops all."""
+    pull, rate = plain_number(f"{owner}: hs_r", hs_r), plain_number(f"{owner}: lr", lr, least=0.0)
+    return pull / rate if rate else pull
 
 
 def rate_modulate(*, m_r: float, alpha: float = 1e-3) -> Rule:
@@ -197,8 +213,8 @@ def conv2d_stdp(
 ) -> Rule:
     """Pairs of nearest spikes without bounds, for any connection; a_minus as SPAIC has it: negative depresses."""
     return stdp(
-        a_plus=a_plus, a_minus=-a_minus, tau_plus=tau_plus, tau_minus=tau_minus, nearest=True, before=True,
-        w_min=-math.inf, w_max=math.inf, lr=lr,
+        a_plus=a_plus, a_minus=-plain_number("conv2d_stdp: a_minus", a_minus), tau_plus=tau_plus, tau_minus=tau_minus,
+        nearest=True, before=True, w_min=-math.inf, w_max=math.inf, lr=lr,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError, ParameterError, StateError
-from ..network import Component, Connection, Members, NeuronGroup, member
-from ..network.parameters import ParameterSpec, as_array
+from ..network import Component, Connection, Members, member
+from ..network.parameters import ParameterSpec, numbers
 from ..network.rules import Plasticity, batch_of, check_modulator, plastic_connections
 from ..network.values import entries, mapping
 from ..plasticity import Rule
 from ..plasticity.description import describe, rule_from
+from .rule_algorithms import RULES
 
 if TYPE_CHECKING:
     from .learner import Learner
@@ -50,9 +52,11 @@ class RulePart:
         found, moved = [], set[str]()
         for connection in connections:
             path = connection.post.path
-            targets = self.rule.targets if path not in moved else ()
-            moved.add(path)
-            found.append(Plasticity(learner, connection, self.rule, self.batch, self.apply, targets))
+            moves = connection.takes_part and path not in moved
+            if moves:
+                moved.add(path)
+            targets = self.rule.targets if moves else ()
+            found.append(Plasticity(learner, connection, self.batch, self.apply, targets))
         return found
 
     def specs(self) -> list[ParameterSpec]:
@@ -63,7 +67,7 @@ class RulePart:
         rule, path = self.rule, self._learner.path
         found = []
         for connection in groups.values():
-            p = Plasticity(self._learner, connection, rule, self.batch, self.apply, rule.targets)
+            p = Plasticity(self._learner, connection, self.batch, self.apply, rule.targets)
             shape = connection.post.shape
             found += [ParameterSpec(p.offset(t), shape, np.zeros(shape), trainable=False) for t in rule.targets]
         if any(change.trigger == "first" for change in rule.changes):
@@ -83,15 +87,17 @@ class RulePart:
         given, path = self._learner.modulator, self._learner._path
         if given is None or isinstance(given, Component):
             return None if given is None else {"component": path(given)}
-        if isinstance(given, tuple) and given and isinstance(given[0], NeuronGroup):
+        owner = f"learner {self._learner.name!r}: the modulator"
+        if _parts(given):
+            check_modulator(owner, given, [])
             return {"component": path(given[0]), "observable": given[1]}
-        return {"numbers": as_array(given).tolist()}
+        return {"numbers": numbers(owner, given, "a number or one for each sample").tolist()}
 
     def line(self) -> str:
         """Its rate, what a batch means to it and what modulates it, in a few words."""
         batch = "" if self.batch is None else f", batch {self.batch}"
         given = self._learner.modulator
-        source = given[0] if isinstance(given, tuple) else given
+        source = given[0] if isinstance(given, tuple) and given else given
         by = f", modulated by {source.path}" if isinstance(source, Component) else ""
         return f"rule lr {self.rule.lr:g}{batch}{by}{'' if self.apply else ', to the gradient'}"
 
@@ -107,9 +113,13 @@ def _parts(modulator: Any) -> list[Component]:
     return [part for part in given if isinstance(part, Component)]
 
 
-def with_rate(rule: Rule, lr: float | None) -> Rule:
-    """The rule with a learning rate of its own."""
-    return rule if lr is None else replace(rule, lr=lr)
+def with_rate(rule: Rule, algorithm: str, options: Mapping[str, Any], lr: float | None) -> Rule:
+    """The rule that an algorithm and its options make, or a rule of its own, with another learning rate."""
+    if lr is None:
+        return rule
+    maker = RULES.get(algorithm)
+    takes = maker is not None and "lr" in inspect.signature(maker).parameters
+    return maker(**options, lr=lr) if maker is not None and takes else replace(rule, lr=lr)
 
 
 def settings_from(values: Mapping[str, Any], members: Members) -> dict[str, Any]:

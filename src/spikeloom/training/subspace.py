@@ -7,8 +7,9 @@ what flows into it (Xiao, Meng, Zhang, Wang and Lin 2024, ICLR; Oja's subspace r
 
 Later changes of the weights leave these directions out: dW (1 - H^T H). A weight's change being a sum of outer products
 with x, that is x - H^T H x in place of x in each of them, whatever credit made them. It is applied to the step of the
-optimizer, whose momentum, decay or scaling would else leave what the gradient keeps to. A bias is the weight of an
-input that is always 1, and as such has a column in H.
+optimizer, whose momentum, decay or scaling would else leave what the gradient keeps to. In the end the rows are made
+orthonormal, as they are in the limit of the rule, so that 1 - H^T H takes out all that lies along them. A bias is the
+weight of an input that is always 1, and as such has a column in H.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import UnsupportedError
+from ..errors import DataError, UnsupportedError
 from ..network import Connection
 from ..network.links import Conv, Ends, Full, Link
 from ..network.links.link import Wanted
@@ -88,22 +89,34 @@ class Growth:
     def __init__(self, connection: Connection, rows: Tensor, n_old: int) -> None:
         self.connection, self.rows, self._n_old = connection, rows, n_old
         self._inner = lateral(connection, len(rows))
-        self._velocity = torch.zeros_like(rows[n_old:])
+        self._seen = False
 
     def learn(self, signal: Tensor) -> None:
-        """Applies the rule to what flowed in, (T, B, *shape)."""
+        """Applies the rule to what flowed in, (T, B, *shape); momentum does not outlive it, or few samples diverge."""
         link, ends = self._inner
-        energy = self._energy(signal)
+        energy, velocity = self._energy(signal), torch.zeros_like(self.rows[self._n_old :])
         if not energy:
             return
+        self._seen = True
         for _ in range(STEPS):
             weights = as_weights(self.connection, self.rows)
             y, _ = link.product(signal, weights, ends)
             outer = as_rows(link.gradients(signal, weights, ends, y, Wanted(False, list(weights))).weights)
             y = y.movedim(2, 0).flatten(1)
             change = (outer - (y @ y.t()) @ self.rows)[self._n_old :] / y.shape[1]
-            self._velocity = MOMENTUM * self._velocity + change * (0.5 / energy)
-            self.rows = torch.cat([self.rows[: self._n_old], self.rows[self._n_old :] + self._velocity])
+            velocity = MOMENTUM * velocity + change * (0.5 / energy)
+            self.rows = torch.cat([self.rows[: self._n_old], self.rows[self._n_old :] + velocity])
+
+    def learnt(self) -> Tensor:
+        """The rows, the new ones made orthonormal, which the rule does in the limit only; DataError where nothing
+        flowed in."""
+        if not self._seen:
+            raise DataError(
+                f"Learner.protect: nothing flowed into connection {self.connection.path!r}, so that it has no "
+                "directions; give larger inputs, a longer time, or rows= for the other connections"
+            )
+        old, new = self.rows[: self._n_old], self.rows[self._n_old :]
+        return torch.cat([old, torch.linalg.qr((new - new @ old.t() @ old).t())[0].t()])
 
     def _energy(self, signal: Tensor) -> float:
         """The mean of |x|^2 over steps, samples and places."""

@@ -12,7 +12,7 @@ from ..errors import ParameterError, StateError, UnsupportedError
 from ..network import Network
 from ..spikes import Spikes
 from ..units import check_dt, duration_steps
-from .evaluation import answer, ends, labels_for, mean_rate, scored
+from .evaluation import answer, ends, labels_for, mean_rate, read, scored
 from .losses import Loss
 
 
@@ -70,7 +70,7 @@ class Windows:
                 encoder(signal.window(start, start + length))
             with torch.set_grad_enabled(k in chosen):
                 (network.run if k == 0 else network.run_continue)(length * dt)
-                found: Tensor = decoder.predict
+                found = read(decoder)
                 labels = labels_for(network, found, label)
                 if k in chosen:
                     value = scored(loss, found, labels) / len(chosen)

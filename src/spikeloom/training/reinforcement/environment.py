@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import adaptive_avg_pool2d
 
-from ...errors import ParameterError, ShapeError, UnsupportedError
+from ...errors import DataError, ParameterError, ShapeError, StateError, UnsupportedError
 from ...neurons.surrogates import is_number
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
@@ -52,15 +52,15 @@ class GymEnvironment:
         self.environment = _made(name, options)
         self.name = name if isinstance(name, str) else str(getattr(self.environment.spec, "id", type(name).__name__))
         self.binary, self.gray, self.flatten, self.clip_rewards = binary, gray, flatten, clip_rewards
-        self.max_prob, self._given = max_prob, None if shape is None else tuple(shape)
         owner = f"GymEnvironment {self.name!r}"
+        self.max_prob, self._given = max_prob, None if shape is None else _sizes(owner, shape)
         for option in ("binary", "gray", "flatten", "clip_rewards"):
             if not isinstance(getattr(self, option), bool):
                 raise ParameterError(f"{owner}.{option} must be True or False, got {getattr(self, option)!r}")
         if not is_number(max_prob) or not 0 < max_prob <= 1:
             raise ParameterError(f"{owner}.max_prob must be above 0 and at most 1, got {max_prob!r}")
         self._check_spaces(owner)
-        self.episode_step_count = 0
+        self.episode_step_count, self._under_way = 0, False
 
     def _check_spaces(self, owner: str) -> None:
         spaces, space = _gymnasium().spaces, self.environment.observation_space
@@ -78,6 +78,8 @@ class GymEnvironment:
             )
         if self._image and self._given is not None and len(self._given) != 2:
             raise ShapeError(f"{owner}.shape must be (height, width) for images, got {self._given}")
+        if self._image and self._given is not None and any(map(int.__gt__, self._given, space.shape)):
+            raise ShapeError(f"{owner}.shape must be at most that of an image, {space.shape[:2]}, got {self._given}")
         seen = np.zeros((self._n_values,) if self._n_values else space.shape)
         if not self._image and self._given is not None and math.prod(self._given) != seen.size:
             raise ShapeError(f"{owner}.shape {self._given} has not the {seen.size} numbers of an observation; omit it")
@@ -96,17 +98,24 @@ class GymEnvironment:
 
     def reset(self, seed: int | None = None) -> NDArray[np.float32]:
         """The first observation of an episode; seed: of all that is random in it."""
+        if seed is not None and not is_whole(seed):
+            raise ParameterError(f"{self.name}: seed must be a whole number from 0 on, got {seed!r}")
         observation, _ = self.environment.reset(seed=seed)
-        self.episode_step_count = 0
+        self.episode_step_count, self._under_way = 0, True
         return self._seen(observation)
 
     def step(self, action: int) -> Step:
-        """What an action, 0 to action_num - 1, brings."""
-        if not 0 <= int(action) < self.action_num:
+        """What an action, 0 to action_num - 1, brings; StateError before the first reset and after the end."""
+        if not is_whole(action) or action >= self.action_num:
             raise ParameterError(f"{self.name}: an action must be from 0 to {self.action_num - 1}, got {action!r}")
+        if not self._under_way:
+            raise StateError(f"{self.name}: no episode is under way; call reset() first")
         observation, reward, terminated, truncated, info = self.environment.step(int(action) + self._first_action)
         self.episode_step_count += 1
-        reward = float(np.sign(reward)) if self.clip_rewards else float(reward)
+        self._under_way = not (terminated or truncated)
+        given, reward = reward, float(np.sign(reward)) if self.clip_rewards else float(reward)
+        if not math.isfinite(reward):
+            raise DataError(f"{self.name} gave the reward {given}, which is no finite number")
         return Step(self._seen(observation), reward, bool(terminated), bool(truncated), info)
 
     def render(self) -> Any:
@@ -142,6 +151,17 @@ class GymEnvironment:
         return seen * np.float32(self.max_prob)
 
 
+def is_whole(value: Any, least: int = 0) -> bool:
+    """Whether it is a whole number, of NumPy too, of at least so much."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= least)
+
+
+def _sizes(owner: str, shape: Any) -> tuple[int, ...]:
+    if not isinstance(shape, (tuple, list)) or not shape or not all(is_whole(n, 1) for n in shape):
+        raise ShapeError(f"{owner}.shape must be whole numbers from 1 on, such as (84, 84), got {shape!r}")
+    return tuple(int(n) for n in shape)
+
+
 def _gymnasium() -> Any:
     try:
         import gymnasium
@@ -163,5 +183,5 @@ def _made(name: Any, options: dict[str, Any]) -> Any:
         raise ParameterError(f"GymEnvironment: name must be a text such as 'CartPole-v1', got {type(name).__name__}")
     try:
         return gymnasium.make(name, **options)
-    except (gymnasium.error.Error, TypeError) as error:
+    except (gymnasium.error.Error, ImportError, TypeError, ValueError) as error:
         raise ParameterError(f"GymEnvironment {name!r}: {error}") from error

@@ -19,7 +19,7 @@ from ...units import check_dt
 from ..fit import Interrupted
 from ..interrupt import StopRequest
 from ..progress import Bar
-from .environment import GymEnvironment
+from .environment import GymEnvironment, is_whole
 from .replay_memory import ReplayMemory
 from .session import Session, load_session, save_session
 
@@ -42,7 +42,7 @@ class RLPipeline:
 
     checkpoint: a file written at the end of an episode, at most every checkpoint_seconds, and when Ctrl-C has asked to
     stop, which `run` does at the end of the episode (a second Ctrl-C at once); resume=True goes on from it as if
-    nothing had happened. What `learn` keeps for itself is not in it.
+    nothing had happened, with the generator of torch too. What `learn` keeps for itself is not in it.
     """
 
     @takes_only_its_own("training option")
@@ -68,20 +68,20 @@ class RLPipeline:
         seed: int | None = None,
     ) -> None:
         self.network, self.environment, self.time = network, environment, check_dt(time, "RLPipeline.time")
-        self.num_episodes = _count("num_episodes", num_episodes)
+        self.num_episodes, kept = _count("num_episodes", num_episodes), _count("memory_capacity", memory_capacity)
         self.action_repeat, self.render_interval, self.reward_delay = (
             None if value is None else _count(name, value)
             for name, value in (
                 ("action_repeat", action_repeat), ("render_interval", render_interval), ("reward_delay", reward_delay)
             )
         )  # fmt: skip
-        self.probability_random_action = _probability(probability_random_action)
-        self.keep_state, self.learn, self._shown, self.reward_list = keep_state, learn, progress, list[float]()
+        self.probability_random_action, self.keep_state = _probability(probability_random_action), keep_state
+        self.learn, self._shown, self.reward_list = _function(learn), progress, list[float]()
         self.encoder, self.chooser = _ends(network, environment)
-        self.seed = network.seed if seed is None else seed
+        self.seed = network.seed if seed is None else int(_known("seed", seed, is_whole, "a whole number from 0 on"))
         self.generator = np.random.default_rng([self.seed, 1])
-        self.memory_pool = ReplayMemory(memory_capacity, self.generator) if replay_memory else None
-        self.checkpoint, self.checkpoint_seconds = None if checkpoint is None else Path(checkpoint), checkpoint_seconds
+        self.memory_pool = ReplayMemory(kept, self.generator) if replay_memory else None
+        self.checkpoint, self.checkpoint_seconds = _place(checkpoint), _seconds(checkpoint_seconds)
         self._begin()
         if resume:
             self.load(self._file())
@@ -196,7 +196,8 @@ class RLPipeline:
         settings = {
             "environment": self.environment.name, "time": float(self.time), "dt": float(self.network.backend.dt),
             "memory": None if self.memory_pool is None else self.memory_pool.capacity, "keep_state": self.keep_state,
-            "reward_delay": self.reward_delay, "seed": self.seed,
+            "reward_delay": self.reward_delay, "seed": self.seed, "observation": list(self.environment.shape),
+            "actions": self.environment.action_num, "clip_rewards": self.environment.clip_rewards,
         }  # fmt: skip
         return Session(self.network, self.generator, self.memory_pool, self.reward_list, settings)
 
@@ -233,13 +234,36 @@ def _ends(network: Any, environment: Any) -> tuple[Encoder, Action | Decoder]:
     return encoder, chooser
 
 
-def _count(name: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ParameterError(f"RLPipeline.{name} must be a whole number from 1 on, got {value!r}")
+def _place(given: Any) -> Path | None:
+    """The path of a checkpoint, in a folder that is there, so that hours of play do not end in an error."""
+    if given is None:
+        return None
+    if not isinstance(given, (str, Path)):
+        raise ParameterError(f"RLPipeline.checkpoint must be a path, got {given!r}")
+    place = Path(given)
+    if place.is_dir() or not place.parent.is_dir():
+        what = f"{place} is a folder" if place.is_dir() else f"there is no folder {place.parent}"
+        raise ParameterError(f"RLPipeline.checkpoint must be a file in a folder that is there; {what}")
+    return place
+
+
+def _known(name: str, value: Any, holds: Callable[[Any], object], what: str) -> Any:
+    if not holds(value):
+        raise ParameterError(f"RLPipeline.{name} must be {what}, got {value!r:.80}")
     return value
 
 
+def _count(name: str, value: Any) -> int:
+    return int(_known(name, value, lambda n: is_whole(n, 1), "a whole number from 1 on"))
+
+
+def _function(value: Callable[[RLPipeline], object] | None) -> Callable[[RLPipeline], object] | None:
+    return value if value is None else _known("learn", value, callable, "a function of the pipeline")
+
+
+def _seconds(value: Any) -> float:
+    return float(_known("checkpoint_seconds", value, lambda s: is_number(s) and s >= 0, "a number from 0 on"))
+
+
 def _probability(value: Any) -> float:
-    if not is_number(value) or not 0 <= value <= 1:
-        raise ParameterError(f"RLPipeline.probability_random_action must be from 0 to 1, got {value!r}")
-    return float(value)
+    return float(_known("probability_random_action", value, lambda p: is_number(p) and 0 <= p <= 1, "from 0 to 1"))

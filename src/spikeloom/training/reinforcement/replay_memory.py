@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ParameterError, ShapeError, StateError
+from ...neurons.surrogates import is_number
 
 
 class Transitions(NamedTuple):
@@ -37,10 +38,14 @@ class ReplayMemory:
     def push(self, state: Any, action: int, next_state: Any, reward: float) -> None:
         """Remembers a transition in place of the oldest where it is full; next_state: None where that is the end."""
         state = np.asarray(state)
-        held = self._made(state)
+        like = state if self._held is None else self._held.states[0]
         for value in (state, *([] if next_state is None else [np.asarray(next_state)])):
-            if value.shape != held.states.shape[1:]:
-                raise ShapeError(f"ReplayMemory: states have shape {held.states.shape[1:]}, got {value.shape}")
+            _check_state(value, like)
+        if not isinstance(action, (int, np.integer)) or not is_number(reward):
+            raise ParameterError(
+                f"ReplayMemory: an action must be a whole number, a reward a number, got {action!r} and {reward!r}"
+            )
+        held = self._made(state)
         k = self._next
         held.states[k], held.actions[k], held.rewards[k] = state, action, reward
         held.next_states[k], held.ended[k] = 0 if next_state is None else next_state, next_state is None
@@ -51,6 +56,8 @@ class ReplayMemory:
         generator = self.generator if generator is None else generator
         if generator is None:
             raise ParameterError("ReplayMemory.sample: give generator=, what it draws from")
+        if not isinstance(batch_size, (int, np.integer)) or isinstance(batch_size, bool):
+            raise ParameterError(f"ReplayMemory.sample: batch_size must be a whole number, got {batch_size!r}")
         if self._held is None or not 1 <= batch_size <= self._n:
             raise StateError(f"ReplayMemory holds {self._n} transitions, {batch_size} cannot be drawn; push more first")
         chosen = generator.choice(self._n, batch_size, replace=False)
@@ -63,10 +70,13 @@ class ReplayMemory:
     def _made(self, state: NDArray[Any]) -> Transitions:
         if self._held is None:
             n, many = self.capacity, (self.capacity, *state.shape)
-            self._held = Transitions(
-                np.zeros(many, state.dtype), np.zeros(n, np.int64), np.zeros(many, state.dtype),
-                np.zeros(n, np.float32), np.zeros(n, np.bool_),
-            )  # fmt: skip
+            try:
+                self._held = Transitions(
+                    np.zeros(many, state.dtype), np.zeros(n, np.int64), np.zeros(many, state.dtype),
+                    np.zeros(n, np.float32), np.zeros(n, np.bool_),
+                )  # fmt: skip
+            except (MemoryError, ValueError) as error:
+                raise ParameterError(f"ReplayMemory: capacity {n} does not fit into memory; give less") from error
         return self._held
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -87,11 +97,27 @@ class ReplayMemory:
             part[: self._n] = given
 
 
+def _check_state(value: NDArray[Any], like: NDArray[Any]) -> None:
+    """Raises ShapeError or ParameterError for a state that is not kept exactly where others are like this one."""
+    if value.dtype.kind not in "biuf":
+        raise ParameterError(f"ReplayMemory: states must be arrays of numbers, got dtype {value.dtype}")
+    if value.shape != like.shape:
+        raise ShapeError(f"ReplayMemory: states have shape {like.shape}, got {value.shape}")
+    if not np.can_cast(value.dtype, like.dtype, "same_kind"):
+        raise ParameterError(f"ReplayMemory: states are of {like.dtype}, got {value.dtype}, which would be rounded")
+
+
+_KINDS = {"actions": np.int64, "rewards": np.float32, "ended": np.bool_, "next": np.int64}
+
+
 def _checked(arrays: Mapping[str, NDArray[Any]], capacity: int) -> tuple[Transitions, int]:
     """The transitions in arrays and the place of the next one; ShapeError where they are not those of a memory."""
     if set(arrays) != {*Transitions._fields, "next"}:
         raise ShapeError(f"ReplayMemory: needs {', '.join(Transitions._fields)} and next, got {', '.join(arrays)}")
     found = Transitions(*(arrays[name] for name in Transitions._fields))
+    for name, kind in (_KINDS | {"next_states": found.states.dtype}).items():
+        if arrays[name].dtype != kind:
+            raise ShapeError(f"ReplayMemory: {name} must be of {np.dtype(kind)}, got {arrays[name].dtype}")
     n, place = len(found.actions), arrays["next"]
     flat = all(part.shape == (n,) for part in (found.actions, found.rewards, found.ended))
     if not flat or found.states.shape != found.next_states.shape or len(found.states) != n or place.shape != (1,):

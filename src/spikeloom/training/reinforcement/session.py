@@ -5,8 +5,10 @@ Nothing in the file is run; names, shapes and types are compared with those of t
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +30,12 @@ from ..learner import Learner
 from .replay_memory import ReplayMemory
 
 FORMAT, VERSION = "spikeloom.reinforcement", 1
-_PARTS = ("network", "memory", "optimizer")
+_PARTS = ("network.", "memory.", "optimizer.", "random.torch")
+_TYPES = {
+    "memory.states": "F32", "memory.next_states": "F32", "memory.actions": "I64", "memory.rewards": "F32",
+    "memory.ended": "BOOL", "memory.next": "I64", "random.torch": "U8",
+}  # fmt: skip
+_NUMBERS = {"F16", "F32", "F64", "I8", "I16", "I32", "I64", "U8", "BOOL"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class Session:
     def tensors(self) -> dict[str, Tensor]:
         """Every array, by name."""
         found = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        found["random.torch"] = torch.get_rng_state()  # of torch modules, such as dropout
         if self.memory is not None:
             found |= {f"memory.{name}": torch.from_numpy(part) for name, part in self.memory.arrays().items()}
         for learner in self.learners():
@@ -62,7 +70,7 @@ class Session:
         optimizers = {
             learner.path: {
                 "groups": learner.optim.state_dict()["param_groups"],
-                "schedule": None if learner.schedule is None else learner.schedule.state_dict(),
+                "schedule": None if learner.schedule is None else _written(learner.schedule.state_dict()),
             }
             for learner in self.learners()
         }
@@ -75,7 +83,7 @@ class Session:
 
     def restore(self, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Takes what was kept."""
-        parts: dict[str, dict[str, Tensor]] = {part: {} for part in _PARTS}
+        parts: dict[str, dict[str, Tensor]] = {part.partition(".")[0]: {} for part in _PARTS}
         for name, value in tensors.items():
             part, _, own = name.partition(".")
             parts[part][own] = value
@@ -84,6 +92,7 @@ class Session:
             self.memory.load({name: value.numpy() for name, value in parts["memory"].items()})
         for learner in self.learners():
             _restore_optimizer(learner, values["optimizers"][learner.path], parts["optimizer"])
+        torch.set_rng_state(parts["random"]["torch"])
         states = values["generators"]
         for generator, state in zip((self.network.generator, self.generator), states, strict=True):
             generator.bit_generator.state = state
@@ -94,39 +103,88 @@ class Session:
 
 def _restore_optimizer(learner: Learner, values: Any, tensors: Mapping[str, Tensor]) -> None:
     kept = entries("an optimizer", values, ("groups", "schedule"))
-    _check_alike("groups", kept["groups"], learner.optim.state_dict()["param_groups"])
-    if learner.schedule is not None:
-        _check_alike("schedule", kept["schedule"], learner.schedule.state_dict())
+    groups = _alike("groups", kept["groups"], learner.optim.state_dict()["param_groups"])
+    schedule = None if learner.schedule is None else _schedule(kept["schedule"], learner.schedule)
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         path, number, own = name.rsplit(".", 2)
         if path == learner.path:
             state.setdefault(int(number), {})[own] = value
-    shapes = [p.shape for group in learner.optim.param_groups for p in group["params"]]
-    for k, own_values in state.items():
-        if not 0 <= k < len(shapes) or any(v.shape not in (shapes[k], ()) for v in own_values.values()):
+    made = _first_state(learner.optim, groups) if state else {}
+    for k, values_of in state.items():
+        needed = {n: (v.shape, v.dtype) for n, v in made.get(k, {}).items() if isinstance(v, Tensor)}
+        if needed != {n: (v.shape, v.dtype) for n, v in values_of.items()}:
             raise DataError(f"optimizer {learner.path!r}: what it keeps of parameter {k} does not fit that parameter")
-    learner.optim.load_state_dict({"state": state, "param_groups": kept["groups"]})
-    if learner.schedule is not None:
-        learner.schedule.load_state_dict(kept["schedule"])
+    learner.optim.load_state_dict({"state": state, "param_groups": groups})
+    if schedule is not None:
+        learner.schedule.load_state_dict(schedule)
 
 
-def _check_alike(what: str, given: Any, own: Any) -> None:
-    """Raises DataError unless given values are of the kinds, and in the structure, of those that are here."""
+def _first_state(optimizer: torch.optim.Optimizer, groups: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """What an optimizer with these settings keeps of each parameter after its first step, from a step of zeros."""
+    twins = []
+    for settings, own in zip(groups, optimizer.param_groups, strict=True):
+        zeros = [torch.zeros_like(p).requires_grad_() for p in own["params"]]
+        for zero in zeros:
+            zero.grad = torch.zeros_like(zero)
+        twins.append(settings | {"params": zeros})
+    made: Any = type(optimizer)
+    twin = made(twins)
+    twin.step()
+    found: dict[int, dict[str, Any]] = twin.state_dict()["state"]
+    return found
+
+
+def _schedule(given: Any, schedule: Any) -> dict[str, Any]:
+    """The state of a schedule, of which what it was made with must be what it was made with here."""
+    own = schedule.state_dict()
+    found: dict[str, Any] = _alike("schedule", given, own)
+    for name in inspect.signature(type(schedule)).parameters:
+        if name in own and name != "last_epoch" and found[name] != own[name]:
+            raise DataError(f"schedule.{name} is {found[name]!r:.80}, here it is {own[name]!r:.80}")
+    return found
+
+
+def _written(value: Any) -> Any:
+    """A value as JSON can hold it: counts as a list of what was counted, infinity as a text."""
+    if isinstance(value, Counter):
+        return sorted(value.elements())
+    if isinstance(value, Mapping):
+        return {name: _written(v) for name, v in value.items()}
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
+
+
+def _alike(what: str, given: Any, own: Any) -> Any:
+    """Given values as they were before `_written`; DataError unless they fit those that are here.
+
+    Numbers may differ, from 0 on where they are settings of an optimizer; switches and names may not.
+    """
+    if isinstance(own, Counter):
+        if not isinstance(given, list) or not all(type(k) is int for k in given):
+            raise DataError(f"{what} must be a list of whole numbers, got {given!r:.80}")
+        return Counter(given)
     if isinstance(own, Mapping):
-        for name, value in entries(what, given, tuple(own)).items():
-            _check_alike(f"{what}.{name}", value, own[name])
-    elif isinstance(own, (list, tuple)):
+        return {name: _alike(f"{what}.{name}", v, own[name]) for name, v in entries(what, given, tuple(own)).items()}
+    if isinstance(own, (list, tuple)):
         if not isinstance(given, list) or len(given) != len(own):
             raise DataError(f"{what} must be a list of {len(own)}, got {given!r:.80}")
-        for k, (value, here) in enumerate(zip(given, own, strict=True)):
-            _check_alike(f"{what}.{k}", value, here)
-    elif not (given is None if own is None else _kind(given) is _kind(own)):
+        fixed = what.endswith(".params")
+        return [_same(f"{what}.{k}", *two) if fixed else _alike(f"{what}.{k}", *two)
+                for k, two in enumerate(zip(given, own, strict=True))]  # fmt: skip
+    if type(own) not in (int, float):
+        return _same(what, given, own)
+    of_optimizer = what.startswith("groups.")
+    if given in ("inf", "-inf") and not of_optimizer:
+        return float(given)
+    if not is_number(given) or (of_optimizer and own >= 0 > given):
         raise DataError(f"{what} must be of the kind of {own!r:.80}, got {given!r:.80}")
+    return given
 
 
-def _kind(value: Any) -> type:
-    return float if is_number(value) else type(value)
+def _same(what: str, given: Any, own: Any) -> Any:
+    if type(given) is not type(own) or given != own:
+        raise DataError(f"{what} is {given!r:.80}, here it is {own!r:.80}")
+    return own
 
 
 def save_session(path: Path, session: Session) -> None:
@@ -144,7 +202,7 @@ def load_session(path: Path, session: Session) -> None:
         values, tensors = _read(path, session)
         try:
             session.restore(values, tensors)
-        except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        except Exception as error:
             session.restore(*before)
             raise DataError(f"it does not fit this pipeline: {error}") from error
 
@@ -155,13 +213,37 @@ def _read(path: Path, session: Session) -> tuple[dict[str, Any], dict[str, Tenso
             values = _checked(json.loads((opened.metadata() or {}).get("spikeloom", "null")), session)
             names = list(opened.keys())
             shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in names}
-            if strays := [name for name in names if name.partition(".")[0] not in _PARTS]:
+            if strays := [name for name in names if not name.startswith(_PARTS)]:
                 raise DataError(f"it holds {strays[0]!r:.80}, which is no part of a pipeline")
             own = {n.partition(".")[2]: shape for n, shape in shapes.items() if n.startswith("network.")}
             check_fit(own, session.network.specs())
-            return values, {name: opened.get_tensor(name) for name in names}
+            _check_arrays(session, opened, names)
+            tensors = {name: opened.get_tensor(name) for name in names}
     except (SafetensorError, OSError, json.JSONDecodeError, RecursionError) as error:
         raise DataError(f"it is torn, or no checkpoint of a pipeline: {error}") from error
+    for name, value in tensors.items():
+        if not value.isfinite().all():
+            raise DataError(f"{name!r:.80} holds NaN or infinity")
+    return values, tensors
+
+
+def _check_arrays(session: Session, opened: Any, names: list[str]) -> None:
+    """Raises DataError for a type, states that are none of this environment, actions that it lacks, or a stray."""
+    paths = {learner.path for learner in session.learners()}
+    for name in names:
+        part, shape = opened.get_slice(name), session.settings["observation"]
+        if part.get_dtype() not in ({_TYPES[name]} if name in _TYPES else _NUMBERS):
+            raise DataError(f"{name!r:.80} must be of {_TYPES.get(name, 'a usual type')}, got {part.get_dtype()}")
+        if name in ("memory.states", "memory.next_states") and part.get_shape()[1:] != shape:
+            raise DataError(f"{name} must be of shape (n, {str(shape)[1:-1]}), got {tuple(part.get_shape())}")
+        if name.startswith("optimizer.") and name.count(".") >= 3:
+            path = name.removeprefix("optimizer.").rsplit(".", 2)[0]
+            if path not in paths:
+                raise DataError(f"the network has no learner {path!r:.80} for {name!r:.80}")
+    if "memory.actions" in names:
+        actions = opened.get_tensor("memory.actions")
+        if actions.numel() and not 0 <= int(actions.min()) <= int(actions.max()) < session.settings["actions"]:
+            raise DataError(f"memory.actions must be from 0 to {session.settings['actions'] - 1}")
 
 
 def _checked(values: Any, session: Session) -> dict[str, Any]:

@@ -16,7 +16,8 @@ struct Leaks {
 SPIKELOOM_INLINE bool any(bool m) { return m; }
 SPIKELOOM_INLINE bool any(Mask<double> m) { return bits(m) != 0; }
 
-template <class V> using IntOf = std::conditional_t<std::is_same_v<V, double>, int64_t, Mask<double>>;
+// Unsigned, since the exponent is shifted out of its range.
+template <class V> using IntOf = std::conditional_t<std::is_same_v<V, double>, uint64_t, Mask<double>>;
 
 // exp(-x) for x >= 0, to a unit in the last place or two: exp(-x) = 2^-n exp(n ln 2 - x), |n ln 2 - x| <= ln 2 / 2.
 template <class V> SPIKELOOM_INLINE V decay(V x) {
