@@ -6,8 +6,8 @@ Claim: an astrocyte that sets the depression of STDP keeps a liquid near critica
 scikit-learn's digits as Poisson spikes into 343 cells on a 7 x 7 x 7 grid, four fifths excitatory, joined the more
 likely the nearer they are. The liquid sees 150 digits of 20 ms with plasticity; then its spikes of 60 ms, as shares of
 each digit's sum, go to a softmax. Baseline: the liquid as drawn, and STDP with constant depression. The gate: the
-astrocyte leaves at most half of the activity of STDP, a branching factor nearer to 1, and accuracy not more than .02
-below.
+astrocyte leaves at most half of the activity of STDP, a branching factor nearer to 1, and accuracy within .02.
+It is missed: STDP alone falls far below.
 """
 
 from __future__ import annotations
@@ -157,11 +157,12 @@ def outcome(seeds: int) -> Outcome:
         data=f"scikit-learn's digits, 343 cells, 150 digits of 20 ms to learn, 60 ms to read, means of {seeds} seeds",
         baseline=f"STDP {alone['accuracy']:.3f} at {alone['spikes']:.1f} spikes a step",
         result=f"{both['accuracy']:.3f} at {both['spikes']:.1f} spikes a step",
-        gate="at most half of the spikes of STDP, branching nearer to 1, accuracy at most .02 below",
-        holds=calm and both["accuracy"] >= alone["accuracy"] - 0.02,
+        gate="at most half of the spikes of STDP, branching nearer to 1, accuracy within .02",
+        holds=calm and abs(both["accuracy"] - alone["accuracy"]) <= 0.02,
         head=["liquid", "accuracy", "spikes a step", "branching factor"],
         rows=[[w, f"{m['accuracy']:.3f}", f"{m['spikes']:.1f}", f"{m['branching']:.2f}"] for w, m in mean.items()],
-        failed="" if both["accuracy"] > mean["as drawn"]["accuracy"] + 0.01 else "a gain over the liquid as drawn",
+        failed="STDP alone as accurate: it falls far below; a gain over the liquid as drawn. The strength of the input "
+        "and the form of the branching factor were set after seeing these figures for other ones",
     )
 
 

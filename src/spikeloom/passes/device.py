@@ -60,12 +60,14 @@ class Device:
 
 
 DEVICES: Registry[Device] = Registry("device")
+"""'neurocorex': two matrices of 96 x 96 weights, 90 usable neurons (NeuroCoreX, 2025); its leak is constant, which no
+model here has, so that only neurons without one fit. 'sfq': superconducting counters with weights from -3 to 3."""
 DEVICES.add(
     "neurocorex",
     Device(name="neurocorex", n_neurons=90, n_inputs=96, fan_in=192, n_weights=2 * 96 * 96, weight_bits=8,
-           models=("lif", "if"), links=("full", "one_to_one", "sparse", "random", "lateral"), delay_steps=1),
+           models=("if",), links=("full", "one_to_one", "sparse", "random", "lateral")),
 )  # fmt: skip
-DEVICES.add("sfq", Device(name="sfq", weight_bits=3, models=("if",), delay_steps=0))
+DEVICES.add("sfq", Device(name="sfq", weight_bits=3, models=("if",)))
 
 
 class Use(NamedTuple):
