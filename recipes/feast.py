@@ -115,8 +115,8 @@ def outcome() -> Outcome:
         rows=[
             [w, f"{m['missed']:.3f}", f"{m['spread']:.2f}", m["silent"], f"{m['told']:.2f}"] for w, m in found.items()
         ],
-        failed="orientations told worse without thresholds; and 20,000 events with nearest means of winners, tried "
-        "first, left the most won above 1.5 times the least and told .80: events and nearest clips were set after that",
+        failed="orientations told worse without thresholds; 6,000 events, tried first, left the most won 11 times the "
+        "least, and the nearest mean of winners told .80: 40,000 events and the nearest clip were set after that",
     )
 
 
