@@ -5,6 +5,8 @@ import pytest
 import torch
 
 import spikeloom as sl
+from spikeloom.backends import windows
+from spikeloom.backends.kernel_run import KernelRun
 
 
 def network(*, sparing, delay=0.0):
@@ -70,6 +72,58 @@ def test_a_late_bias_without_a_gradient_gets_exactly_none(sparing):
     assert torch.equal(gradients["late.bias"], torch.zeros(20, dtype=torch.float64))
 
 
-def test_sparing_must_be_true_or_false():
-    with pytest.raises(sl.ParameterError, match="sparing must be True or False, got 3"):
+def test_sparing_must_be_true_false_or_none():
+    with pytest.raises(sl.ParameterError, match="sparing must be True, False or None, got 3"):
         sl.TorchBackend(sparing=3)
+
+
+def layers(*, density, sparing):
+    """Two populations without a loop, events of the density in, and a run of 40 steps of 11 samples."""
+    net, generator = sl.Network(), np.random.default_rng(3)
+    net.x = sl.Encoder(12, coding_method="null")
+    net.a = sl.NeuronGroup(20, "lif", tau_m=4.0)
+    net.b = sl.NeuronGroup(5, "clif")
+    net.c = sl.Connection(net.x, net.a, link_type="full", weight=generator.normal(0.1, 0.3, (20, 12)))
+    net.d = sl.Connection(net.a, net.b, link_type="full", weight=generator.normal(0.1, 0.3, (5, 20)))
+    net.out = sl.Decoder(5, net.b, coding_method="spike_counts")
+    net.set_backend(sl.TorchBackend(dt=1.0, dtype=torch.float64, sparing=sparing))
+    raster = generator.random((40, 11, 12)) < density
+    net.x(sl.Spikes.from_raster(raster, 1.0))
+    net.run(40.0)
+    (net.out.predict.square() * torch.arange(5)).sum().backward()
+    return {name: p.grad for name, p in net.module.named_parameters()}
+
+
+@pytest.fixture
+def windows_made(monkeypatch):
+    """How many windows each run of kernels went back in."""
+    made, backward = [], KernelRun.backward
+
+    def counted(run, grads):
+        made.append(len(run.windows))
+        return backward(run, grads)
+
+    monkeypatch.setattr(KernelRun, "backward", counted)
+    return made
+
+
+def test_by_itself_a_run_goes_back_in_windows_where_planes_are_large_and_events_few(monkeypatch, windows_made):
+    whole = layers(density=0.3, sparing=None)
+    a_step = (32 + 16) * 11 * 8  # bytes of both layers' tiles, in one plane each
+    monkeypatch.setattr(windows, "WINDOW", 10 * a_step)
+    parts = layers(density=0.3, sparing=None)
+    layers(density=0.3, sparing=False)
+    monkeypatch.setattr(windows, "EVENTS_AT_MOST", 2.0)  # there are 12 * 0.3 = 3.6
+    layers(density=0.3, sparing=None)
+    assert windows_made[0] == windows_made[2] == windows_made[3] == 1
+    assert windows_made[1] >= 4
+    for name, grad in whole.items():
+        assert grad.abs().sum() > 0
+        torch.testing.assert_close(parts[name], grad, rtol=0, atol=1e-11 * max(1.0, float(grad.abs().max())), msg=name)
+
+
+def test_a_loop_keeps_all_by_itself(monkeypatch, windows_made):
+    monkeypatch.setattr(windows, "WINDOW", 1)
+    trained(network(sparing=None), 30)
+    layers(density=0.3, sparing=None)
+    assert windows_made[0] == 1 < windows_made[1]

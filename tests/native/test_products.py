@@ -11,6 +11,7 @@ from spikeloom.errors import DataError, ParameterError, ShapeError
 from spikeloom.native.events import columns, rows_of_raster
 from spikeloom.native.products import (
     WIDTHS,
+    WeightSums,
     bias_gradient,
     dense_product,
     dense_weight_gradient,
@@ -145,6 +146,13 @@ def test_windows_of_time_add_up_to_the_whole_weight_gradient(n, silent):
         part = tile(g[first * 100 : first * 100 + 3000], 64)
         weight_gradient(rows, part, n, out, first_step=first, accumulate=first > 0)
     assert close(out, product(g.T, x.reshape(-1, 30)))
+    given = rng.standard_normal((n, 30))
+    for width, threads in ((64, 1), (16, 1), (16, 2)):
+        sums, total = WeightSums(n, threads), given.copy()
+        for first in (60, 30, 0):
+            sums.add(rows, tile(g[first * 100 : first * 100 + 3000], width), first)
+        sums.write(total, accumulate=True)
+        assert close(total, given + product(g.T, x.reshape(-1, 30)))
     twice = np.empty((2, n, 30))
     for threads in (1, 2):
         weight_gradient(rows, tile(g, 16), n, twice[threads - 1], threads=threads)

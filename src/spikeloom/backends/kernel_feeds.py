@@ -33,7 +33,8 @@ class Feed:
 
     origin: the population of the block that it comes from, inner: of the same stage; rows: its events; dense: a dense
     signal (T or 1, B, K); term: the product of a link that makes its current itself; in_parts: whether it did so for
-    some samples at a time; found: what that finds on the way back; ahead: whether it was passed on before it was found.
+    some samples at a time; found: what that finds on the way back; ahead: whether it was passed on before it was found;
+    sums: of its weight's gradient, window by window.
     """
 
     route: Route
@@ -47,6 +48,7 @@ class Feed:
     in_parts: bool = False
     found: Gradients | None = None
     ahead: bool = False
+    sums: products.WeightSums | None = None
 
     @property
     def steps(self) -> int:

@@ -117,18 +117,11 @@ def _sum_for(found: Found, key: Key, shape: Any, post: KernelLayer) -> tuple[Ten
 
 
 def _add_weight(feed: Feed, post: KernelLayer, found: Found) -> None:
-    weight = feed.weights["weight"]
-    out, before = _sum_for(found, ("weight", feed.route.connection.path, "weight"), weight.shape, post)
     if (rows := _rows(feed)) is not None:
-        first, last = post.window
-        g = post.current_gradient(feed.inlet)
-        events: EventRows | Columns = rows
-        if g.shape[1] != (last - first) * post.samples:  # rows of a later window stand behind
-            begin = max(0, first - feed.steps)
-            events = columns(rows, first_step=begin, n_steps=max(0, last - feed.steps - begin), threads=post.threads)
-        shift = first - feed.steps
-        products.weight_gradient(events, g, post.n, out, first_step=shift, accumulate=before, threads=post.threads)
+        _add_by_events(feed, rows, post, found)
         return
+    weight = feed.weights["weight"]
+    out, before = _weight_sum(feed, post, found)
     dense = feed.dense if feed.origin is None or feed.dense is not None else feed.origin.raster
     assert dense is not None
     g, begin, end = _arrived(feed, post)
@@ -136,6 +129,33 @@ def _add_weight(feed: Feed, post: KernelLayer, found: Found) -> None:
     flat = (dense if constant else dense[begin:end]).to(post.dtype).reshape(-1, weight.shape[1]).contiguous()
     g = _summed(g, post) if constant else g
     products.dense_weight_gradient(flat, g, post.n, out, accumulate=before, threads=post.threads)
+
+
+def _add_by_events(feed: Feed, rows: EventRows, post: KernelLayer, found: Found) -> None:
+    """At once where the window is the whole run; else into sums that `write_sums` brings into the weight's order."""
+    first, last = post.window
+    g, shift = post.current_gradient(feed.inlet), first - feed.steps
+    if last - first == post.steps:
+        out, before = _weight_sum(feed, post, found)
+        products.weight_gradient(rows, g, post.n, out, first_step=shift, accumulate=before, threads=post.threads)
+        return
+    events: EventRows | Columns = rows
+    if g.shape[1] != (last - first) * post.samples:  # rows of a later window stand behind
+        begin = max(0, shift)
+        events = columns(rows, first_step=begin, n_steps=max(0, last - feed.steps - begin), threads=post.threads)
+    feed.sums = feed.sums or products.WeightSums(post.n, post.threads)
+    feed.sums.add(events, g, shift)
+
+
+def write_sums(feed: Feed, post: KernelLayer, found: Found) -> None:
+    """Brings the sums of the windows' weight gradients to what was found."""
+    if feed.sums is not None:
+        out, before = _weight_sum(feed, post, found)
+        feed.sums.write(out, before)
+
+
+def _weight_sum(feed: Feed, post: KernelLayer, found: Found) -> tuple[Tensor, bool]:
+    return _sum_for(found, ("weight", feed.route.connection.path, "weight"), feed.weights["weight"].shape, post)
 
 
 def _rows(feed: Feed) -> EventRows | None:

@@ -35,7 +35,8 @@ class KernelPath:
     """Compiled kernels, written from the neurons' own lines.
 
     threads: how many share the work of a window; None: as many as torch uses, where there is enough work. sparing:
-    whether a run keeps its state every so many steps only and runs forward again on the way back, in less memory. left:
+    whether a run keeps its state every so many steps only and runs forward again on the way back, in less memory; None:
+    where that costs no time. left:
     why the last run of a block, by the paths of its populations, went on the torch path.
     """
 
@@ -43,7 +44,7 @@ class KernelPath:
     keeps_state = True
 
     def __init__(
-        self, dtype: torch.dtype = torch.float32, threads: int | None = None, *, sparing: bool = False
+        self, dtype: torch.dtype = torch.float32, threads: int | None = None, *, sparing: bool | None = None
     ) -> None:
         self.dtype, self.threads, self.sparing = dtype, threads, sparing
         self.workspace = Workspace()

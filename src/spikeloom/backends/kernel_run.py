@@ -12,23 +12,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..kernels.model import width_for
 from ..native import pool
 from ..native.population import BLOCK, in_turn
 from .kernel_feeds import Feed, add_currents, feeds_of, source_of, under_way
-from .kernel_gradients import Found, Ways, add_gradients, target_of, ways_back
+from .kernel_gradients import Found, Ways, add_gradients, target_of, ways_back, write_sums
 from .kernel_layer import NEAR, Frame, KernelLayer
 from .path import Call, Key, Tensors
 from .plan import Stage
+from .windows import Windows, windows_of
 
 if TYPE_CHECKING:
     from .kernel_path import KernelPath
+
+NEAR_BACK = 1 << 24
+"""How many bytes of planes go back together, about: what flows between populations does not go far away."""
 
 
 class KernelRun:
     """The populations of a block, what brings them current, and what flows back through them, once.
 
-    In the sparing mode the membranes are not kept: the state is, every so many steps, and the way back runs each window
-    between two of these forward again.
+    Where it goes back in windows of time the membranes are not kept: the state is, at the start of each, and the way
+    back runs the window forward again.
     """
 
     def __init__(self, path: KernelPath, call: Call, needs: frozenset[Key]) -> None:
@@ -38,7 +43,7 @@ class KernelRun:
         self.layers: dict[str, KernelLayer] = {}
         self.feeds: dict[str, list[Feed]] = {}
         self.states: dict[tuple[str, int], NDArray[Any]] = {}
-        self.windows = [(0, call.n_steps)]
+        self.windows: Windows = [(0, call.n_steps)]
 
     @property
     def sparing(self) -> bool:
@@ -47,9 +52,8 @@ class KernelRun:
 
     def forward(self) -> Found:
         """What comes out of the block by key."""
-        if self.needs and self.path.sparing and self._may_spare():
-            size = max(1, math.isqrt(self.call.n_steps))
-            self.windows = [(a, min(a + size, self.call.n_steps)) for a in range(0, self.call.n_steps, size)]
+        if self.needs and self._may_spare():
+            self.windows = windows_of(self.call, self._planes(), self.path.sparing)
         for stage in self.call.block.stages:
             self._run(stage)
         results: Found = {}
@@ -60,6 +64,16 @@ class KernelRun:
     def _may_spare(self) -> bool:
         """Whether a window's way back needs nothing of other windows: a link that makes its current itself does."""
         return all(self.path.in_kernel(layer) for layer in self.call.block.layers)
+
+    def _planes(self) -> dict[str, int]:
+        """How many bytes each population keeps in a step."""
+        planes = {}
+        for layer in self.call.block.layers:
+            first, n = self.call.tensors["state", layer.path, 0], math.prod(layer.shape)
+            model = self.path.compiled(layer, self.needs, self.call.want[layer.path]).model
+            padded = -(-n // width_for(n)) * width_for(n)
+            planes[layer.path] = model.planes * len(first) * padded * first.element_size()
+        return planes
 
     def _run(self, stage: Stage) -> None:
         for layer in stage.layers:
@@ -127,8 +141,10 @@ class KernelRun:
             if self.sparing:
                 self._again(first, last)
             WayBack(self, dict(given), found).run()
-        for layer in self.layers.values():
+        for path, layer in self.layers.items():
             found.update(layer.own_gradients())
+            for feed in self.feeds[path]:
+                write_sums(feed, layer, found)
         return found
 
     def _again(self, first: int, last: int) -> None:
@@ -195,7 +211,8 @@ class WayBack:
         """Takes the gathered populations back, then makes the gradients that need them whole."""
         layers = [layer for layer, _ in self.gathered]
         ways = [way for _, of_layer in self.gathered for way in of_layer.values()]
-        part, n_samples = max([BLOCK, *(way.part for way in ways)]), layers[0].samples if layers else 0
+        n_samples = layers[0].samples if layers else 0
+        part = max([_near_part(layers), *(way.part for way in ways)])
 
         def some(begin: int, end: int) -> None:
             for first in range(begin * part, min(end * part, n_samples), part):
@@ -216,3 +233,13 @@ class WayBack:
                     source = feed.route.source
                     grad = self.of.layers[source].as_plane(back)
                     self.outside[source] = self.outside[source] + grad if source in self.outside else grad
+
+
+def _near_part(layers: Sequence[KernelLayer]) -> int:
+    """How many samples go back through all populations together so that what flows between them stays near; blocks."""
+    if not layers:
+        return BLOCK
+    first, last = layers[0].window
+    of_block = BLOCK * (last - first) * sum(layer.tiles * layer.width * layer.state.itemsize for layer in layers)
+    threads = layers[0].threads
+    return BLOCK * max(1, min(NEAR_BACK // max(1, of_block), -(-layers[0].blocks // threads)))

@@ -44,9 +44,9 @@ class TorchBackend:
     device: 'cpu', 'cuda', ...; dt in ms; dtype: torch.float32 or torch.float64; schedule: 'auto' runs what has no loop
     over the whole window at once, 'step' steps everything, with equal results. path: 'auto' runs in compiled kernels
     what can (`print(net.plan)` shows what does, and why something does not), 'torch' everything on torch operations.
-    threads: how many the kernels may use; None: one for small work, else as many as torch. sparing: training in less
-    memory, about the square root of what the membranes over time take, for a forward pass more. Raises DeviceError at
-    the build when the device is not there.
+    threads: how many the kernels may use; None: one for small work, else as many as torch. sparing: True: training in
+    as little memory as can be, about the square root of what the membranes over time take, for a forward pass more;
+    None: in less where that costs no time. Raises DeviceError at the build when the device is not there.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class TorchBackend:
         schedule: str = "auto",
         path: str = "auto",
         threads: int | None = None,
-        sparing: bool = False,
+        sparing: bool | None = None,
     ) -> None:
         self.device, self.dt, self.dtype, self.schedule = device, dt, dtype, schedule
         self.path, self.threads, self.sparing = path, threads, sparing
@@ -79,8 +79,8 @@ class TorchBackend:
         whole = isinstance(self.threads, int) and not isinstance(self.threads, bool) and self.threads >= 1
         if self.threads is not None and not whole:
             raise ParameterError(f"TorchBackend.threads must be a whole number from 1 on or None, got {self.threads!r}")
-        if not isinstance(self.sparing, bool):
-            raise ParameterError(f"TorchBackend.sparing must be True or False, got {self.sparing!r}")
+        if not isinstance(self.sparing, bool | None):
+            raise ParameterError(f"TorchBackend.sparing must be True, False or None, got {self.sparing!r}")
 
     def build(self, network: Network) -> TorchBuild:
         """The network made ready to run; the parameter store keeps what still fits."""

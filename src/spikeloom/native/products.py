@@ -101,24 +101,102 @@ def weight_gradient(
     events. Steps that only one of the two has add nothing: first_step = -1 pairs the events of each step with g of the
     next one, as a recurrent weight needs it; a later one takes a window of time. Columns must lie within g's steps.
     """
-    n, m, _ = _check_tiled(g, n, "g")
+    n, _, _ = _check_tiled(g, n, "g")
     check_out(out, "out", dtype_name(g), (n, events.n))
+    window, shift = _pairing(events, g, first_step)
+    if isinstance(events, EventRows) and _row_by_row(g):
+        WeightSums(n, threads, by_rows=True).add(events, g, first_step).write(out, accumulate)
+        return
+    lists = _lists(events, window, threads)
+    tiles, m, width = g.shape
+    parts = _parts(tiles, lists.n, threads)
+
+    def add(begin: int, end: int) -> None:
+        room = empty((-(-lists.n // parts), width), dtype_name(g))
+        source = (lists.lists, lists.rows, lists.values, lists.n_chunks, lists.n, g, m, width, shift, n, parts)
+        library().call(f"weight_gradient_{suffix(g)}", *source, room, out, int(accumulate), begin, end)
+
+    pool.run(add, tiles * parts, threads)
+
+
+class WeightSums:
+    """The gradient of the weight of n neurons, window of time by window, in the order in which it is summed up fastest.
+
+    `add` takes what `weight_gradient` does, `write` writes (or adds) the sum of all windows to out (n, K). by_rows:
+    whether rows of events are taken as they are; None: what is faster for the first window.
+    """
+
+    def __init__(self, n: int, threads: int = 1, *, by_rows: bool | None = None) -> None:
+        self.n, self.threads, self.by_rows = n, threads, by_rows
+        self.sums: Array | None = None
+
+    def add(self, events: EventRows | Columns, g: Array, first_step: int = 0) -> WeightSums:
+        """Adds a window; all of them are of the same neurons, in tiles of the same width."""
+        _check_tiled(g, self.n, "g")
+        window, shift = _pairing(events, g, first_step)
+        begun = self.sums is not None
+        if not begun:
+            self._begin(events, g, window)
+        if self.by_rows and isinstance(events, EventRows):
+            self._scatter(events, window, g, shift, begun)
+            return self
+        lists = _lists(events, window, self.threads)
+        tiles, m, width = g.shape
+        parts = _parts(tiles, lists.n, self.threads)
+        source = (lists.lists, lists.rows, lists.values, lists.n_chunks, lists.n, g, m, width, shift, self.n, parts)
+        call = partial(library().call, f"weight_gradient_{suffix(g)}", *source, self.sums, None, 1)
+        pool.run(call, tiles * parts, self.threads)
+        return self
+
+    def _begin(self, events: EventRows | Columns, g: Array, window: tuple[int, int]) -> None:
+        """Sums for each tile; row by row also for parts, as many as fit the size of the work and not the threads."""
+        tiles, _, width = g.shape
+        if self.by_rows is None:
+            self.by_rows = isinstance(events, EventRows) and _row_by_row(g)
+        rows = (window[1] - window[0]) * events.n_samples
+        self.parts = max(1, min(8, rows // 4096)) if self.by_rows and tiles == 1 else 1
+        self.sums = empty((tiles * self.parts, events.n, width), dtype_name(g))
+        if not self.by_rows:
+            self.sums[:] = 0
+
+    def _scatter(self, events: EventRows, window: tuple[int, int], g: Array, shift: int, begun: bool) -> None:
+        tiles, m, width = g.shape
+        source = (events.start, events.ids, events.values, events.n_steps, events.n_samples, *window, events.n)
+        where = (g, m, width, shift, self.parts, self.sums, int(begun))
+        call = partial(library().call, f"scatter_gradient_{suffix(g)}", *source, *where)
+        pool.run(call, tiles * self.parts, self.threads)
+
+    def write(self, out: Array, accumulate: bool = False) -> None:
+        """Writes (or adds) the gradient to out (n, K); at least one window was added."""
+        assert self.sums is not None
+        tiles_and_parts, k, width = self.sums.shape
+        check_out(out, "out", dtype_name(self.sums), (self.n, k))
+        source = (self.sums, width, self.parts, self.n, k, out, int(accumulate))
+        call = partial(library().call, f"gather_parts_{suffix(self.sums)}", *source)
+        pool.run(call, tiles_and_parts // self.parts, self.threads)
+
+
+def _pairing(events: EventRows | Columns, g: Array, first_step: int) -> tuple[tuple[int, int], int]:
+    """The steps of the events, from and to, that have a row in g, and the row of g of their row 0."""
+    _, m, _ = g.shape
     if events.values is not None and dtype_name(events.values) != dtype_name(g):
         raise DataError(f"values of events must be of the dtype of g, {dtype_name(g)}, got {events.values.dtype}")
     samples, first_step = events.n_samples, count(first_step, "first_step", None)
     steps = m // max(1, samples)
     if steps * samples != m:
         raise ShapeError(f"g must have rows for whole steps of {samples} samples, got {m} rows")
-    shift, after = -first_step * samples, first_step + steps
-    if isinstance(events, EventRows):
-        begin = min(max(0, first_step), events.n_steps)
-        window = (begin, max(begin, min(events.n_steps, after)))
-        if _row_by_row(g):
-            return _by_rows(events, window, g, n, out, shift, accumulate, threads)
-        events = columns(events, first_step=begin, n_steps=window[1] - begin, threads=threads)
-    elif events.n_steps * samples and not first_step <= events.first_step <= after - events.n_steps:
+    after = first_step + steps
+    within = first_step <= events.first_step <= after - events.n_steps
+    if isinstance(events, Columns) and events.n_steps * samples and not within:
         raise ShapeError(f"columns must lie within the {steps} steps of g from step {first_step} on")
-    return _by_columns(events, g, n, out, shift, accumulate, threads)
+    begin = min(max(0, first_step), events.n_steps)
+    return (begin, max(begin, min(events.n_steps, after))), -first_step * samples
+
+
+def _lists(events: EventRows | Columns, window: tuple[int, int], threads: int) -> Columns:
+    if isinstance(events, Columns):
+        return events
+    return columns(events, first_step=window[0], n_steps=window[1] - window[0], threads=threads)
 
 
 def _row_by_row(g: Array) -> bool:
@@ -133,33 +211,6 @@ def _row_by_row(g: Array) -> bool:
     library().call(f"sample_rows_{suffix(g)}", g, rows, width, max(1, rows // 1024) | 1, counts)
     found, looked = counts
     return bool(2 * tiles * found <= (tiles + 1.2) * looked)
-
-
-def _by_columns(lists: Columns, g: Array, n: int, out: Array, shift: int, accumulate: bool, threads: int) -> None:
-    tiles, m, width = g.shape
-    parts, name, native = _parts(tiles, lists.n, threads), f"weight_gradient_{suffix(g)}", library()
-    source = (lists.lists, lists.rows, lists.values, lists.n_chunks, lists.n, g, m, width, shift, n, parts)
-
-    def add(begin: int, end: int) -> None:
-        total = empty((-(-lists.n // parts), width), dtype_name(g))
-        native.call(name, *source, total, out, int(accumulate), begin, end)
-
-    pool.run(add, tiles * parts, threads)
-
-
-def _by_rows(
-    events: EventRows, window: tuple[int, int], g: Array, n: int, out: Array, shift: int, accumulate: bool, threads: int
-) -> None:
-    tiles, m, width = g.shape
-    # Each part has sums of its own, as many as fit the size of the work and not the number of threads.
-    parts = 1 if tiles > 1 else max(1, min(8, (window[1] - window[0]) * events.n_samples // 4096))
-    kind, native = suffix(g), library()
-    sums = empty((tiles * parts, events.n, width), dtype_name(g))
-    source = (events.start, events.ids, events.values, events.n_steps, events.n_samples, *window, events.n)
-    scatter = partial(native.call, f"scatter_gradient_{kind}", *source, g, m, width, shift, parts, sums)
-    pool.run(scatter, tiles * parts, threads)
-    gather = partial(native.call, f"gather_parts_{kind}", sums, width, parts, n, events.n, out, int(accumulate))
-    pool.run(gather, tiles, threads)
 
 
 def bias_gradient(

@@ -142,7 +142,8 @@ struct Lists {
   int64_t n_chunks, K;
 };
 
-// Units from begin to end, each one tile and one of `parts` parts of the K neurons. shift: the row of g of row 0.
+// Units from begin to end, each one tile and one of `parts` parts of the K neurons. shift: the row of g of row 0. sum:
+// room for a unit; without `out` the sums of all tiles, [tile][K][WIDTH], which are added to and stay.
 template <int WIDTH, class Real>
 void weight_gradient(Lists in, const Real* values, const Real* g, int64_t M, int64_t shift, int64_t N, int64_t parts,
                      Real* sum, Real* out, int64_t add, int64_t begin, int64_t end) {
@@ -150,17 +151,18 @@ void weight_gradient(Lists in, const Real* values, const Real* g, int64_t M, int
   for (int64_t unit = begin; unit < end; unit++) {
     const int64_t tile = unit / parts, from = unit % parts * in.K / parts, to = (unit % parts + 1) * in.K / parts;
     const Real* plane = g + tile * M * WIDTH;
-    memset(sum, 0, size_t((to - from) * WIDTH) * sizeof(Real));
+    Real* own = out ? sum : sum + (tile * in.K + from) * WIDTH;
+    if (out) memset(own, 0, size_t((to - from) * WIDTH) * sizeof(Real));
     for (int64_t c = 0; c < in.n_chunks; c++)
       for (int64_t k = from; k < to; k++) {
         const int64_t at = in.lists[c * in.K + k], n = in.lists[c * in.K + k + 1] - at;
-        Real* to_add = sum + (k - from) * WIDTH;
+        Real* to_add = own + (k - from) * WIDTH;
         if (n && values)
           add_rows<WIDTH, true>(plane, in.rows + at, shift, values + at, n, to_add);
         else if (n)
           add_rows<WIDTH, false>(plane, in.rows + at, shift, values, n, to_add);
       }
-    put_sums(sum, tile, WIDTH, from, to - from, N, in.K, add, out);
+    if (out) put_sums(own, tile, WIDTH, from, to - from, N, in.K, add, out);
   }
 }
 
@@ -206,16 +208,17 @@ void scatter(Rows in, const Real* values, const Real* plane, int64_t shift, int6
   }
 }
 
-// Units from begin to end, each one tile and one of `parts` parts of the rows, with sums [K][WIDTH] of its own.
+// Units from begin to end, each one tile and one of `parts` parts of the rows, with sums [K][WIDTH] of its own, which
+// start anew or are added to.
 template <int WIDTH, class Real>
 void scatter_gradient(Rows in, const Real* values, const Real* g, int64_t M, int64_t shift, int64_t parts, Real* sums,
-                      int64_t begin, int64_t end) {
+                      int64_t add, int64_t begin, int64_t end) {
   FlushDenormals flush;
   for (int64_t unit = begin; unit < end; unit++) {
     const int64_t part = unit % parts, rows = (in.last - in.first) * in.B, first = in.first * in.B;
     const Real* plane = g + unit / parts * M * WIDTH;
     Real* sum = sums + unit * in.K * WIDTH;
-    memset(sum, 0, size_t(in.K * WIDTH) * sizeof(Real));
+    if (!add) memset(sum, 0, size_t(in.K * WIDTH) * sizeof(Real));
     const int64_t from = first + part * rows / parts, to = first + (part + 1) * rows / parts;
     if (values)
       scatter<WIDTH, true>(in, values, plane, shift, from, to, sum);
@@ -425,10 +428,10 @@ void narrow_weight_gradient(const Real* a, int64_t M, int64_t K, const Real* g, 
   }                                                                                                                    \
   SPIKELOOM_EXPORT void scatter_gradient_##SUFFIX(                                                                     \
       const int64_t* start, const int32_t* ids, const REAL* values, int64_t T, int64_t B, int64_t first, int64_t last, \
-      int64_t K, const REAL* g, int64_t M, int64_t width, int64_t shift, int64_t parts, REAL* sums, int64_t begin,     \
-      int64_t end) {                                                                                                   \
+      int64_t K, const REAL* g, int64_t M, int64_t width, int64_t shift, int64_t parts, REAL* sums, int64_t add,       \
+      int64_t begin, int64_t end) {                                                                                    \
     SPIKELOOM_BY_WIDTH(scatter_gradient, REAL)                                                                         \
-    ({start, ids, T, B, first, last, K}, values, g, M, shift, parts, sums, begin, end);                                \
+    ({start, ids, T, B, first, last, K}, values, g, M, shift, parts, sums, add, begin, end);                           \
   }                                                                                                                    \
   SPIKELOOM_EXPORT void sample_rows_##SUFFIX(const REAL* g, int64_t rows, int64_t width, int64_t stride,               \
                                              int64_t* counts) {                                                        \
