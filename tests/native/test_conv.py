@@ -22,6 +22,14 @@ densities = st.sampled_from([0.0, 0.05, 0.3, 1.0])
 seeds = st.integers(0, 2**32 - 1)
 
 
+@pytest.fixture(params=[0.0, float("inf")], ids=["gathered", "scattered"], scope="module", autouse=True)
+def way(request):
+    """Positions gather events, or events are scattered to positions, whatever their density."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(conv, "GATHER_FROM", request.param)
+        yield
+
+
 @st.composite
 def geometries(draw):
     """Convolutions, pooled or not, and poolings alone, that leave something of their frames."""

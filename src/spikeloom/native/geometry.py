@@ -19,6 +19,8 @@ BAND_BYTES = 1 << 18
 """How much of a frame is held at a time; events are looked at once for each such band."""
 MOST_PARTS, PARTS_BYTES = 16, 1 << 23
 """In how many parts the gradient of a weight is summed at most, and how many bytes they take beyond two."""
+SLACK = 16
+"""How many entries are copied at a time, as conv_gather.hpp has it."""
 MOST_ENTRIES, MOST_WIDTH = 2**31 - 1, 64
 
 
@@ -112,14 +114,25 @@ class Plan:
         sizes = (*g.source, *g.target, *g.taps, *g.stride, *g.padding, *g.used, *pool, *rest)
         self.sizes = np.array(sizes, np.int64)
         self.n_packed = self.tiles * self.tile * channels * prod(kinds) * lines * line
+        self.lines_of_an_event = vectors * prod(kinds)
+        self.n_gathered = self.tiles * self.tile * channels * prod(g.taps)
         self.n_back = g.outputs * g.taps[0] * back_line
         self.kept = (self.tiles, places, self.tile)
         frames = (rows * pitch + line * self.tile) * itemsize, places * self.tile * itemsize
         n_lists = prod(kinds) + 1
         lists = n_lists * 8, n_lists * room * 4, (n_lists * rooms[1] + 1) * 4, n_lists * room * itemsize
         self.workspace = sum(map(_whole_lines, (*frames, *lists)))
+        self._frames, self._source, self._itemsize = sum(map(_whole_lines, frames)), (height, width), itemsize
         back = (height * source_pitch * channels + lanes) * itemsize, (prod(g.target) + MOST_WIDTH) * itemsize
         self.workspace_back = self.workspace + sum(map(_whole_lines, back))
+
+    def workspace_to_gather(self, most: int) -> int:
+        """The memory of a thread on the way there where events are gathered, at most so many in a row."""
+        (height, width), n = self._source, most + SLACK
+        plane = height * width
+        ints, reals = (plane, plane, plane + 2, n, width + 1, n), (n, n)
+        pieces = [4 * size for size in ints] + [self._itemsize * size for size in reals]
+        return self._frames + sum(map(_whole_lines, pieces))
 
     def part_size(self, n_samples: int, itemsize: int) -> int:
         """How many samples, a power of two, make one part of the sum of the gradient of the weight."""

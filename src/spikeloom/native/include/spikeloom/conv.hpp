@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <climits>
 
-#include "frames.hpp"
+#include "conv_gather.hpp"
 
 namespace spikeloom {
 
@@ -227,31 +227,48 @@ template <class Real> SPIKELOOM_INLINE Lists<Real> taken_lists(char*& workspace,
           taken<Real>(workspace, size)};
 }
 
+template <class Real>
+Columns<Real> taken_columns(char*& workspace, const ConvSizes& s, int64_t most, bool valued) {
+  const int64_t plane = s.plane(), n = most + Columns<Real>::slack;
+  Columns<Real> columns = {taken<int32_t>(workspace, plane), taken<int32_t>(workspace, plane),
+                           taken<int32_t>(workspace, plane + 2), taken<int32_t>(workspace, n),
+                           taken<int32_t>(workspace, s.width + 1), taken<int32_t>(workspace, n), nullptr, nullptr};
+  if (valued) columns.values = taken<Real>(workspace, n), columns.of_strip = taken<Real>(workspace, n);
+  set_places(s, columns);
+  return columns;
+}
+
 // The currents of the samples from begin to end, (T, room, outputs, places) with the sample `first` as the first of room;
-// weights are packed by conv_pack, bias is [tile][tile].
+// bias is [tile][tile]. most: how many events a row has at most, where these are gathered, from weights packed by
+// conv_pack_taps; 0 where they are scattered, from weights packed by conv_pack.
 template <class Real>
 void conv_forward(const ConvSizes& s, const Reach* reach, const Events<Real>& in, int64_t T, int64_t B, Real* weights,
-                  const Real* bias, Real* current, int64_t first_sample, int64_t room, uint8_t* winners,
+                  const Real* bias, Real* current, int64_t first_sample, int64_t room, uint8_t* winners, int64_t most,
                   char* workspace, int64_t begin, int64_t end) {
   const FlushDenormals flush;
   Real* const frame = taken<Real>(workspace, s.positions() * s.tile);
   Real* const pooled = taken<Real>(workspace, s.places() * s.tile);
-  const Lists<Real> lists = taken_lists<Real>(workspace, s);
+  const Lists<Real> lists = most ? Lists<Real>{} : taken_lists<Real>(workspace, s);
+  const Columns<Real> columns = most ? taken_columns<Real>(workspace, s, most, in.values) : Columns<Real>{};
   for (int64_t b = begin; b < end; b++)
     for (int64_t tile = 0; tile < s.tiles(); tile++)
       for (int64_t t = 0; t < T; t++) {
-        const int64_t m = t * B + b, row = b * T + t;
+        const int64_t m = t * B + b, row = b * T + t, from = in.start[row], n = in.start[row + 1] - from;
+        if (most) sort_by_column(s, in.ids + from, in.values ? in.values + from : nullptr, n, columns);
         const Real* const first = bias + tile * s.tile;
+        Real* const to = current + ((t * room + b - first_sample) * s.outputs + tile * s.tile) * s.places();
+        fetch(to, s.outputs_of(tile) * s.places() * int64_t(sizeof(Real)));
         uint8_t* const kept = winners ? winners + (m * s.tiles() + tile) * s.places() * s.tile : nullptr;
         for (Band band(s, 0); band.top < s.out_height; band = Band(s, band.bottom)) {
           if (!s.exact() || (t == 0 && band.top == 0)) start_frame(s, first, frame);
           if (!s.has_kernel)
             place_events(s, in, row, tile, frame);
+          else if (most)
+            gather(s, band, columns, weights + tile * s.gathered(), frame);
           else
             scatter<Real, false>(s, band, reach, in, row, lists, weights + tile * s.packed(), frame);
           pool(s, band, first, frame, pooled, kept);
         }
-        Real* const to = current + ((t * room + b - first_sample) * s.outputs + tile * s.tile) * s.places();
         turn(pooled, s.places(), s.outputs_of(tile), s.tile, to, s.places());
       }
 }
@@ -264,8 +281,16 @@ template <class Real> struct Given {
   // A row of n in one piece; room for whole tiles.
   const Real* row(int64_t m, int64_t n, Real* room) const {
     if (!width) return grad + m * n;
-    for (int64_t i = 0; i < n; i += width) memcpy(room + i, grad + (i / width * rows + m) * width, width * sizeof(Real));
+    for (int64_t i = 0; i < n; i += width)
+      for (int64_t k = 0; k < width; k += lanes<Real>)
+        store(room + i + k, load(grad + (i / width * rows + m) * width + k));
     return room;
+  }
+
+  // A row of n on its way to the cache.
+  void fetch_row(int64_t m, int64_t n) const {
+    if (!width) return fetch(grad + m * n, n * int64_t(sizeof(Real)));
+    for (int64_t i = 0; i < n; i += width) fetch(grad + (i / width * rows + m) * width, width * int64_t(sizeof(Real)));
   }
 };
 
@@ -328,6 +353,8 @@ void conv_backward(const ConvSizes& s, const Reach* reach, const Events<Real>& i
     for (int64_t t = 0; t < T; t++)
       for (int64_t b = part * size; b < std::min(B, (part + 1) * size); b++) {
         const int64_t m = t * B + b, of_part = part * s.tiles();
+        if (d_source) fetch(d_source + m * n_source, n_source * int64_t(sizeof(Real)));
+        if (m + 1 < T * B) given.fetch_row(m + 1, n_places);
         const Found<Real> found = {d_weights ? d_weights + of_part * s.packed() : nullptr,
                                    d_bias ? d_bias + of_part * s.tile : nullptr,
                                    d_source ? d_source + m * n_source : nullptr};
@@ -358,6 +385,14 @@ template <class Real> void conv_pack(const ConvSizes& s, const Real* weights, Re
   each_weight(s, [&](int64_t packed, int64_t plain) { to[packed] = weights[plain]; });
 }
 
+// Weights for gathering, [tile][tap][channel][tile]; `to` is zero before.
+template <class Real> void conv_pack_taps(const ConvSizes& s, const Real* weights, Real* to) {
+  for (int64_t o = 0; o < s.outputs; o++)
+    for (int64_t c = 0; c < s.channels; c++)
+      for (int64_t k = 0; k < s.kernel_h * s.kernel_w; k++)
+        to[o / s.tile * s.gathered() + (k * s.channels + c) * s.tile + o % s.tile] = *weights++;
+}
+
 // The gradient of the weights in their own order: the sum of the parts, one after the other.
 template <class Real> void conv_unpack(const ConvSizes& s, const Real* parts, int64_t n_parts, Real* weights) {
   each_weight(s, [&](int64_t packed, int64_t plain) {
@@ -385,9 +420,9 @@ SPIKELOOM_EXPORT void vector_width(int64_t* bytes) { *bytes = spikeloom::vector_
   SPIKELOOM_EXPORT void conv_forward_##SUFFIX(                                                                         \
       const spikeloom::ConvSizes* sizes, const spikeloom::Reach* reach, const int64_t* start, const int32_t* ids,      \
       const REAL* values, int64_t T, int64_t B, REAL* weights, const REAL* bias, REAL* current, int64_t first,         \
-      int64_t room, uint8_t* winners, char* workspace, int64_t begin, int64_t end) {                                   \
+      int64_t room, uint8_t* winners, int64_t most, char* workspace, int64_t begin, int64_t end) {                     \
     spikeloom::conv_forward<REAL>(*sizes, reach, {start, ids, values}, T, B, weights, bias, current, first, room,      \
-                                  winners, workspace, begin, end);                                                     \
+                                  winners, most, workspace, begin, end);                                               \
   }                                                                                                                    \
   SPIKELOOM_EXPORT void conv_backward_##SUFFIX(                                                                        \
       const spikeloom::ConvSizes* sizes, const spikeloom::Reach* reach, const int64_t* start, const int32_t* ids,      \
@@ -399,6 +434,9 @@ SPIKELOOM_EXPORT void vector_width(int64_t* bytes) { *bytes = spikeloom::vector_
   }                                                                                                                    \
   SPIKELOOM_EXPORT void conv_pack_##SUFFIX(const spikeloom::ConvSizes* sizes, const REAL* weights, REAL* to) {         \
     spikeloom::conv_pack(*sizes, weights, to);                                                                         \
+  }                                                                                                                    \
+  SPIKELOOM_EXPORT void conv_pack_taps_##SUFFIX(const spikeloom::ConvSizes* sizes, const REAL* weights, REAL* to) {    \
+    spikeloom::conv_pack_taps(*sizes, weights, to);                                                                    \
   }                                                                                                                    \
   SPIKELOOM_EXPORT void conv_unpack_##SUFFIX(const spikeloom::ConvSizes* sizes, const REAL* parts, int64_t n_parts,    \
                                              REAL* weights) {                                                          \

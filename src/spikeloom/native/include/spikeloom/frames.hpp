@@ -32,6 +32,7 @@ struct ConvSizes {
   int64_t places() const { return out_height * out_width; }
   int64_t plane() const { return height * width; }
   int64_t source_size() const { return height * source_pitch * channels; }
+  int64_t gathered() const { return kernel_h * kernel_w * channels * tile; }
   int64_t packed() const { return channels * kinds_h * lines * kinds_w * line * tile; }
 
   // The side of square windows that cover the positions without padding and without overlap, where it is a known one.

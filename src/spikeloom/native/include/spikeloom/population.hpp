@@ -413,10 +413,8 @@ template <class F, class Real, int W> struct Kernel {
   SPIKELOOM_INLINE void fetch(const P& p, int64_t q, int64_t t) {
     const int64_t row = (t - p.first) * p.samples + q * block;
     const int64_t n = p.samples - q * block < block ? p.samples - q * block : block;
-    for (int64_t i = 0; i < F::kept * p.tiles; i++) {
-      const char* from = (const char*)(p.keep + (i * p.rows + row) * W);
-      for (int64_t k = 0; k < n * W * int64_t(sizeof(Real)); k += 64) __builtin_prefetch(from + k, 1, 2);
-    }
+    for (int64_t i = 0; i < F::kept * p.tiles; i++)
+      spikeloom::fetch(p.keep + (i * p.rows + row) * W, n * W * int64_t(sizeof(Real)));
   }
 };
 

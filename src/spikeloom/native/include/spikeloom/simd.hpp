@@ -48,6 +48,11 @@ template <class Real> SPIKELOOM_INLINE void store_some(Real* p, Vec<Real> v, int
   for (int64_t i = 0; i < n; i++) p[i] = v[i];
 }
 
+// Memory that will be written on its way to the second cache, so that nobody waits for it.
+SPIKELOOM_INLINE void fetch(const void* from, int64_t bytes) {
+  for (int64_t k = 0; k < bytes; k += 64) __builtin_prefetch((const char*)from + k, 1, 2);
+}
+
 // One bit a lane of a comparison's result.
 SPIKELOOM_INLINE uint64_t bits(Mask<float> m) {
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
