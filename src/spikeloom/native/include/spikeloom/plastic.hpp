@@ -257,7 +257,8 @@ template <class Real, class Body> SPIKELOOM_INLINE void each_scaled(const Window
   }
 }
 
-// The product of a change added to the lanes of a tile that fired.
+// The product of a change added to the lanes of a tile that fired; weights come from the second cache, so the next ones
+// are fetched ahead.
 template <class R, int c, class Real>
 void add_lanes(const Window<Real>& p, const Moment<R, Real>& now, int64_t tile, uint64_t fired, const Vec<Real>* post) {
   const Real* const scaled = p.scaled + c * padded_pre(p);
@@ -266,6 +267,7 @@ void add_lanes(const Window<Real>& p, const Moment<R, Real>& now, int64_t tile, 
     if (!bits(mask)) continue;
     Real* const first = target_of<R, c>(p, tile) + z * lanes<Real>;
     each_scaled(p, scaled, [&](int64_t k) {
+      __builtin_prefetch(first + (k + 24) * width<Real>, 1, 3);
       const Vec<Real> before = load(first + k * width<Real>);
       store<Real>(first + k * width<Real>, mask ? after<R, c>(before, post[z] * scaled[k], now) : before);
     });
