@@ -7,6 +7,7 @@ import pytest
 from dense_rules import learn
 from spike_pairs import each, pairs
 
+from spikeloom.errors import ParameterError
 from spikeloom.plasticity import (
     astrocyte_stdp,
     feedback_rstdp,
@@ -92,14 +93,18 @@ def test_feedback_meets_what_synapses_remember(spikes):
     np.testing.assert_allclose(found, w, rtol=1e-12)
 
 
-def test_an_astrocyte_multiplies_the_depression_alone(spikes):
+@pytest.mark.parametrize(("sign", "plus", "minus"), [(1, 0.015, 0.04), (-1, -0.04, -0.015)])
+def test_an_astrocyte_multiplies_what_lowers_a_weight_alone(spikes, sign, plus, minus):
     pre, post = spikes
-    way = {"nearest": False, "before": False}
-    for sign, low, high in ((1, -9.0, 9.0), (-1, -9.0, 9.0)):
-        rule = astrocyte_stdp(sign=sign, w_min=low, w_max=high)
-        expected = each(pre, post, lambda p, s: pairs(p, s, 0.015, 0.1 * 0.4, 10.0, 10.0, **way))
-        found, _ = learn(rule, np.zeros((N, K)), pre, post, modulator=np.full(STEPS, 0.4))
-        np.testing.assert_allclose(found, sign * expected, atol=1e-14)
+    rule = astrocyte_stdp(sign=sign, w_min=-9.0, w_max=9.0)
+    expected = each(pre, post, lambda p, s: pairs(p, s, plus, minus, 10.0, 10.0, nearest=False, before=False))
+    found, _ = learn(rule, np.zeros((N, K)), pre, post, modulator=np.full(STEPS, 0.4))
+    np.testing.assert_allclose(found, expected, atol=1e-14)
+
+
+def test_an_astrocyte_knows_two_signs():
+    with pytest.raises(ParameterError, match="sign must be 1, or -1 for inhibitory synapses, got 0"):
+        astrocyte_stdp(sign=0)
 
 
 @pytest.mark.parametrize("make", [rstdp, rstdp_eligibility])

@@ -166,7 +166,7 @@ class TorchBuild:
         self.state: State = {}
         self._done = 0
         self._described: Sink | None = None
-        self._taking: Taken = {}
+        self._taking = Taken()
         self._begun: dict[str, tuple[int, int]] = {}
         self._emitted: dict[str, Tensor] = {}
         tensors = dict(self.module.named_parameters()) | dict(self.module.named_buffers())
@@ -272,13 +272,13 @@ class TorchBuild:
     def _taken(self, sink: Sink | None, continued: bool) -> Taken:
         """What a sink takes; one that comes new to this build is told of it before."""
         if sink is None:
-            return {}
+            return Taken()
         if sink != self._described:
             sink.describe(description(self))
             self._described = sink
         elif continued:  # a loop of short runs does not ask again; a sink that has enough drops what comes
             return self._taking
-        self._taking = taken(self.network, self._described)
+        self._taking = taken(self.network, self._described, self.dt)
         return self._taking
 
     def _wanted(self, taking: Taken) -> dict[str, list[str]]:
@@ -289,7 +289,7 @@ class TorchBuild:
         packing = {path for b, p in zip(self._plan.blocks, self.paths, strict=True) for path in b.paths
                    if isinstance(p, KernelPath)}  # fmt: skip
         for path in want:
-            want[path] |= taking.get(path, frozenset()) - ({"spikes"} if path in packing else set())
+            want[path] |= taking.observables.get(path, frozenset()) - ({"spikes"} if path in packing else set())
         return {path: sorted(names) for path, names in want.items()}
 
     def _placed_block(self, block: Block) -> Block:

@@ -48,7 +48,7 @@ from .parameters import ParameterStore
 from .policies import ConnectPolicy, ExcludedTypePolicy, IncludedTypePolicy, IndexConnectPolicy
 from .population import InputPopulation, Population
 from .projection import Projection
-from .protocols import Attached, Build, Engine, Sink
+from .protocols import Attached, Build, Engine, Sink, StepSink
 from .rewards import REWARDS, Reward
 from .sinks import Record, global_sink, set_global_sink
 from .synapses import SYNAPSES
@@ -104,6 +104,7 @@ __all__ = [
     "SparseNormal",
     "SpikeMonitor",
     "StateMonitor",
+    "StepSink",
     "Tap",
     "TruncatedNormal",
     "Uniform",

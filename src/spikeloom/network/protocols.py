@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from .component import Component
@@ -75,6 +75,20 @@ class Sink(Protocol):
 
     def metadata(self, values: Mapping[str, Any]) -> None:
         """Takes further settings of what it receives."""
+
+
+@runtime_checkable
+class StepSink(Sink, Protocol):
+    """A sink that can take single steps of a run as they came out, and look at them later."""
+
+    def steps(
+        self, inputs: Mapping[str, tuple[int, ...]], groups: Mapping[str, tuple[int, ...]], dt: float
+    ) -> Callable[[Sequence[Any], int], bool]:
+        """What takes the spikes of these layers (name: shape) in one step that goes on where the last ended.
+
+        It gets the Spikes of each input and the integers (1, B, words) of each group, in this order, and B. They must
+        not be changed later. It returns False where it did not take them: then `write` gets them.
+        """
 
 
 class Attached(Component):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import ParameterError
 from ..filters import LowPass
 from .rule import Change, Rule, Trace
 
@@ -179,20 +180,24 @@ def astrocyte_stdp(
 ) -> Rule:
     r"""Pairs of spikes whose depression an astrocyte sets: the more the network fires, the more.
 
-        at a post spike:   w += lr sign a_plus x,      at a pre spike:   w -= lr sign m y
+        excitatory:   w += lr a_plus x  at a post spike,   w -= lr m y       at a pre spike
+        inhibitory:   w -= lr m x       at a post spike,   w += lr a_plus y  at a pre spike
 
     m is the potential of a leaky population of one, which integrates the spikes of the network and against them those
     of its input: NeuronGroup(1, model='li', tau_m=100, v_rest=0.15). trace: what a spike adds to x and y. sign: -1 for
-    inhibitory synapses, with w_min=-3 and w_max=0. Ivanov and Michmizos 2021, NeurIPS (NALSM).
+    inhibitory synapses, with w_min=-3 and w_max=0, which m strengthens. Ivanov and Michmizos 2021, NeurIPS (NALSM).
     """
+    changes = {
+        1: (Change(trigger="pre", post="-y", modulator="m"), Change(trigger="post", pre="a_plus * x")),
+        -1: (Change(trigger="pre", post="a_plus * y"), Change(trigger="post", pre="-x", modulator="m")),
+    }
+    if sign not in changes:
+        raise ParameterError(f"astrocyte_stdp: sign must be 1, or -1 for inhibitory synapses, got {sign!r}")
     return Rule(
         traces={
             "x": Trace(end="pre", of="trace * s", filter=LowPass(tau=tau)),
             "y": Trace(end="post", of="trace * s", filter=LowPass(tau=tau)),
         },
-        changes=(
-            Change(trigger="pre", post="-sign * y", modulator="m"),
-            Change(trigger="post", pre="sign * a_plus * x"),
-        ),
-        parameters={"a_plus": a_plus, "trace": trace, "sign": sign}, w_min=w_min, w_max=w_max, **options,
+        changes=changes[sign],
+        parameters={"a_plus": a_plus, "trace": trace}, w_min=w_min, w_max=w_max, **options,
     )  # fmt: skip

@@ -84,7 +84,9 @@ class SpikeBatch:
         graded = any(part.value is not None for part in parts)
         n_steps = last.start + last.n_steps - start
         dtype = np.dtype(index_dtype(n_steps))
-        counts = np.stack([np.diff(part.offsets) for part in parts])
+        counts = np.stack([part.offsets for part in parts])
+        counts = counts[:, 1:] - counts[:, :-1]
+        begins = np.array([batch.start - start for batch in batches], dtype)
         # Within a sample the parts follow one another in time; only samples are to be brought together.
         order = slice(None) if first.n_samples == 1 else _by_sample(counts)
         spikes = Spikes(
@@ -92,9 +94,10 @@ class SpikeBatch:
             ids=np.concatenate([part.ids for part in parts])[order],
             shape=first.shape,
             duration=times(n_steps, first.dt),
-            step=np.concatenate([b.spikes.grid.step.astype(dtype) + dtype.type(b.start - start) for b in batches])[
-                order
-            ],
+            step=(
+                np.concatenate([part.grid.step for part in parts], dtype=dtype, casting="unsafe")
+                + np.repeat(begins, counts.sum(1))
+            )[order],
             dt=first.dt,
             n_steps=n_steps,
             value=np.concatenate([part.values() for part in parts])[order] if graded else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,12 @@ class Chosen:
     def write(self, layer: str, variable: str, data: Any, dt: float, *, continued: bool = False) -> None:
         """Hands a window of a run on."""
         self.recorder.take(layer, variable, data, dt, continued=continued)
+
+    def steps(
+        self, inputs: Mapping[str, tuple[int, ...]], groups: Mapping[str, tuple[int, ...]], dt: float
+    ) -> Callable[[Sequence[Any], int], bool]:
+        """What takes single steps of a run."""
+        return self.recorder.steps(inputs, groups, dt)
 
     def weights(self, connection: str, values: Any, duration: float) -> None:
         """Hands the weights of a run on."""

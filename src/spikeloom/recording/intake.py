@@ -6,27 +6,26 @@ import logging
 import os
 import shutil
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from ..errors import StateError
-from ..spikes import PackedSpikes, Spikes
 from .background import Background, Task
 from .config import RecorderConfig
 from .layout import check_name, write_links
 from .parts import BATCH_BYTES, Part
+from .steps import Steps, divided
 from .track import Handed, Key, Track
 from .writing import NodeWriter
 
 _BUFFER_BYTES = 4 * BATCH_BYTES
-_FEW = 1 << 13
-"""How many words of bits, or spikes, a step has at most that waits with others before it is looked at."""
-_MANY = 64
-"""How many such steps wait."""
+_MANY = 256
+"""How many steps of layers are kept at most before they are looked at."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +49,9 @@ class Intake:
         self._told, self._pid = told, os.getpid()
         self._is_stopped, self._is_failed, self._is_closed = path is None, False, False
         self._writers: dict[str, NodeWriter] = {}
-        self._steps: deque[tuple[Track, Part]] = deque()
+        self._steps: list[tuple[Steps, Sequence[Any]]] = []
+        self._parts: list[tuple[Track, Part]] = []
+        self._n_steps, self._most_steps = 0, min(_MANY, config.buffer_size // 4)
         self._handed: list[Handed] = []
         self._n_waiting = self._n_queued = 0
         self._has_warned = False
@@ -130,32 +131,47 @@ class Intake:
 
     # ---- what comes in
 
-    def add_step(self, key: tuple[str, str, str], data: Any, dt: float, begins: bool) -> bool:
-        """Takes the spikes of one step, to be looked at later with others, which is cheaper; False where it cannot."""
-        track = self.tracks.get(key)  # type: ignore[call-overload]
-        kind = type(data)
-        if track is None or not (kind is PackedSpikes or kind is Spikes) or data.n_steps != 1:
-            return False
-        size = data.ids.size if kind is Spikes else data.bits.size
-        if size > _FEW or not track.dt == data.dt == dt or data.shape != track.shape:
-            return False
-        with self.background.lock:
-            if not self.is_on() or track.is_full or not self.background.has_room(1, size * 8):
+    def add_step(self, steps: Steps, found: Sequence[Any], n_layers: int, nbytes: int) -> bool:
+        """Keeps a step of some layers, to be looked at with others; False where it takes no more, or has no room."""
+        background = self.background
+        with background.lock:
+            if not self.is_on() or not background.has_room(n_layers, nbytes):
                 return False
-            self._steps.append((track, Part(data, 1, data.n_samples, size * 8, begins)))
-            self.background.hold(1, size * 8)
-            if len(self._steps) >= _MANY:
+            self._steps.append((steps, found))
+            background.hold(n_layers, nbytes)
+            self._n_steps += n_layers
+            if self._n_steps >= self._most_steps:
                 self._settle()
         return True
 
     def _settle(self) -> None:
-        """Puts the single steps where they belong; those that came after its duration was full are dropped."""
-        while self._steps:
-            track, part = self._steps.popleft()
-            if track.is_full:
-                self.background.give_back(part.n_steps, part.nbytes)
-            else:
-                self._put(track, part)
+        """Puts the steps that were kept where they belong; what comes after a duration is full is dropped.
+
+        Where Ctrl-C breaks it off, the next call goes on: Python looks for it between calls, and each thing is put and
+        struck off the list without a call between.
+        """
+        if self._steps:
+            groups = [(steps, [found for _, found in each]) for steps, each in groupby(self._steps, itemgetter(0))]
+            fresh = [part for steps, taken in groups for part in steps.parts(taken)]
+            self._parts += fresh
+            self._steps, self._n_steps = [], 0
+        if self._parts:
+            while self._parts:
+                self._settle_part(*self._parts[0])
+            self._look(self.tracks.values())
+
+    def _settle_part(self, track: Track, part: Part) -> None:
+        """Puts the first of the parts, or divides it where the batch or the duration ends in it."""
+        left, n_steps = track.left, part.n_steps
+        if not left:
+            self.background.give_back(n_steps, part.nbytes)
+            del self._parts[0]
+        elif left < n_steps:
+            self._parts[:1] = [(track, each) for each in divided(part, left)]
+        else:
+            track.add(part)
+            self._n_waiting += n_steps
+            del self._parts[0]
 
     def settled(self) -> list[Track]:
         """All tracks, with all that was taken so far."""
@@ -177,8 +193,10 @@ class Intake:
                 if not self.is_on() or track.is_full:
                     return
                 kept = track.within(part)
-                self._put(track, kept)
+                track.add(kept)
+                self._n_waiting += kept.n_steps
                 self.background.hold(kept.n_steps, kept.nbytes)
+                self._look((track,))
 
     def task(self, node: str, do: Callable[[NodeWriter], None], nbytes: int) -> None:
         """Has something done with the file of a node that needs so many bytes until then."""
@@ -213,17 +231,16 @@ class Intake:
                 self.background.blocked_seconds,
             )
 
-    def _put(self, track: Track, part: Part) -> None:
-        """Lets a part that has room wait; hands over what is due, and all where room gets short."""
-        track.add(part)
-        self._n_waiting += part.n_steps
+    def _look(self, tracks: Collection[Track]) -> None:
+        """Hands over what is due in tracks that got something, and all where room gets short; says which are full."""
         if self.background.is_short or (self.config.auto_flush and 2 * self._n_waiting > self.config.buffer_size):
             self._hand_over()
-        elif self.config.auto_flush and track.is_due:  # the others have come as far: one flush does for all
-            self._hand_over(whole=True)
-        if track.is_full:
-            name = f"{track.key.node}/{track.key.layer}"
-            self.note(f"max_recording_duration: {self.config.max_recording_duration} s of {name} recorded")
+        elif self.config.auto_flush and any(track.is_due for track in tracks):
+            self._hand_over(whole=True)  # the others have come as far: one flush does for all
+        for track in tracks:
+            if track.is_full:
+                name = f"{track.key.node}/{track.key.layer}"
+                self.note(f"max_recording_duration: {self.config.max_recording_duration} s of {name} recorded")
 
     def _hand_over(self, *, whole: bool = False) -> None:
         """Has what waits written; whole: only full batches."""

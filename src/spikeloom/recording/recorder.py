@@ -8,10 +8,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
-from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, TextIO
@@ -25,10 +23,12 @@ from ..spikes.validate import as_array
 from ..units import check_dt
 from .chosen import Chosen
 from .config import RecorderConfig
+from .folder import session_folder
 from .intake import Intake
 from .layout import check_name, json_text, new_control_file, write_control_states, write_links
 from .parts import Data, parts, rows, spike_rows
 from .statistics import StatisticsPart
+from .steps import Steps
 from .track import Key
 from .writing import NodeWriter
 
@@ -74,7 +74,7 @@ class SimulationRecorder:
         self._longest = max(1, min(self.config.batch_steps, self.config.buffer_size // 2))
         path: Path | None = None
         if self.config.enable_recording:
-            path = _session_folder(self.config)
+            path = session_folder(self.config)
             self._part = StatisticsPart(path, asdict(self.config))
             self._part.start()
             _open.add(self)
@@ -134,8 +134,6 @@ class SimulationRecorder:
         self, layer: str, variable: str, data: Spikes | PackedSpikes | Numbers, dt: float, *, continued: bool
     ) -> None:
         """`write`, whatever `config` says."""
-        if variable == "spikes" and self._intake.add_step(("spikes", self.node_id, layer), data, dt, not continued):
-            return
         is_spikes = isinstance(data, (Spikes, PackedSpikes))
         if not isinstance(variable, str) or is_spikes != (variable == "spikes"):
             raise ParameterError(
@@ -157,6 +155,12 @@ class SimulationRecorder:
         self._intake.add(
             Key(variable, self.node_id, layer), parts(found, self._longest, begins=not continued), dt, shape
         )
+
+    def steps(
+        self, inputs: Mapping[str, tuple[int, ...]], groups: Mapping[str, tuple[int, ...]], dt: float
+    ) -> Callable[[Sequence[Any], int], bool]:
+        """What takes the spikes of these layers in single steps that go on; see `Steps`."""
+        return Steps(self._intake, self.node_id, inputs, groups, dt)
 
     def weights(self, connection: str, values: Numbers, duration: float) -> None:
         """Takes the weights that a connection had in a run of `duration` ms; keeps them every `weight_interval`."""
@@ -335,32 +339,6 @@ class SimulationRecorder:
 
     def _model_time(self, node: str) -> float:
         return max((t.model_time for t in self._intake.settled() if t.key.node == node), default=0.0)
-
-
-def _session_folder(config: RecorderConfig) -> Path:
-    """The folder of the session that is named, or a new one, which no other process has been given."""
-    folder = Path(config.output_dir).absolute()
-    path = folder / (config.session_name or "")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        return path if config.session_name else next(folder / name for name in _stamps() if _is_made(folder / name))
-    except OSError as error:
-        raise StorageError(f"RecorderConfig.output_dir: cannot make {path}: {error.strerror}") from error
-
-
-def _is_made(path: Path) -> bool:
-    try:
-        path.mkdir()
-    except FileExistsError:
-        return False
-    return True
-
-
-def _stamps() -> Iterator[str]:
-    stamp = f"sim_{datetime.now():%Y%m%d_%H%M%S}"
-    yield stamp
-    for n in count(2):
-        yield f"{stamp}_{n}"
 
 
 _open: set[SimulationRecorder] = set()

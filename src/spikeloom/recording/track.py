@@ -82,6 +82,12 @@ class Track:
         return self._end is not None and self.clock >= self._end
 
     @property
+    def left(self) -> int:
+        """How many steps can be added to the batch that waits, or to the next where it is full; 0 at the duration."""
+        left = self._most_steps - self.n_steps or self._most_steps
+        return left if self._end is None else min(left, self._end - self.clock)
+
+    @property
     def is_due(self) -> bool:
         """Whether a batch waits, and more."""
         return bool(self._sealed)
