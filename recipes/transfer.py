@@ -5,12 +5,16 @@
 Claim: what static images teach carries over to scarce event data, which training on both at once does not give. Data:
 scikit-learn's digits at 16 x 16; events are what a circular saccade of 1.6 pixels makes of them in 8 frames of two
 polarities, 2 % of all pixels wrong. 1200 digits are still images with labels, 30 or 100 of them events with labels; 597
-others are tested as events. One network sees both streams, 16 and 32 maps of 3 x 3 and 128 neurons, 300 batches of 32.
-Loss: TET of the still images, TET of the events, and the distance (1 - CKA) of the features of both, the last two
-weighed against each other in each step by learnt sigmoids; a still image, of the same class as the event stream beside
-it, gives way to that stream with probability (b / B)^3 in batch b of B. Baselines: events alone; both streams with
-their TET losses, without alignment (naive). The gate, mean of the seeds: at 100 labels at least events alone + .04.
-What did not reproduce: the gain at 100 labels, where events alone reach .87 to .89 already; it is 0 to .02 here.
+others are tested as events. One network sees both streams, one after the other: 16 and 32 maps of 3 x 3 with batch
+normalisation, LIF (v += (i - v) / 2) and pooling, and 128 neurons, 300 batches of 32. Loss: TET of the still images,
+TET of the events, and the distance (1 - CKA) of the potentials of the 128 in both, the last two weighed against each
+other in each step by learnt sigmoids; a still image, of the same class as the event stream beside it, gives way to that
+stream with probability (b / B)^3 in batch b of B. Baselines: events alone; both streams with their TET losses, without
+alignment (naive). The gate, mean of the seeds: at 100 labels at least events alone + .04. What did not reproduce: the
+gain at 100 labels, +.005 (at 30 it is +.061). Transfer reaches what was expected, .757 and .910 of .758 and .904, and
+naive training hurts at 100 labels, .855, as expected; but events alone reach .905 here, not .850, and leave no room.
+Without batch normalisation naive training does not hurt, and transfer gains +.012. Batch normalisation, the potentials
+and the weights of the losses were compared on 300 of the 1200 digits, not on those tested.
 """
 
 from __future__ import annotations
@@ -27,9 +31,10 @@ import spikeloom as sl
 from spikeloom.network import Tap
 from spikeloom.training import linear_cka, temporal_cross_entropy
 
-T, BATCH, BATCHES, KAPPA = 8, 32, 300, 0.5
+T, BATCH, BATCHES, KAPPA, V_TH = 8, 32, 300, 0.5, 0.5
 N_TRAIN, SIZE = 1200, 16
 Array = NDArray[np.float32]
+Seen = tuple[torch.Tensor, torch.Tensor]  # answers and features of a stream, (T, BATCH, ...)
 
 
 def still_images() -> tuple[Array, NDArray[np.int64]]:
@@ -55,19 +60,21 @@ def events(images: Array, generator: np.random.Generator) -> Array:
 
 
 def network(seed: int) -> sl.Network:
-    fires = {"model": "lif", "tau_m": 1 / np.log(2), "v_th": 0.5}
+    """Twice convolution, batch normalisation, LIF and mean of 2 x 2, then 128 LIF neurons and 10 votes."""
+    fires = {"model": "lif", "tau_m": 1 / np.log(2), "v_th": V_TH, "scale_input": True}
+    same = {"link_type": "conv", "kernel_size": 3, "padding": 1, "bias": True, "w_mean": 0.0}
     net = sl.Network("streams")
     with net:
         net.source = sl.Encoder(shape=(2, SIZE, SIZE), coding_method="null")
-        net.one = sl.NeuronGroup(shape=(16, 8, 8), **fires)
-        net.two = sl.NeuronGroup(shape=(32, 4, 4), **fires)
+        net.one = sl.NeuronGroup(shape=(16, SIZE, SIZE), **fires)
+        net.two = sl.NeuronGroup(shape=(32, SIZE // 2, SIZE // 2), **fires)
         net.features = sl.NeuronGroup(128, **fires)
-        net.votes = sl.NeuronGroup(10, model="li", tau_m=1 / np.log(2))
-        same = {"link_type": "conv", "kernel_size": 3, "padding": 1, "pool": "avg", "bias": True, "w_mean": 0.0}
-        net.a = sl.Connection(net.source, net.one, w_std=0.5, **same)
-        net.b = sl.Connection(net.one, net.two, w_std=0.2, **same)
-        net.c = sl.Connection(net.two, net.features, link_type="full", w_mean=0.0, w_std=0.08, bias=True)
-        net.d = sl.Connection(net.features, net.votes, link_type="full", w_mean=0.0, w_std=0.08, bias=True)
+        net.votes = sl.NeuronGroup(10, model="null")
+        net.a = sl.Connection(net.source, net.one, syn_type=["conv", "batch_norm"], w_std=0.5, **same)
+        net.b = sl.Connection(net.one, net.two, syn_type=["avgpool", "conv", "batch_norm"], w_std=0.2, **same)
+        full = {"link_type": "full", "w_mean": 0.0, "w_std": 0.08, "bias": True}
+        net.c = sl.Connection(net.two, net.features, syn_type=["avgpool", "basic"], **full)
+        net.d = sl.Connection(net.features, net.votes, **full)
         net.answer = sl.Decoder(dec_target=net.votes, coding_method="null")
         net.learner = sl.Learner(trainable=net, algorithm="sbp", surrogate="triangle")
     net.set_backend_dt(1.0)
@@ -95,38 +102,39 @@ class Streams:
         return still, self.events[chosen], torch.from_numpy(self.labels[chosen])
 
 
-def loss_of(
-    way: str, answers: torch.Tensor, label: torch.Tensor, seen: torch.Tensor, weight: torch.Tensor
-) -> torch.Tensor:
-    """The loss of answers and features of the last BATCH samples, events, and of the still images before them."""
-    of_events = temporal_cross_entropy(answers[:, -BATCH:], label)
-    if way == "events":
-        return of_events.mean()
-    of_still = temporal_cross_entropy(answers[:, :BATCH], label).mean()
-    if way == "naive":
-        return of_still + of_events.mean()
-    apart = 1 - linear_cka(seen[:, :BATCH], seen[:, BATCH:])
-    return of_still + ((1 - weight) * of_events).sum() + KAPPA * (weight * apart).mean()
+def loss_of(way: str, seen: list[Seen], label: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """The loss of the answers to events, which are the last, and to the still images before them."""
+    losses = [temporal_cross_entropy(answers, label, target=V_TH) for answers, _ in seen]
+    if way != "transfer":
+        return torch.stack(losses).mean(1).sum()
+    still, given = (features for _, features in seen)
+    apart = 1 - linear_cka(still, given)
+    return losses[0].mean() + ((1 - weight) * losses[1]).sum() + KAPPA * (weight * apart).mean()
 
 
 def trained(way: str, n_labels: int, seed: int, n_batches: int = BATCHES) -> float:
     """The accuracy on the events of 597 digits that were not trained on; way: 'events', 'naive' or 'transfer'."""
     streams, net = Streams(n_labels, np.random.default_rng(seed)), network(seed)
-    features, balance = Tap(net.features), torch.zeros(T, requires_grad=True)
+    features, balance = Tap(net.features, "v"), torch.zeros(T, requires_grad=True)
     learns_balance = torch.optim.Adam([balance], 2e-3)
+
+    def passed(frames: Array) -> Seen:
+        net.source(frames)
+        net.run(float(T))
+        return net.answer.predict, features.value
+
     for b in range(n_batches):
         still, given, label = streams.batch((b / n_batches) ** 3 if way == "transfer" else 0.0)
-        net.source(given if way == "events" else np.concatenate([still, given]))
-        net.run(float(T))
+        seen = [passed(frames) for frames in ([given] if way == "events" else [still, given])]
         net.learner.optim_zero_grad()
         learns_balance.zero_grad()
-        loss_of(way, net.answer.predict, label, features.value, torch.sigmoid(balance)).backward()
+        loss_of(way, seen, label, torch.sigmoid(balance)).backward()
         net.learner.optim_step()
         learns_balance.step()
+    net.eval()
     with torch.no_grad():
-        net.source(streams.events[N_TRAIN:])
-        net.run(float(T))
-    found = float((net.answer.predict.mean(0).argmax(1).numpy() == streams.labels[N_TRAIN:]).mean())
+        answers, _ = passed(streams.events[N_TRAIN:])
+    found = float((answers.mean(0).argmax(1).numpy() == streams.labels[N_TRAIN:]).mean())
     print(way, n_labels, seed, f"{found:.3f}", flush=True)
     return found
 
