@@ -109,21 +109,46 @@ def windows_made(monkeypatch):
 
 def test_by_itself_a_run_goes_back_in_windows_where_planes_are_large_and_events_few(monkeypatch, windows_made):
     whole = layers(density=0.3, sparing=None)
-    a_step = (32 + 16) * 11 * 8  # bytes of both layers' tiles, in one plane each
-    monkeypatch.setattr(windows, "WINDOW", 10 * a_step)
+    a_step = (32 + 2 * 16) * 11 * 8  # bytes of both layers' tiles, in one plane and in two
+    monkeypatch.setattr(windows, "WINDOW", 20 * a_step)
     parts = layers(density=0.3, sparing=None)
     layers(density=0.3, sparing=False)
-    monkeypatch.setattr(windows, "EVENTS_AT_MOST", 2.0)  # there are 12 * 0.3 = 3.6
-    layers(density=0.3, sparing=None)
-    assert windows_made[0] == windows_made[2] == windows_made[3] == 1
-    assert windows_made[1] >= 4
+    assert windows_made[0] == windows_made[2] == 1 < windows_made[1] <= 40 / windows.LEAST_STEPS
+    dear = {"OPERATIONS_AT_MOST": 8.0, "OVER_WEIGHTS": 1e9, "LEAST_STEPS": 21, "LEAST_SAMPLES": 12}
+    for name, value in dear.items():
+        with monkeypatch.context() as patched:
+            patched.setattr(windows, name, value)
+            layers(density=0.3, sparing=None)
+    assert windows_made[3:] == [1] * len(dear)
     for name, grad in whole.items():
         assert grad.abs().sum() > 0
         torch.testing.assert_close(parts[name], grad, rtol=0, atol=1e-11 * max(1.0, float(grad.abs().max())), msg=name)
 
 
 def test_a_loop_keeps_all_by_itself(monkeypatch, windows_made):
-    monkeypatch.setattr(windows, "WINDOW", 1)
-    trained(network(sparing=None), 30)
+    monkeypatch.setattr(windows, "WINDOW", 20 * (32 + 2 * 16) * 11 * 8)
+    trained(network(sparing=None), 40)
     layers(density=0.3, sparing=None)
     assert windows_made[0] == 1 < windows_made[1]
+
+
+@pytest.mark.parametrize(("batch", "n_steps"), [(150, 10), (256, 40)])
+def test_convolutions_of_many_samples_go_back_in_whole_parts(batch, n_steps):
+    """How many samples go back together is a multiple of the part that a convolution sums up, whatever fits a cache."""
+    found = []
+    raster = torch.rand(n_steps, batch, 2, 8, 8, generator=torch.Generator().manual_seed(0)) < 0.2
+    for path in ("auto", "torch"):
+        net = sl.Network()
+        net.x = sl.Encoder(shape=(2, 8, 8), coding_method="null")
+        net.a = sl.NeuronGroup(shape=(8, 8, 8), model="lif", tau_m=4.0)
+        weight = np.random.default_rng(1).normal(0.1, 0.3, (8, 2, 3, 3))
+        net.c = sl.Connection(net.x, net.a, link_type="conv", kernel_size=3, padding=1, weight=weight)
+        net.out = sl.Decoder(dec_target=net.a, coding_method="spike_counts")
+        net.set_backend(sl.TorchBackend(dt=1.0, dtype=torch.float64, path=path, threads=3 if path == "auto" else None))
+        net.x(sl.Spikes.from_raster(raster.numpy(), 1.0))
+        net.run(float(n_steps))
+        net.out.predict.square().sum().backward()
+        found.append({name: p.grad for name, p in net.module.named_parameters()})
+    for name, grad in found[1].items():
+        assert grad.abs().sum() > 0
+        torch.testing.assert_close(found[0][name], grad, rtol=1e-9, atol=1e-9)

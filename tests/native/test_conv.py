@@ -352,3 +352,21 @@ def test_a_pooling_alone_has_no_gradient_of_a_weight():
 def test_a_geometry_that_cannot_be_is_refused(wrong, error, message):
     with pytest.raises(error, match=message):
         Geometry(**{"source": (2, 6, 6), "outputs": 3, "kernel": (3, 3)} | wrong)
+
+
+def test_weights_that_32_bits_cannot_tell_apart_are_not_gathered():
+    """A tall source whose rows are far apart, behind a long kernel: the position of a weight would overflow."""
+    tall = Geometry(source=(16, 8192, 512), outputs=64, kernel=(3, 512), stride=(2, 1), padding=(0, 0))
+    assert not layout.Plan(tall, 16, 4).may_gather
+    assert layout.Plan(
+        Geometry(source=(16, 64, 64), outputs=64, kernel=(3, 3), stride=(2, 1), padding=(0, 0)), 16, 4
+    ).may_gather
+
+
+def test_a_gradient_in_tiles_of_no_width_is_refused():
+    geometry = Geometry(source=(1, 2, 2), outputs=1, kernel=(1, 1), stride=(1, 1), padding=(0, 0))
+    way = conv.Backward(
+        geometry, rows_of_raster(np.ones((2, 3, 4), np.float32)), None, "float32", d_bias=np.empty(1, np.float32)
+    )
+    with pytest.raises(ShapeError, match=r"in tiles of 16, 32, 64, got \(1, 6, 4\)"):
+        way.run(np.ones((1, 6, 4), np.float32), 0, 3)

@@ -337,3 +337,21 @@ def test_a_tensor_whose_memory_was_given_back_is_refused():
     a.untyped_storage().resize_(0)
     with pytest.raises(DataError, match="memory was given back"):
         tile(a, 16)
+
+
+def test_windows_of_other_sizes_are_refused():
+    x = np.ones((4, 3, 5), np.float32)
+    sums = WeightSums(7).add(rows_of_raster(x), np.ones((1, 12, 16), np.float32))
+    with pytest.raises(ShapeError, match=r"same tiles, neurons and width, \(1, 5, 16\), got \(1, 9, 16\)"):
+        sums.add(rows_of_raster(np.ones((4, 3, 9), np.float32)), np.ones((1, 12, 16), np.float32))
+    with pytest.raises(ShapeError, match=r"got \(1, 5, 32\)"):
+        sums.add(rows_of_raster(x), np.ones((1, 12, 32), np.float32))
+    with pytest.raises(DataError, match="dtype of the windows before, float32, got float64"):
+        sums.add(rows_of_raster(x), np.ones((1, 12, 16)))
+
+
+def test_row_by_row_a_first_window_of_columns_starts_at_zero():
+    x, g = np.ones((4, 3, 5), np.float32), np.ones((1, 12, 16), np.float32)
+    out = np.empty((7, 5), np.float32)
+    WeightSums(7, by_rows=True).add(columns(rows_of_raster(x)), g).add(rows_of_raster(x), g).write(out)
+    assert (out == 24).all()

@@ -20,7 +20,7 @@ from .kernel_gradients import Found, Ways, add_gradients, target_of, ways_back, 
 from .kernel_layer import NEAR, Frame, KernelLayer
 from .path import Call, Key, Tensors
 from .plan import Stage
-from .windows import Windows, windows_of
+from .windows import Kept, Windows, windows_of
 
 if TYPE_CHECKING:
     from .kernel_path import KernelPath
@@ -53,7 +53,7 @@ class KernelRun:
     def forward(self) -> Found:
         """What comes out of the block by key."""
         if self.needs and self._may_spare():
-            self.windows = windows_of(self.call, self._planes(), self.path.sparing)
+            self.windows = windows_of(self.call, self._kept(), self.path.sparing)
         for stage in self.call.block.stages:
             self._run(stage)
         results: Found = {}
@@ -65,15 +65,15 @@ class KernelRun:
         """Whether a window's way back needs nothing of other windows: a link that makes its current itself does."""
         return all(self.path.in_kernel(layer) for layer in self.call.block.layers)
 
-    def _planes(self) -> dict[str, int]:
-        """How many bytes each population keeps in a step."""
-        planes = {}
+    def _kept(self) -> dict[str, Kept]:
+        """What each population keeps in a step."""
+        kept = {}
         for layer in self.call.block.layers:
             first, n = self.call.tensors["state", layer.path, 0], math.prod(layer.shape)
             model = self.path.compiled(layer, self.needs, self.call.want[layer.path]).model
             padded = -(-n // width_for(n)) * width_for(n)
-            planes[layer.path] = model.planes * len(first) * padded * first.element_size()
-        return planes
+            kept[layer.path] = Kept(model, model.planes * len(first) * padded * first.element_size())
+        return kept
 
     def _run(self, stage: Stage) -> None:
         for layer in stage.layers:
@@ -212,7 +212,8 @@ class WayBack:
         layers = [layer for layer, _ in self.gathered]
         ways = [way for _, of_layer in self.gathered for way in of_layer.values()]
         n_samples = layers[0].samples if layers else 0
-        part = max([_near_part(layers), *(way.part for way in ways)])
+        unit = max([BLOCK, *(way.part for way in ways)])  # both are powers of two
+        part = max(1, _near_part(layers) // unit) * unit
 
         def some(begin: int, end: int) -> None:
             for first in range(begin * part, min(end * part, n_samples), part):

@@ -46,7 +46,7 @@ class TorchBackend:
     what can (`print(net.plan)` shows what does, and why something does not), 'torch' everything on torch operations.
     threads: how many the kernels may use; None: one for small work, else as many as torch. sparing: True: training in
     as little memory as can be, about the square root of what the membranes over time take, for a forward pass more;
-    None: in less where that costs no time. Raises DeviceError at the build when the device is not there.
+    None: in less where that costs about no time. Raises DeviceError at the build when the device is not there.
     """
 
     def __init__(

@@ -9,6 +9,7 @@ from .. import native
 from ..native.library import Library
 from . import printer
 from .adjoint import Adjoint, adjoint
+from .graph import in_order
 from .trace import Step
 
 
@@ -40,6 +41,13 @@ class Model:
         """How many planes (T, B, N) the way back needs: kept values, in whose place the inlets' gradients come."""
         return max(len(self.adjoint.kept), self.step.n_inlets)
 
+    @cached_property
+    def operations(self) -> int:
+        """How many operations a step takes, about; a function or a division counts as ten."""
+        step = self.step
+        nodes = in_order([*step.after, step.output], slopes=False)
+        return sum(10 if n.op in _SLOW else n.op not in ("symbol", "const") for n in nodes)
+
     def source(self, real: str, width: int) -> str:
         """The source of the library for a real type, 'float' or 'double', and a tile width."""
         return printer.source(self.functor, real, width)
@@ -47,6 +55,9 @@ class Model:
     def library(self, real: str, width: int) -> Library:
         """The compiled library; CompilerError where it has to be compiled and cannot be."""
         return native.load(self.source(real, width))
+
+
+_SLOW = frozenset({"div", "exp", "log", "tanh", "sqrt"})
 
 
 def width_for(n: int) -> int:

@@ -17,13 +17,16 @@ from numpy.typing import NDArray
 from ..errors import ShapeError
 from . import pool
 from .events import REAL, Array, EventRows, check, check_out, dtype_name, empty, suffix
-from .geometry import MOST_WIDTH, Geometry, Plan
+from .geometry import Geometry, Plan
 from .levels import level
 from .library import Library, include, load
+from .products import WIDTHS
 
 GATHER_FROM = 36.0
 """The events in a window of the kernel from which a position gathers them, instead of each event going to positions;
-times the vectors of an event's weights and the strides. Measured: 20 of 32 channels, 15 of 64, 4 of these two apart."""
+times the vectors of an event's weights, and the strides. Measured in float with AVX-512: from 20 events on for 32
+channels, from 15 for 64, from 4 for 64 with a stride of 2. The two add in different orders: in float a sample may
+differ by a rounding with the density of the batch that it stands in."""
 
 Empty = Callable[[tuple[int, ...], Any], NDArray[Any]]
 
@@ -181,9 +184,9 @@ class Backward(_Way):
             check(grad, "grad", self.real, (self.events.n_steps, self.events.n_samples, *self.geometry.target))
             return 0, 0
         tiles, rows, width = grad.shape
-        if not 0 < width <= MOST_WIDTH or rows < n_rows or tiles * width < prod(self.geometry.target):
-            n = prod(self.geometry.target)
-            raise ShapeError(f"grad in tiles must hold {n_rows} rows of {n} neurons, got {tuple(grad.shape)}")
+        if width not in WIDTHS or rows < n_rows or tiles * width < prod(self.geometry.target):
+            wanted = f"{n_rows} rows of {prod(self.geometry.target)} neurons in tiles of {', '.join(map(str, WIDTHS))}"
+            raise ShapeError(f"grad in tiles must hold {wanted}, got {tuple(grad.shape)}")
         check(grad, "grad", self.real, (tiles, rows, width))
         return rows, width
 
@@ -215,7 +218,7 @@ class Backward(_Way):
 def _dense(geometry: Geometry, plan: Plan, events: EventRows) -> bool:
     """Whether a window of the kernel holds so many events, on the average, that gathering is faster than scattering."""
     in_a_window = events.density * geometry.source[0] * prod(geometry.taps)
-    return geometry.kernel is not None and in_a_window * plan.lines_of_an_event >= GATHER_FROM
+    return plan.may_gather and in_a_window * plan.lines_of_an_event >= GATHER_FROM
 
 
 def _most_in_a_row(events: EventRows) -> int:

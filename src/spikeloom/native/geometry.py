@@ -19,6 +19,8 @@ BAND_BYTES = 1 << 18
 """How much of a frame is held at a time; events are looked at once for each such band."""
 MOST_PARTS, PARTS_BYTES = 16, 1 << 23
 """In how many parts the gradient of a weight is summed at most, and how many bytes they take beyond two."""
+GATHER_BYTES = 1 << 20
+"""How many bytes of weights windows gather from: each position goes over all of them."""
 SLACK = 16
 """How many entries are copied at a time, as conv_gather.hpp has it."""
 MOST_ENTRIES, MOST_WIDTH = 2**31 - 1, 64
@@ -115,6 +117,10 @@ class Plan:
         self.sizes = np.array(sizes, np.int64)
         self.n_packed = self.tiles * self.tile * channels * prod(kinds) * lines * line
         self.lines_of_an_event = vectors * prod(kinds)
+        overlap = all(k > s for k, s in zip(g.taps, g.stride, strict=True))
+        near = prod(g.taps) * channels * self.tile * itemsize <= GATHER_BYTES
+        told = (height * g.taps[1] + width + 1) * channels * self.tile <= MOST_ENTRIES
+        self.may_gather = g.kernel is not None and overlap and near and told
         self.n_gathered = self.tiles * self.tile * channels * prod(g.taps)
         self.n_back = g.outputs * g.taps[0] * back_line
         self.kept = (self.tiles, places, self.tile)

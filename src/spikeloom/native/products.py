@@ -135,7 +135,9 @@ class WeightSums:
         _check_tiled(g, self.n, "g")
         window, shift = _pairing(events, g, first_step)
         begun = self.sums is not None
-        if not begun:
+        if begun:
+            self._check_same(events, g)
+        else:
             self._begin(events, g, window)
         if self.by_rows and isinstance(events, EventRows):
             self._scatter(events, window, g, shift, begun)
@@ -156,8 +158,20 @@ class WeightSums:
         rows = (window[1] - window[0]) * events.n_samples
         self.parts = max(1, min(8, rows // 4096)) if self.by_rows and tiles == 1 else 1
         self.sums = empty((tiles * self.parts, events.n, width), dtype_name(g))
-        if not self.by_rows:
+        if not (self.by_rows and isinstance(events, EventRows)):
             self.sums[:] = 0
+
+    def _check_same(self, events: EventRows | Columns, g: Array) -> None:
+        """Raises ShapeError or DataError unless a later window fits the sums of those before."""
+        assert self.sums is not None
+        tiles, _, width = g.shape
+        wanted, got = (len(self.sums) // self.parts, *self.sums.shape[1:]), (tiles, events.n, width)
+        if wanted != got:
+            raise ShapeError(f"windows must have the same tiles, neurons and width, {wanted}, got {got}")
+        if dtype_name(g) != dtype_name(self.sums):
+            raise DataError(
+                f"g must be of the dtype of the windows before, {dtype_name(self.sums)}, got {dtype_name(g)}"
+            )
 
     def _scatter(self, events: EventRows, window: tuple[int, int], g: Array, shift: int, begun: bool) -> None:
         tiles, m, width = g.shape

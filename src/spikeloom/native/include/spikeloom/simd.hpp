@@ -48,8 +48,9 @@ template <class Real> SPIKELOOM_INLINE void store_some(Real* p, Vec<Real> v, int
   for (int64_t i = 0; i < n; i++) p[i] = v[i];
 }
 
-// Memory that will be written on its way to the second cache, so that nobody waits for it.
+// Memory that will be written on its way to the second cache, so that nobody waits for it; not what would fill that.
 SPIKELOOM_INLINE void fetch(const void* from, int64_t bytes) {
+  if (bytes > (1 << 18)) return;
   for (int64_t k = 0; k < bytes; k += 64) __builtin_prefetch((const char*)from + k, 1, 2);
 }
 
