@@ -191,7 +191,7 @@ def astrocyte_stdp(
         1: (Change(trigger="pre", post="-y", modulator="m"), Change(trigger="post", pre="a_plus * x")),
         -1: (Change(trigger="pre", post="a_plus * y"), Change(trigger="post", pre="-x", modulator="m")),
     }
-    if sign not in changes:
+    if not isinstance(sign, int | float) or sign not in changes:
         raise ParameterError(f"astrocyte_stdp: sign must be 1, or -1 for inhibitory synapses, got {sign!r}")
     return Rule(
         traces={
