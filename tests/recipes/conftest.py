@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (ROOT / "recipes", ROOT / "benchmarks")
@@ -19,3 +20,12 @@ def _recipes_can_be_imported(monkeypatch):
     for name in set(sys.modules) - before:
         if Path(getattr(sys.modules[name], "__file__", None) or "").parent in FOLDERS:
             del sys.modules[name]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """As `recipes/all.py` runs them: small products on several threads wait for each other more than they compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -129,7 +130,15 @@ def test_other_data_of_a_layer_comes_after_the_steps_that_are_kept(tmp_path):
     assert len(raster) == 6
 
 
-def test_two_threads_step_their_networks_into_one_recorder(tmp_path):
+def test_two_threads_step_their_networks_into_one_recorder(tmp_path, monkeypatch):
+    """While one looks at what was kept, which takes a while here, the other loses none of its steps."""
+    parts = Steps.parts
+
+    def slow(steps, taken):
+        time.sleep(0.02)
+        return parts(steps, taken)
+
+    monkeypatch.setattr(Steps, "parts", slow)
     with recorder(tmp_path) as r:
         other = network(5)
         nets = [network(3), other]

@@ -36,8 +36,8 @@ class KernelPath:
 
     threads: how many share the work of a window; None: as many as torch uses, where there is enough work. sparing:
     whether a run keeps its state every so many steps only and runs forward again on the way back, in less memory; None:
-    where that costs about no time. left:
-    why the last run of a block, by the paths of its populations, went on the torch path.
+    where that costs about no time. left: why the last run of a block, by the paths of its populations, went on the
+    torch path.
     """
 
     name = "kernel path"
