@@ -143,6 +143,30 @@ TASKS = {
         lambda s: s.time_jitter(1.0),
         tonic("TimeJitter", std=1000, clip_negative=False, sort_timestamps=True),
     ),
+    "flip left to right": Task(ours("flip_x"), None, tonic("RandomFlipLR", p=1.0)),
+    "flip polarities": Task(ours("flip_polarity"), None, tonic("RandomFlipPolarity", p=1.0)),
+    "merge polarities": Task(ours("merge_polarities"), None, tonic("MergePolarities")),
+    "time reversal": Task(ours("time_reversal"), None, tonic("RandomTimeReversal", p=1.0)),
+    "time skew": Task(ours("time_skew", 1.1), None, tonic("TimeSkew", coefficient=1.1)),
+    "time alignment": Task(ours("align_time"), None, tonic("TimeAlignment")),
+    "drop a fifth of the time": Task(
+        ours("drop_by_time", 0.2, generator=None), None, tonic("DropEventByTime", duration_ratio=0.2)
+    ),
+    "drop an area": Task(ours("drop_by_area", 0.2, generator=None), None, tonic("DropEventByArea", area_ratio=0.2)),
+    "drop a fifth of the pixels": Task(
+        ours("drop_pixels_at_random", 0.2, generator=None), None, tonic("RandomDropPixel", p=0.2)
+    ),
+    "uniform noise, a tenth more": Task(
+        ours("uniform_noise", 10**6, generator=None), None, tonic("UniformNoise", n=10**6)
+    ),
+    "integrating downsampling, 10 ms": Task(
+        ours("downsample_integrator", (320, 240), 10.0),
+        None,
+        tonic(
+            "EventDownsampling", target_size=(320, 240), downsampling_method="integrator", dt=10.0, noise_threshold=1
+        ),
+        10**5,
+    ),
     "one image": Task(ours("accumulate", polarity="merged"), lambda s: s.count(), tonic("ToImage")),
     "100 frames": Task(ours("frames", n_bins=100), None, tonic("ToFrame", n_time_bins=100)),
     "frames of 100,000 events": Task(

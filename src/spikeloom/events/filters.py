@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -75,16 +76,17 @@ def decimate(events: Events, n: int) -> Events:
 
 def event_counts(events: Events) -> NDArray[np.int64]:
     """How many events each pixel has, (height, width)."""
-    count = np.zeros((events.height, events.width), np.int64)
-    if (native := library()) is None:
-        np.add.at(count, (events.y, events.x), 1)
-        return count
+    if (native := library()) is None or len(events) >= 2**32:
+        wide = np.zeros((events.height, events.width), np.int64)
+        np.add.at(wide, (events.y, events.x), 1)
+        return wide
+    count = np.zeros((events.height, events.width), np.uint32)
     _, x, y, _ = contiguous(events)
     result = np.zeros(1, np.int64)
     native.call("count_pixels", x, y, len(events), events.width, events.height, count, result)
     if result[0] < 0:
         raise DataError(f"event_counts: an event has no pixel of the sensor of {events.width} x {events.height}")
-    return count
+    return count.astype(np.int64)
 
 
 def find_hot_pixels(
@@ -126,21 +128,25 @@ def _hot(events: Events, rate: float | None, sigma: float | None, quantile: floa
     if sum(bound is not None for bound in (rate, sigma, quantile)) != 1:
         raise ParameterError("hot_pixels expected one of rate (Hz), sigma and quantile")
     count = event_counts(events)
-    active = count[count > 0]
-    if not active.size:
-        return count > 0
     if rate is not None:
         first, last = extent(events)
         return (count * 1e6 > rate * (last - first)) & (last > first)
-    bound = active.mean() + sigma * active.std() if sigma is not None else np.quantile(active, quantile)
-    return np.asarray(count > bound)
+    if not len(events):
+        return count > 0
+    if sigma is None:
+        return np.asarray(count > np.quantile(count[count > 0], quantile))
+    n, active, squares = len(events), int(np.count_nonzero(count)), int(np.vdot(count, count))
+    return np.asarray(count > (n + sigma * sqrt(active * squares - n * n)) / active)
 
 
 def of_pixels(events: Events, kept: NDArray[np.bool_]) -> Events:
     """The events of the pixels where `kept`, (height, width), is true."""
     if (native := library()) is None:
         return selected(events, kept[events.y, events.x])
-    return as_sorted(events, filtered(native, "select_pixels", events, kept.view(np.uint8)))
+    table = np.zeros(-(-kept.size // 32), "<u4")
+    bits = np.packbits(kept, bitorder="little")
+    table.view(np.uint8)[: bits.size] = bits
+    return as_sorted(events, filtered(native, "select_pixels", events, table))
 
 
 def _pixels(events: Events) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ..native import memory
 from ..native.compiled import compiled
 from ..native.library import Library
 from .container import DTYPES, Events
@@ -22,14 +23,12 @@ def library() -> Library | None:
 def filtered(native: Library, name: str, events: Events, *arguments: Any) -> Events:
     """The events that a filter of the header keeps."""
     n = len(events)
-    kept: list[NDArray[Any]] = [np.empty(n, dtype) for dtype in DTYPES.values()]
+    kept: list[NDArray[Any]] = [memory.empty(n, dtype) for dtype in DTYPES.values()]
     result = np.zeros(1, np.int64)
     native.call(name, *contiguous(events), n, events.width, events.height, *kept, result, *arguments)
     if result[0] < 0:
         raise DataError(f"{name}: an event has no pixel of the sensor of {events.width} x {events.height}")
-    for array in kept:
-        array.resize(int(result[0]), refcheck=False)  # gives back the room that is left, without a copy
-    t, x, y, p = kept
+    t, x, y, p = (memory.shortened(array, int(result[0])) for array in kept)
     return replace(events, t=t, x=x, y=y, p=p)
 
 
@@ -56,13 +55,28 @@ def selected(events: Events, mask: NDArray[np.bool_]) -> Events:
     return as_sorted(events, filtered(native, "select_events", events, np.ascontiguousarray(mask).view(np.uint8)))
 
 
-def in_box(events: Events, box: tuple[int, int, int, int], *, inside: bool) -> Events:
-    """The events within a box (x, y, width, height) of the sensor, or those outside of it, where they are."""
+def in_box(events: Events, box: tuple[int, int, int, int]) -> Events:
+    """The events within a box (x, y, width, height) of the sensor, as those of a sensor that the box is."""
     left, top, width, height = box
     if native := library():
-        return as_sorted(events, filtered(native, "select_box", events, *box, int(inside)))
+        kept = as_sorted(events, filtered(native, "select_box", events, *box, 1))
+    else:
+        kept = events[_within(events, box)]
+        kept = replace(kept, x=kept.x - np.int16(left), y=kept.y - np.int16(top))
+    return replace(kept, width=width, height=height)
+
+
+def out_of_box(events: Events, box: tuple[int, int, int, int]) -> Events:
+    """The events outside of a box (x, y, width, height), where they are."""
+    if native := library():
+        return as_sorted(events, filtered(native, "select_box", events, *box, 0))
+    return events[~_within(events, box)]
+
+
+def _within(events: Events, box: tuple[int, int, int, int]) -> NDArray[np.bool_]:
+    left, top, width, height = box
     across = (events.x >= left) & (events.x < left + width)
-    return events[(across & (events.y >= top) & (events.y < top + height)) == inside]
+    return np.asarray(across & (events.y >= top) & (events.y < top + height))
 
 
 def as_sorted(events: Events, kept: Events) -> Events:

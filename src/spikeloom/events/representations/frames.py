@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ...errors import ParameterError
+from ...native import memory
 from ...spikes.validate import check_count
 from ..container import Events
 from ..filters_checks import check_sorted
@@ -157,14 +158,21 @@ def bit_planes(
     return out
 
 
-def zeros(shape: tuple[int, ...], dtype: DTypeLike, owner: str) -> NDArray[Any]:
-    """Zeros; ParameterError for more than any memory holds."""
+def room(shape: tuple[int, ...], dtype: DTypeLike, owner: str) -> NDArray[Any]:
+    """An array that holds anything; ParameterError for more than any memory holds."""
     size = prod(shape) * np.dtype(dtype).itemsize
     if size > _MOST_BYTES:
         raise ParameterError(
             f"{owner}: {shape} of {np.dtype(dtype)} takes {size / 2**30:.0f} GiB; draw fewer at a time"
         )
-    return np.zeros(shape, dtype)
+    return memory.empty(shape, dtype)
+
+
+def zeros(shape: tuple[int, ...], dtype: DTypeLike, owner: str) -> NDArray[Any]:
+    """Zeros; ParameterError for more than any memory holds."""
+    out = room(shape, dtype, owner)
+    out.fill(0)
+    return out
 
 
 def check_dtype(dtype: DTypeLike, polarity: str, owner: str) -> np.dtype[Any]:
@@ -187,7 +195,7 @@ def _count(
     if polarity == "signed" and dtype != np.int32 and (windows.end - windows.begin).max(initial=0) > most:
         wide = _count(events, windows, shape, polarity, np.dtype(np.int32))
         return np.asarray(np.clip(wide, -most, most), dtype)
-    out = zeros((n, *shape), dtype, "frames")
+    out = room((n, *shape), dtype, "frames")
     if (native := library()) is not None:
         name, bounds = f"count_frames_{_SUFFIXES[dtype.name]}", map(np.ascontiguousarray, windows)
         draw(native, name, events, polarity, *bounds, n, np.zeros(prod(shape), np.int8), out)

@@ -11,10 +11,13 @@ from ...errors import ParameterError
 from ...spikes.validate import check_count
 from ...units import check_dt
 from ..container import LARGEST_SIDE, Events, microseconds
-from ..filters_checks import check_sorted
+from ..filters_checks import LARGEST_SPAN, check_sorted
 from ..slicing import Stream, TimeWindows, bounds, slice_by_time, time_windows
-from .frames import zeros
+from .frames import room, zeros
 from .pixels import Polarity, check_polarity, draw, frame_shape, library, places, times_of
+
+_FORGOTTEN = 104
+"""An event so many tau ago is 0 in float32."""
 
 
 def time_surface(
@@ -39,11 +42,11 @@ def time_surface(
     upto, moments = _moments(events, at, every)
     first, shape = int(events.t[0]) if len(events) else 0, frame_shape(events, polarity, "time_surface")
     surface = _Surface(shape, first, int(moments[-1]) - first if len(moments) else 0, decay, polarity)
-    out = zeros((len(moments), *shape), np.float32, "time_surface")
-    done = 0
-    for last, moment, frame in zip(upto.tolist(), moments.tolist(), out, strict=True):
-        surface.draw(events[done:last], moment, frame)
-        done = last
+    out = room((len(moments), *shape), np.float32, "time_surface")
+    seen = np.searchsorted(events.t, moments - int(min(_FORGOTTEN * decay, LARGEST_SPAN)))
+    begin = np.maximum(seen, np.concatenate(([0], upto))[:-1])
+    for low, high, moment, frame in zip(begin.tolist(), upto.tolist(), moments.tolist(), out, strict=True):
+        surface.draw(events[low:high], moment, frame)
     return out
 
 
@@ -66,7 +69,7 @@ def _each(pieces: Iterator[Events], windows: TimeWindows, decay: float, polarity
         if surface is None:
             first = int(piece.t[0])
             surface = _Surface(shape, first, None, decay, polarity)
-        surface.draw(piece, first + end, out := np.empty(shape, np.float32))
+        surface.draw(piece, first + end, out := room(shape, np.float32, "time_surface"))
         yield out
 
 

@@ -9,7 +9,8 @@ from ...errors import DataError, ParameterError
 from ...spikes.validate import check_count
 from ..container import Events, microseconds
 from ..filters_checks import LARGEST_SPAN
-from .frames import zeros
+from ..filters_native import extent
+from .frames import room
 from .pixels import Polarity, draw, frame_shape, library, places, signs, times_of
 
 
@@ -30,7 +31,7 @@ def voxel_grid(
     'merged' and 'separate' as in `frames`. The events may be in any order of time.
     """
     n_bins, shape = check_count(n_bins, "voxel_grid.n_bins"), frame_shape(events, polarity, "voxel_grid")
-    out = zeros((n_bins, *shape), np.float32, "voxel_grid")
+    out = room((n_bins, *shape), np.float32, "voxel_grid")
     first, last = _span(events, start, end)
     if start is not None or end is not None:
         events = events[(events.t >= first) & (events.t <= last)]
@@ -38,6 +39,7 @@ def voxel_grid(
     if (native := library()) is not None:
         draw(native, "voxel_grid", events, polarity, times_of(events), first, span, n_bins, out)
         return out
+    out.fill(0)
     place, sign = places(events, polarity), signs(events, polarity)
     exact = (n_bins - 1) * (events.t - first).astype(np.float64) / span
     bin_ = exact.astype(np.int64)
@@ -50,8 +52,9 @@ def voxel_grid(
 
 def _span(events: Events, start: float | None, end: float | None) -> tuple[int, int]:
     """The times of the first and of the last instant, in us."""
-    first = int(events.t.min(initial=2**63 - 1)) if start is None else microseconds(start, "voxel_grid.start")
-    last = int(events.t.max(initial=-(2**63))) if end is None else microseconds(end, "voxel_grid.end")
+    first, last = extent(events)
+    first = first if start is None else microseconds(start, "voxel_grid.start")
+    last = last if end is None else microseconds(end, "voxel_grid.end")
     if start is not None and end is not None and last <= first:
         raise ParameterError(f"voxel_grid.end must lie after start = {start} ms, got {end}")
     if len(events) and last - first >= LARGEST_SPAN:

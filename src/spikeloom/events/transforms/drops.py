@@ -10,7 +10,7 @@ import numpy as np
 from ..container import Events
 from ..filters import of_pixels
 from ..filters_checks import check_range, checked, need
-from ..filters_native import as_sorted, extent, filtered, in_box, library, selected
+from ..filters_native import as_sorted, extent, filtered, library, out_of_box, selected
 from .random_numbers import bound_of, draw_key, drawn, random_bits
 
 Share = float | tuple[float, float]
@@ -42,6 +42,8 @@ def drop_by_time(events: Events, ratio: Share, generator: np.random.Generator) -
     if not events.is_sorted:
         return selected(events, (events.t < first) | (events.t > last))
     begin, end = np.searchsorted(events.t, first), np.searchsorted(events.t, last, side="right")
+    if native := library():
+        return filtered(native, "drop_span", events, int(begin), int(end))
     parts: dict[str, Any] = {
         name: np.concatenate([getattr(events, name)[:begin], getattr(events, name)[end:]]) for name in "txyp"
     }
@@ -57,7 +59,7 @@ def drop_by_area(events: Events, ratio: Share, generator: np.random.Generator) -
     width, height = round(share * events.width), round(share * events.height)
     left = int(generator.integers(events.width - width, endpoint=True))
     top = int(generator.integers(events.height - height, endpoint=True))
-    return in_box(events, (left, top, width, height), inside=False)
+    return out_of_box(events, (left, top, width, height))
 
 
 def drop_pixels_at_random(events: Events, p: Share, generator: np.random.Generator) -> Events:

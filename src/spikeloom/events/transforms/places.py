@@ -29,9 +29,7 @@ def crop(events: Events, box: tuple[int, int, int, int] | None = None, *, centre
     left, top, width, height = corners
     if min(left, top) < 0 or left + width > events.width or top + height > events.height:
         raise ParameterError(f"crop expected a box on the sensor of {events.width} x {events.height}, got {corners}")
-    kept = in_box(events, corners, inside=True)
-    x, y = kept.x - np.int16(left), kept.y - np.int16(top)
-    return replace(kept, x=x, y=y, width=width, height=height)
+    return in_box(events, corners)
 
 
 def random_crop(events: Events, size: Size, generator: np.random.Generator) -> Events:

@@ -8,6 +8,7 @@ from functools import reduce
 import numpy as np
 
 from ...errors import ParameterError, ShapeError
+from ...native import memory
 from ..container import DTYPES, Events
 from ..filters_checks import check_range, check_sorted, checked, need
 from ..filters_native import contiguous, library
@@ -32,7 +33,7 @@ def merge(*streams: Events) -> Events:
 def _merged(a: Events, b: Events) -> Events:
     if (native := library()) is None:
         return Events.concatenate([a, b]).sorted()
-    both = [np.empty(len(a) + len(b), dtype) for dtype in DTYPES.values()]
+    both = [memory.empty(len(a) + len(b), dtype) for dtype in DTYPES.values()]
     result = np.zeros(1, np.int64)
     native.call("merge_events", *contiguous(a), len(a), a.width, a.height, *both, result, *contiguous(b), len(b))
     t, x, y, p = both

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...errors import DataError, ParameterError
+from ...native import memory
 from ..container import Events
 from ..filters_checks import LARGEST_SPAN, check_range, checked, need
 from ..filters_native import array_of, extent, filtered, library, selected
@@ -50,9 +51,10 @@ def time_skew(events: Events, coefficient: float, offset: float = 0.0) -> Events
     later = round(offset * 1000)
     if farthest * coefficient + abs(later) >= LARGEST_SPAN:
         raise DataError(f"time_skew: {events} times {coefficient} plus {offset} ms leaves 2**62 us")
-    t = np.empty(len(events), np.int64)
+    t = memory.empty(len(events), np.int64)
     if native := library():
-        native.call("scale_times", array_of(events, "t"), len(events), coefficient, later, t)
+        small = int(farthest * coefficient < 2**51)
+        native.call("scale_times", array_of(events, "t"), len(events), coefficient, later, small, t)
     else:
         t[:] = np.rint(events.t * coefficient)
         t += later
@@ -69,6 +71,8 @@ def time_reversal(events: Events, *, flip_polarity: bool = True) -> Events:
     check_range(events, "time_reversal", 2**61)
     if not len(events):
         return events
+    if native := library():
+        return filtered(native, "reverse_events", events, sum(extent(events)), int(flip_polarity))
     backwards = {name: getattr(events, name)[::-1] for name in "txyp"}
     backwards["t"] = sum(extent(events)) - backwards["t"]
     if flip_polarity:
@@ -81,7 +85,9 @@ def align_time(events: Events) -> Events:
     first, last = extent(events)
     if last - first >= 2**63:
         raise DataError(f"align_time: {events} span more than int64 microseconds hold; cut the stream")
-    return replace(events, t=events.t - np.int64(first)) if first else events
+    if not first:
+        return events
+    return replace(events, t=np.subtract(events.t, first, out=memory.empty(len(events), np.int64)))
 
 
 def crop_time(events: Events, start: float | None = None, end: float | None = None) -> Events:

@@ -1,25 +1,10 @@
-// Filters of event streams: which events stay, and their arrays moved together. A stream is t in microseconds that
+// Filters of event streams: which events stay. A stream is t in microseconds that
 // never falls, x, y and p, n of each; the arrays of what is kept have room for n. Every pixel is checked before use.
 #pragma once
 
-#include "simd.hpp"
+#include "event_lanes.hpp"
 
 namespace spikeloom {
-
-struct Stream {
-  const int64_t* t;
-  const int16_t *x, *y;
-  const int8_t* p;
-  int64_t n, width, height;
-};
-
-struct Kept {
-  int64_t* t;
-  int16_t *x, *y;
-  int8_t* p;
-};
-
-constexpr int64_t stream_block = 1024;
 
 // Whether all events from begin to end have a pixel of the sensor. Negative addresses are large as unsigned ones.
 SPIKELOOM_INLINE bool on_sensor(const Stream& in, int64_t begin, int64_t end) {
@@ -37,92 +22,31 @@ template <class State> SPIKELOOM_INLINE void fetch(const Stream& in, int64_t i, 
   __builtin_prefetch(state + (in.y[ahead] * stride + in.x[ahead]));
 }
 
-// The events from `begin` to `end` of a block whose `keep` is 1, moved to place `at`; the place behind them.
-SPIKELOOM_INLINE int64_t move_each(const Stream& in, int64_t begin, int64_t end, const uint8_t* keep, const Kept& out,
-                                   int64_t at) {
-  uint16_t chosen[stream_block];
-  int64_t count = 0;
-  for (int64_t i = begin; i < end; i++) {
-    chosen[count] = uint16_t(i);
-    count += keep[i];
-  }
-  for (int64_t k = 0; k < count; k++) out.t[at + k] = in.t[chosen[k]];
-  for (int64_t k = 0; k < count; k++) out.x[at + k] = in.x[chosen[k]];
-  for (int64_t k = 0; k < count; k++) out.y[at + k] = in.y[chosen[k]];
-  for (int64_t k = 0; k < count; k++) out.p[at + k] = in.p[chosen[k]];
-  return at + count;
-}
-
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__)
-template <class Number, int count> struct Row {
-  typedef Number Vec __attribute__((vector_size(count * sizeof(Number))));
-  typedef Number Loose __attribute__((vector_size(count * sizeof(Number)), aligned(sizeof(Number)), may_alias));
-  static Vec load(const void* p) { return *(const Loose*)p; }
-  static void store(void* p, Vec v) { *(Loose*)p = v; }
-};
-using Eight = Row<long long, 8>;
-using Words = Row<int, 16>;
-using Shorts = Row<uint16_t, 16>;
-using Bytes = Row<char, 16>;
-
-// The same, 16 events at once. A store reaches no farther than the events that have been read, of which there is room
-// for all.
-SPIKELOOM_INLINE int64_t move_rows(const Stream& in, int64_t size, const uint8_t* keep, const Kept& out, int64_t at) {
-  int64_t i = 0;
-  for (; i + 16 <= size; i += 16) {
-    const uint32_t mask = uint32_t(__builtin_ia32_pmovmskb128(Bytes::load(keep + i) != 0)), low = mask & 0xff;
-    const Eight::Vec first = Eight::load(in.t + i), second = Eight::load(in.t + i + 8);
-    Eight::store(out.t + at, __builtin_ia32_compressdi512_mask(first, first, uint8_t(low)));
-    Eight::store(out.t + at + __builtin_popcount(low),
-                 __builtin_ia32_compressdi512_mask(second, second, uint8_t(mask >> 8)));
-    const Words::Vec x = __builtin_convertvector(Shorts::load(in.x + i), Words::Vec);
-    const Words::Vec y = __builtin_convertvector(Shorts::load(in.y + i), Words::Vec);
-    const Words::Vec both = x | y << 16, pixel = __builtin_ia32_compresssi512_mask(both, both, uint16_t(mask));
-    Shorts::store(out.x + at, __builtin_convertvector(pixel, Shorts::Vec));
-    Shorts::store(out.y + at, __builtin_convertvector(pixel >> 16, Shorts::Vec));
-    const Words::Vec p = __builtin_convertvector(Bytes::load(in.p + i), Words::Vec);
-    const Words::Vec signs = __builtin_ia32_compresssi512_mask(p, p, uint16_t(mask));
-    Bytes::store(out.p + at, __builtin_convertvector(signs, Bytes::Vec));
-    at += __builtin_popcount(mask);
-  }
-  return move_each(in, i, size, keep, out, at);
-}
-#else
-SPIKELOOM_INLINE int64_t move_rows(const Stream& in, int64_t size, const uint8_t* keep, const Kept& out, int64_t at) {
-  return move_each(in, 0, size, keep, out, at);
-}
-#endif
-
-// The events of a block whose `keep` is 1, moved to place `at`; the place behind them.
-SPIKELOOM_INLINE int64_t move_events(const Stream& in, int64_t size, const uint8_t* keep, const Kept& out, int64_t at) {
-  int64_t count = 0;
-  for (int64_t i = 0; i < size; i++) count += keep[i];
-  if (count == 0) return at;
-  if (count < size) return move_rows(in, size, keep, out, at);
-  memcpy(out.t + at, in.t, size_t(size) * sizeof *in.t);
-  memcpy(out.x + at, in.x, size_t(size) * sizeof *in.x);
-  memcpy(out.y + at, in.y, size_t(size) * sizeof *in.y);
-  memcpy(out.p + at, in.p, size_t(size) * sizeof *in.p);
-  return at + size;
-}
-
-// Keeps the events for which the rule, called once for each in order, says so. The result is how many these are, or
-// -1 where an event has no pixel of the sensor and the rule reads the pixels.
+// Keeps the events of which the rule, called for each block in order, sets `keep` to 1. The result is how many these
+// are, or -1 where an event has no pixel of the sensor and the rule reads the pixels.
 template <bool PIXELS = true, class Rule>
-SPIKELOOM_INLINE void filter(Stream in, Kept out, Rule rule, int64_t* result) {
+SPIKELOOM_INLINE void filter_blocks(Stream in, Kept out, Rule rule, int64_t* result) {
   uint8_t keep[stream_block];
-  int64_t kept = 0;
+  Writer writer(out, in.n);
   for (int64_t begin = 0; begin < in.n; begin += stream_block) {
     const int64_t size = begin + stream_block < in.n ? stream_block : in.n - begin;
     if (PIXELS && !on_sensor(in, begin, begin + size)) {
       *result = -1;
       return;
     }
-    for (int64_t i = 0; i < size; i++) keep[i] = rule(begin + i);
+    rule(begin, size, keep);
     const Stream block{in.t + begin, in.x + begin, in.y + begin, in.p + begin, size, in.width, in.height};
-    kept = move_events(block, size, keep, out, kept);
+    writer.move(block, size, keep);
   }
-  *result = kept;
+  *result = writer.finish();
+}
+
+// The same with a rule that is called for each event in order and returns whether it stays.
+template <bool PIXELS = true, class Rule>
+SPIKELOOM_INLINE void filter(Stream in, Kept out, Rule rule, int64_t* result) {
+  filter_blocks<PIXELS>(in, out, [&](int64_t begin, int64_t size, uint8_t* keep) {
+    for (int64_t i = 0; i < size; i++) keep[i] = rule(begin + i);
+  }, result);
 }
 
 // Times as numbers from `time + 1` on, so that 0 is a time before all others. The caller makes sure that they fit.
@@ -233,12 +157,24 @@ SPIKELOOM_EXPORT void decimate(SPIKELOOM_STREAM, int64_t every, uint32_t* seen) 
   spikeloom::decimate(SPIKELOOM_IN, every, seen, SPIKELOOM_OUT, result);
 }
 
-// The events of pixels whose entry in `table`, height x width, is not 0.
-SPIKELOOM_EXPORT void select_pixels(SPIKELOOM_STREAM, const uint8_t* table) {
+// The events of pixels whose bit in `table`, of height x width bits, is 1: that of pixel 0 is the lowest.
+SPIKELOOM_EXPORT void select_pixels(SPIKELOOM_STREAM, const uint32_t* table) {
   const spikeloom::Stream in SPIKELOOM_IN;
-  spikeloom::filter(in, SPIKELOOM_OUT, [&](int64_t i) {
-    spikeloom::fetch(in, i, table, width);
-    return table[in.y[i] * width + in.x[i]] != 0;
+  spikeloom::filter_blocks(in, SPIKELOOM_OUT, [&](int64_t begin, int64_t size, uint8_t* keep) {
+    int64_t i = 0;
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__)
+    using namespace spikeloom;
+    for (; i + 16 <= size; i += 16) {
+      const Words::Vec row = wide(Shorts::load(in.y + begin + i)), column = wide(Shorts::load(in.x + begin + i));
+      const Words::Vec pixel = row * int(width) + column;
+      const Words::Vec words = __builtin_ia32_gathersiv16si(pixel, table, pixel >> 5, 0xffff, 4);
+      Bytes::store(keep + i, bytes(words >> (pixel & 31) & 1));
+    }
+#endif
+    for (; i < size; i++) {
+      const uint32_t pixel = uint32_t(in.y[begin + i]) * uint32_t(in.width) + uint32_t(in.x[begin + i]);
+      keep[i] = (table[pixel / 32] >> (pixel % 32)) & 1;
+    }
   }, result);
 }
 
@@ -250,7 +186,7 @@ SPIKELOOM_EXPORT void select_events(SPIKELOOM_STREAM, const uint8_t* mask) {
 
 // How many events each pixel has: `count` is height x width zeros.
 SPIKELOOM_EXPORT void count_pixels(const int16_t* x, const int16_t* y, int64_t n, int64_t width, int64_t height,
-                                   int64_t* count, int64_t* result) {
+                                   uint32_t* count, int64_t* result) {
   const spikeloom::Stream in{nullptr, x, y, nullptr, n, width, height};
   for (int64_t begin = 0; begin < n; begin += spikeloom::stream_block) {
     const int64_t end = begin + spikeloom::stream_block < n ? begin + spikeloom::stream_block : n;

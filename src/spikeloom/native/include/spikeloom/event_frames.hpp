@@ -73,10 +73,22 @@ template <class Count, class Number> SPIKELOOM_INLINE void add_to(Count& count, 
   count = Count(std::min(std::max(Wide(count) + Wide(more), -most), most));
 }
 
+// Writes bytes as counts, past the caches if told so.
+template <class Count> SPIKELOOM_INLINE void counts_of_bytes(int8_t* bytes, int64_t n, bool past, Count* out) {
+  constexpr int64_t width = vector_bytes / int64_t(sizeof(Count));
+  typedef int8_t Bytes __attribute__((vector_size(width), aligned(1), may_alias));
+  typedef Count Counts __attribute__((vector_size(vector_bytes)));
+  int64_t i = 0;
+  for (; i < n && !on_vector(out + i); i++) out[i] = Count(bytes[i]);
+  for (; past && i + width <= n; i += width) stream(out + i, __builtin_convertvector(*(Bytes*)(bytes + i), Counts));
+  for (; i < n; i++) out[i] = Count(bytes[i]);
+  if (past) streamed();
+}
+
 // Counts events in `bytes`, which stay in the cache where frames do not; what a byte cannot hold goes to the frame. The
 // bytes are zero before and after.
 template <class Count, class Source>
-int64_t count_in_bytes(const Source& in, int64_t begin, int64_t end, int8_t* bytes, Count* frame) {
+int64_t count_in_bytes(const Source& in, int64_t begin, int64_t end, int8_t* bytes, bool past, Count* frame) {
   constexpr int8_t full = 127;
   bool spilled = false;
   for (int64_t e = begin; e < end; e++) {
@@ -84,6 +96,7 @@ int64_t count_in_bytes(const Source& in, int64_t begin, int64_t end, int8_t* byt
     if (at < 0) return e;
     bytes[at] = int8_t(bytes[at] + in.sign(e));
     if (bytes[at] == full || bytes[at] == -full) {
+      if (!spilled) memset(frame, 0, size_t(in.size()) * sizeof *frame);
       add_to(frame[at], bytes[at]);
       bytes[at] = 0;
       spilled = true;
@@ -92,21 +105,28 @@ int64_t count_in_bytes(const Source& in, int64_t begin, int64_t end, int8_t* byt
   if (spilled)
     for (int64_t i = 0; i < in.size(); i++) add_to(frame[i], bytes[i]);
   else
-    for (int64_t i = 0; i < in.size(); i++) frame[i] = Count(bytes[i]);  // new memory, which is not read first
+    counts_of_bytes(bytes, in.size(), past, frame);
   memset(bytes, 0, size_t(in.size()));
   return -1;
 }
 
-// Counts the events of each window in a frame of its own, which is zero.
+// Counts the events of each window in a frame of its own, which may hold anything. Frames that no cache holds together
+// are written past it, each at once, unless there are so few events that most of a frame is only cleared.
 template <class Count, class Source>
 int64_t count_frames(const Source& in, const int64_t* begin, const int64_t* end, int64_t n_frames, int8_t* bytes,
                      Count* out) {
+  const int64_t size = in.size() * int64_t(sizeof *out);
+  const bool past = n_frames * size > (1 << 24);
   for (int64_t f = 0; f < n_frames; f++, out += in.size()) {
-    const int64_t first = window_begin(begin, f), last = window_end(end, f, in.n);
-    const bool dense = sizeof(Count) > 1 && last - first > in.size() / 16;
+    const int64_t first = window_begin(begin, f), last = window_end(end, f, in.n), n = last - first;
     const auto count = [&](int64_t e, Count& number) { add_to(number, in.sign(e)); };
-    const int64_t bad =
-        dense ? count_in_bytes(in, first, last, bytes, out) : for_each(in, first, last, out, count);
+    int64_t bad;
+    if (past ? n < in.size() / 256 : sizeof(Count) == 1 || n < in.size() / 16) {
+      past ? clear(out, size) : (void)memset(out, 0, size_t(size));
+      bad = for_each(in, first, last, out, count);
+    } else {
+      bad = count_in_bytes(in, first, last, bytes, past, out);
+    }
     if (bad >= 0) return bad;
   }
   return -1;
@@ -126,31 +146,61 @@ int64_t mark_bits(const Source& in, const int64_t* begin, const int64_t* end, in
   return -1;
 }
 
-// Shares each event among the two planes next to its time (n_bins - 1) (t - first) / span, by nearness. What some
-// events add and where is found at once, in vectors, and asked for before the first of them is added.
-template <class Source>
-int64_t voxel_grid(const Source& in, const int64_t* t, int64_t first, double span, int64_t n_bins, float* out) {
-  constexpr int64_t block = 128;
-  const double last = double(n_bins - 1), latest = double(n_bins > 1 ? n_bins - 2 : 0);
-  const int64_t plane = in.size(), beside = n_bins > 1 ? plane : 0;
-  int64_t voxel[block];
-  float early[block], late[block];
-  for (int64_t begin = 0; begin < in.n; begin += block) {
-    const int64_t size = std::min(in.n - begin, block);
-    int64_t least = 0;
+// Clears planes where fewer than asked for are; how many are clear.
+SPIKELOOM_INLINE int64_t cleared_upto(int64_t planes, int64_t cleared, int64_t plane, float* out) {
+  if (planes <= cleared) return cleared;
+  memset(out + cleared * plane, 0, size_t((planes - cleared) * plane) * sizeof *out);
+  return planes;
+}
+
+// Where the instants of a voxel grid lie, and how much of an event's weight goes to the earlier and the later of two.
+struct Instants {
+  const int64_t* t;
+  int64_t first, n;
+  double span;
+
+  // Of some events: the places of the earlier numbers, and what both get. The greatest of these places, below zero where
+  // an event has none. A function of its own, as it is compiled to vectors then.
+  template <class Source>
+  __attribute__((noinline)) int64_t share(Source in, int64_t begin, int64_t size, int64_t* __restrict voxel,
+                                          float* __restrict early, float* __restrict late) const {
+    const double last = double(n - 1), latest = double(n > 1 ? n - 2 : 0), length = span;
+    const int64_t plane = in.size(), start = first, *const time = t;
+    int64_t least = 0, farthest = 0;
     for (int64_t i = 0; i < size; i++) {
-      const double place = last * double(int64_t(since(t[begin + i], first))) / span;
+      const double place = last * double(int64_t(since(time[begin + i], start))) / length;
       // An event at the very end belongs wholly to the later one of the last two planes.
-      const double bin = std::min(double(int64_t(place)), latest), share = std::min(place - bin, 1.0);
+      const double bin = std::min(double(int64_t(place)), latest), part = std::min(place - bin, 1.0);
       const int64_t at = in.at(begin + i);
       const float sign = float(in.sign(begin + i));
-      early[i] = sign * (1 - float(share));
-      late[i] = sign * float(share);
+      early[i] = sign * (1 - float(part));
+      late[i] = sign * float(part);
       voxel[i] = int64_t(bin) * plane + at;
       least = std::min(least, at);
+      farthest = std::max(farthest, voxel[i]);
     }
-    for (int64_t i = 0; i < size && least < 0; i++)
+    return least < 0 ? least : farthest;
+  }
+};
+
+// Shares each event among the two planes next to its time (n - 1) (t - first) / span, by nearness. What some events add
+// and where is found at once and asked for before the first of them is added. A plane is cleared when the first event
+// reaches it, so that it is in the cache where events are sorted.
+template <class Source> int64_t voxel_grid(const Source& in, const Instants& instants, float* out) {
+  constexpr int64_t block = 128;
+  const int64_t plane = in.size(), beside = instants.n > 1 ? plane : 0;
+  int64_t voxel[block], cleared = 0;
+  float early[block], late[block];
+  const auto clear_upto = [&](int64_t planes) {
+    if (planes > cleared) memset(out + cleared * plane, 0, size_t((planes - cleared) * plane) * sizeof *out);
+    cleared = std::max(cleared, planes);
+  };
+  for (int64_t begin = 0; begin < in.n; begin += block) {
+    const int64_t size = std::min(in.n - begin, block);
+    const int64_t farthest = instants.share(in, begin, size, voxel, early, late);
+    for (int64_t i = 0; i < size && farthest < 0; i++)
       if (in.at(begin + i) < 0) return begin + i;
+    clear_upto(std::min(farthest / plane + 2, instants.n));
     for (int64_t i = 0; i < size; i++) {
       __builtin_prefetch(out + voxel[i], 1);
       __builtin_prefetch(out + voxel[i] + beside, 1);
@@ -160,7 +210,22 @@ int64_t voxel_grid(const Source& in, const int64_t* t, int64_t first, double spa
       out[voxel[i] + beside] += late[i];
     }
   }
+  clear_upto(instants.n);
   return -1;
+}
+
+// exp(x) of numbers up to 0, within 2 ulp; 0 below -87.3. As vexp, but without what the other numbers need.
+SPIKELOOM_INLINE Vec<float> decayed(Vec<float> x) {
+  const Vec<float> low = splat(-87.33654f), in = select<float>(x < low, low, x);
+  const Vec<float> shifted = in * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;  // the nearest whole number
+  const Vec<float> r = in - n * 0.693359375f + n * 2.12194440e-4f;
+  Vec<float> y = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  y = y * r + 8.3334519073e-3f;
+  y = y * r + 4.1665795894e-2f;
+  y = y * r + 1.6666665459e-1f;
+  y = y * r + 5.0000001201e-1f;
+  y = y * r * r + r + 1.0f;
+  return select<float>(x < low, splat(0.0f), (Vec<float>)((Mask<float>)y + ((Mask<float>)shifted << 23)));
 }
 
 // Keeps the time of the last event of each pixel, from `first` on, and draws exp(-age / tau) at the time `now`, 0 where
@@ -174,14 +239,19 @@ int64_t time_surface(const Source& in, const int64_t* t, int64_t first, int64_t 
     last[at] = Time(since(t[e], first));
   }
   using Unsigned = std::make_unsigned_t<Time>;  // wraps where times fall although the stream says that they do not
+  typedef Time Times __attribute__((vector_size(lanes<float> * sizeof(Time)), aligned(sizeof(Time)), may_alias));
+  typedef Unsigned Ages __attribute__((vector_size(lanes<float> * sizeof(Time))));
   const Unsigned late = Unsigned(since(now, first));
   const float rate = float(std::max(-1 / tau, -1e30));  // finite, so that an age of 0 gives 1
-  for (int64_t i = 0; i < in.size(); i += lanes<float>) {
-    const int64_t here = std::min<int64_t>(in.size() - i, lanes<float>);
-    Vec<float> age{};
-    for (int64_t k = 0; k < here; k++) age[k] = last[i + k] < 0 ? INFINITY : float(Time(late - Unsigned(last[i + k])));
-    store_some(out + i, vexp<float>(age * rate), here);
-  }
+  const auto drawn = [&](Times then) {
+    const Vec<float> age = __builtin_convertvector(late - (Ages)then, Vec<float>);
+    return select<float>(__builtin_convertvector(then < 0, Mask<float>), splat(0.0f), decayed(age * rate));
+  };
+  int64_t i = 0;
+  for (; i < in.size() && !on_vector(out + i); i++) out[i] = drawn(last[i] - Times{})[0];
+  for (; i + lanes<float> <= in.size(); i += lanes<float>) stream(out + i, drawn(*(const Times*)(last + i)));
+  for (; i < in.size(); i++) out[i] = drawn(last[i] - Times{})[0];
+  streamed();
   return -1;
 }
 
@@ -344,7 +414,7 @@ SPIKELOOM_EXPORT void mark_bits(SPIKELOOM_STREAM, const int64_t* begin, const in
 SPIKELOOM_EXPORT void voxel_grid(SPIKELOOM_STREAM, const int64_t* t, int64_t first, double span, int64_t n_bins,
                                  float* out, int64_t* bad) {
   *bad = spikeloom::of_pixels(x, y, p, n, width, height, polarity, [&](const auto& in) {
-    return spikeloom::voxel_grid(in, t, first, span, n_bins, out);
+    return spikeloom::voxel_grid(in, spikeloom::Instants{t, first, n_bins, span}, out);
   });
 }
 #define SPIKELOOM_SURFACE(SUFFIX, TIME)                                                                            \

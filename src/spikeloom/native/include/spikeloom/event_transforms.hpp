@@ -173,14 +173,27 @@ SPIKELOOM_INLINE void differentiate(Stream in, int64_t first, int64_t window, in
 
 }  // namespace spikeloom
 
-// The events within a box, or those outside of it.
+// The events within a box of the sensor, as pixels of a sensor that it is; or those outside of it. An address to the
+// left of the box or above it is beyond the other side as an unsigned number.
 SPIKELOOM_EXPORT void select_box(SPIKELOOM_STREAM, int64_t left, int64_t top, int64_t box_width, int64_t box_height,
                                  int64_t inside) {
-  const spikeloom::Stream in SPIKELOOM_IN;
-  spikeloom::filter<false>(in, SPIKELOOM_OUT, [&](int64_t i) {
-    const bool across = uint32_t(x[i] - int32_t(left)) < uint32_t(box_width);
-    return (across & (uint32_t(y[i] - int32_t(top)) < uint32_t(box_height))) == (inside != 0);
-  }, result);
+  using namespace spikeloom;
+  const uint16_t x0 = uint16_t(left), y0 = uint16_t(top), wide = uint16_t(box_width), high = uint16_t(box_height);
+  int16_t column[stream_block], row[stream_block];
+  uint8_t keep[stream_block];
+  Writer writer(SPIKELOOM_OUT, n);
+  for (int64_t begin = 0; begin < n; begin += stream_block) {
+    const int64_t size = begin + stream_block < n ? stream_block : n - begin;
+    for (int64_t i = 0; i < size; i++) {
+      const uint16_t across = uint16_t(uint16_t(x[begin + i]) - x0), down = uint16_t(uint16_t(y[begin + i]) - y0);
+      column[i] = int16_t(across);
+      row[i] = int16_t(down);
+      keep[i] = uint8_t((across < wide) & (down < high)) == uint8_t(inside);
+    }
+    writer.move({t + begin, inside ? column : x + begin, inside ? row : y + begin, p + begin, size, width, height},
+                size, keep);
+  }
+  *result = writer.finish();
 }
 
 // Drops each event whose random number is below `bound`.
@@ -194,9 +207,39 @@ SPIKELOOM_EXPORT void flip_polarities(const int8_t* p, int64_t n, uint64_t key, 
   for (int64_t i = 0; i < n; i++) to_p[i] = int8_t((p[i] != 0) ^ (spikeloom::random_bits(key, i) < bound));
 }
 
-// round(t * coefficient) + offset, which the caller makes sure to be numbers of 64 bits.
-SPIKELOOM_EXPORT void scale_times(const int64_t* t, int64_t n, double coefficient, int64_t offset, int64_t* to_t) {
-  for (int64_t i = 0; i < n; i++) to_t[i] = int64_t(__builtin_rint(double(t[i]) * coefficient)) + offset;
+// round(t * coefficient) + offset, which the caller makes sure to be numbers of 64 bits. Where the products are below
+// 2**51, the sum with a number whose last digit is worth 1 rounds them, in vectors; they are written down before, lest
+// product and sum are rounded as one.
+SPIKELOOM_EXPORT void scale_times(const int64_t* t, int64_t n, double coefficient, int64_t offset, int64_t small,
+                                  int64_t* to_t) {
+  constexpr double whole = 6755399441055744.0;
+  spikeloom::write_blocks(to_t, n, [=](int64_t begin, int64_t size, int64_t* __restrict next) {
+    double product[spikeloom::stream_block];
+    for (int64_t i = 0; i < size; i++) product[i] = double(t[begin + i]) * coefficient;
+    if (small)
+      for (int64_t i = 0; i < size; i++) next[i] = int64_t(product[i] + whole - whole) + offset;
+    else
+      for (int64_t i = 0; i < size; i++) next[i] = int64_t(__builtin_rint(product[i])) + offset;
+  });
+}
+
+// The events backwards, dated from `sum` on, with other polarities if told so.
+SPIKELOOM_EXPORT void reverse_events(SPIKELOOM_STREAM, int64_t sum, int64_t flip) {
+  using spikeloom::write_each;
+  const int64_t last = n - 1;
+  write_each(to_t, n, [=](int64_t i) { return int64_t(uint64_t(sum) - uint64_t(t[last - i])); });
+  write_each(to_x, n, [=](int64_t i) { return x[last - i]; });
+  write_each(to_y, n, [=](int64_t i) { return y[last - i]; });
+  write_each(to_p, n, [=, other = int8_t(flip)](int64_t i) { return int8_t(p[last - i] ^ other); });
+  *result = n;
+}
+
+// The events but those from begin to end.
+SPIKELOOM_EXPORT void drop_span(SPIKELOOM_STREAM, int64_t begin, int64_t end) {
+  spikeloom::Writer writer(SPIKELOOM_OUT, n);
+  writer.move_all(SPIKELOOM_IN, 0, begin);
+  writer.move_all(SPIKELOOM_IN, end, n);
+  *result = writer.finish();
 }
 
 // Moves the pixels. clip: those that would leave the sensor stay at its edge and only x and y are written, n of each;
@@ -208,7 +251,7 @@ SPIKELOOM_EXPORT void jitter_pixels(SPIKELOOM_STREAM, uint64_t key, const uint32
   const spikeloom::Kept out SPIKELOOM_OUT;
   int16_t block_x[spikeloom::stream_block], block_y[spikeloom::stream_block];
   uint8_t keep[spikeloom::stream_block];
-  int64_t kept = 0;
+  spikeloom::Writer writer(out, n);
   for (int64_t begin = 0; begin < n; begin += spikeloom::stream_block) {
     const int64_t size = begin + spikeloom::stream_block < n ? spikeloom::stream_block : n - begin;
     int16_t *moved_x = clip ? to_x + begin : block_x, *moved_y = clip ? to_y + begin : block_y;
@@ -220,9 +263,9 @@ SPIKELOOM_EXPORT void jitter_pixels(SPIKELOOM_STREAM, uint64_t key, const uint32
     if (clip) continue;
     for (int64_t i = 0; i < size; i++) keep[i] = (moved_x[i] >= 0) & (moved_y[i] >= 0);
     const spikeloom::Stream block{t + begin, moved_x, moved_y, p + begin, size, width, height};
-    kept = spikeloom::move_events(block, size, keep, out, kept);
+    writer.move(block, size, keep);
   }
-  *result = clip ? n : kept;
+  *result = clip ? n : writer.finish();
 }
 
 // A shift is `cell` times one of the table plus a place in the cell, an odd number of us, drawn uniformly.

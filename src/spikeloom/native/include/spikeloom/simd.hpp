@@ -54,6 +54,38 @@ SPIKELOOM_INLINE void fetch(const void* from, int64_t bytes) {
   for (int64_t k = 0; k < bytes; k += 64) __builtin_prefetch((const char*)from + k, 1, 2);
 }
 
+// A store past the caches to memory that begins on a multiple of vector_bytes: what is not read again soon does not push
+// out what is, and its old content is not read first. To be seen by other threads it needs `streamed`.
+template <class V> SPIKELOOM_INLINE void stream(void* to, V v) {
+  static_assert(sizeof(V) == vector_bytes, "one register");
+  typedef long long Whole __attribute__((vector_size(vector_bytes), may_alias));
+#if defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+  __builtin_ia32_movntdq512((Whole*)to, (Whole)v);
+#elif defined(__AVX2__)
+  __builtin_ia32_movntdq256((Whole*)to, (Whole)v);
+#elif defined(__SSE2__)
+  __builtin_ia32_movntdq((Whole*)to, (Whole)v);
+#else
+  *(Whole*)to = (Whole)v;
+#endif
+}
+SPIKELOOM_INLINE void streamed() {
+#if defined(__SSE2__)
+  __builtin_ia32_sfence();
+#endif
+}
+SPIKELOOM_INLINE bool on_vector(const void* p) { return uintptr_t(p) % vector_bytes == 0; }
+
+// Zeros past the caches.
+SPIKELOOM_INLINE void clear(void* to, int64_t bytes) {
+  char *p = (char*)to, *const end = p + bytes;
+  typedef char Whole __attribute__((vector_size(vector_bytes)));
+  for (; p < end && !on_vector(p); p++) *p = 0;
+  for (; p + vector_bytes <= end; p += vector_bytes) stream(p, Whole{});
+  for (; p < end; p++) *p = 0;
+  streamed();
+}
+
 // One bit a lane of a comparison's result.
 SPIKELOOM_INLINE uint64_t bits(Mask<float> m) {
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
