@@ -12,7 +12,11 @@ how many that is was chosen there; of the settings, a first look at the inhibiti
 Baseline: all neurons, and the sum of absolute differences. The gate: recall@1 twice that of all neurons. What did not
 reproduce: that gain. All neurons find .90 of the places already, where .08 was expected, those kept .92 and the sum of
 absolute differences .93, so that twice is out of reach. In two other worlds, with inhibition of 1/4, 1/2, 1 and 3
-thresholds, all neurons find .50, .75, .88 and .72, those kept .50, .76, .92, .90.
+thresholds, all neurons find .50, .75, .88 and .72, those kept .50, .76, .92, .90. The data are as hard as meant, but
+modules learn better: within its region one finds .97, where .25 was expected. Weaker ones gain no more: after 1, 2, 5
+and 10 passes all find .32, .44, .70 and .80 (two worlds), those kept .32, .46, .71 and .83; under STDP that only adds,
+with inhibition of 1/10 (one world), .16 and .16 at .24 within. With 20 regions (one world) all find .82, those kept
+.87, the sum of absolute differences .87.
 """
 
 from __future__ import annotations

@@ -55,11 +55,11 @@ class _Loan:
     def __init__(self, memory: _Memory) -> None:
         self.memory, self.__array_interface__ = memory, memory.array.__array_interface__
 
-    def __del__(self, waiting: list[_Memory] = _waiting, most: int = MOST) -> None:
+    def __del__(self) -> None:
         self.memory.mark_free()
-        waiting.append(self.memory)
-        while sum(memory.size for memory in tuple(waiting)) > most:
-            waiting.pop(0)
+        _waiting.append(self.memory)
+        while sum(memory.size for memory in tuple(_waiting)) > MOST:
+            del _waiting[:1]  # another thread may be faster
 
 
 def empty(shape: int | Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
