@@ -165,7 +165,7 @@ TASKS = {
         tonic(
             "EventDownsampling", target_size=(320, 240), downsampling_method="integrator", dt=10.0, noise_threshold=1
         ),
-        10**5,
+        10**4,
     ),
     "one image": Task(ours("accumulate", polarity="merged"), lambda s: s.count(), tonic("ToImage")),
     "100 frames": Task(ours("frames", n_bins=100), None, tonic("ToFrame", n_time_bins=100)),

@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-import numpy as np
 import pytest
 from event_streams import PATHS, computed_by, drawn, rows, stream, streams
 from hypothesis import given, settings
@@ -24,7 +23,6 @@ from spikeloom.events import (
     time_reversal,
     time_skew,
 )
-from spikeloom.events.transforms.times import by_time
 
 every_path = pytest.mark.parametrize("path", PATHS)
 paths = st.sampled_from(PATHS)
@@ -269,26 +267,6 @@ def test_the_differentiator_equals_a_count_of_what_the_integrator_makes(events, 
     more = {(n, *rest) for (n, *rest), count in counts.items() if n and count > counts[(n - 1, *rest)]}
     assert sorted(rows(made)) == sorted((first + n * us, *rest) for n, *rest in more)
     assert made.is_sorted
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(-(2**61), 2**61) | st.integers(0, 40) | st.integers(0, 10**6), max_size=200), paths)
-def test_sorting_by_time_is_stable_and_equals_that_of_python(times, path):
-    events = stream([(t, k % 8, k // 8 % 6, k % 2) for k, t in enumerate(times)])
-    with computed_by(path):
-        ordered = by_time(events)
-        assert ordered.is_sorted
-        assert rows(ordered) == sorted(rows(events), key=lambda row: row[0])
-
-
-@every_path
-def test_sorting_meets_bursts_and_one_time_for_all(path):
-    rng = np.random.default_rng(3)
-    bursts = np.concatenate([rng.integers(0, 300, 3000), [2**40], rng.integers(0, 10**9, 50)])
-    for times in (bursts, np.full(1000, 7), np.arange(1000)[::-1]):
-        events = stream([(int(t), k % 8, k // 8 % 6, k % 2) for k, t in enumerate(times)])
-        with computed_by(path):
-            assert by_time(events).equals(events.sorted())
 
 
 @settings(deadline=None)

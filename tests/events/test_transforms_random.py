@@ -1,5 +1,7 @@
 """Transforms that draw: their laws against scipy's distributions, the same on every path, and by seed."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from event_streams import PATHS, computed_by, drawn, rows, stream, streams
@@ -29,6 +31,7 @@ from spikeloom.events import (
     time_jitter,
     uniform_noise,
 )
+from spikeloom.events.transforms import times
 from spikeloom.events.transforms.random_numbers import normal_shifts, random_bits
 
 every_path = pytest.mark.parametrize("path", PATHS)
@@ -62,6 +65,50 @@ def still(n, sensor_size=(2**15, 2**15), t=10**9):
     """n events of one time at the middle of a sensor."""
     middle = [np.full(n, side // 2) for side in sensor_size]
     return Events.from_arrays(np.full(n, t), *middle, np.ones(n, int), sensor_size)
+
+
+def piecewise(chunk):
+    """Jitter that draws so many events at once, at the least."""
+    return patch.object(times, "_CHUNK", chunk)
+
+
+@settings(deadline=None)
+@given(
+    events=streams,
+    std=st.sampled_from([0.0, 0.001, 0.01, 0.3, 20.0, 1e7]),
+    negative=st.sampled_from(["keep", "drop", "clip"]),
+    chunk=st.integers(1, 200),
+    path=paths,
+)
+def test_jitter_in_pieces_is_a_stable_sort_of_the_jittered_times(events, std, negative, chunk, path):
+    with computed_by("numpy"):
+        expected = time_jitter(events, std, rng(), negative=negative)
+    with computed_by(path), piecewise(chunk):
+        found = time_jitter(events, std, rng(), negative=negative)
+    assert rows(found) == rows(expected)
+    assert found.is_sorted
+
+
+@every_path
+def test_jitter_in_pieces_meets_bursts_gaps_and_one_time_for_all(path):
+    random = np.random.default_rng(3)
+    bursts = np.concatenate([random.integers(0, 300, 3000), [2**40], random.integers(0, 10**9, 50)])
+    crowd, even = np.sort(random.integers(0, 30, 3000)), np.sort(random.integers(0, 20_000, 700))
+    crowd[-50:] = 10**8 + np.arange(50)
+    for t in (np.sort(bursts), np.full(1000, 7), 10**6 * np.arange(1000), crowd, even):
+        events = stream([(int(time), k % 8, k // 8 % 6, k % 2) for k, time in enumerate(t)])
+        for std, chunk in ((0.05, 64), (0.0, 10), (0.02, 3), (9.0, 100), (3.0, 500), (3.0, 2**15)):
+            with computed_by("numpy"):
+                expected = time_jitter(events, std, rng())
+            with computed_by(path), piecewise(chunk):
+                assert time_jitter(events, std, rng()).equals(expected)
+
+
+@every_path
+def test_jitter_keeps_a_polarity_that_is_no_bit(path):
+    odd = stream([(t, t % 8, 0, 1) for t in range(100)]).with_arrays(p=np.full(100, 5, np.int8))
+    with computed_by(path):
+        assert (time_jitter(odd, 0.01, rng()).p == 5).all()
 
 
 def test_the_random_bits_are_those_of_splitmix64():

@@ -50,7 +50,12 @@ class Shifts(NamedTuple):
     @property
     def arguments(self) -> tuple[Any, ...]:
         """As the compiled functions take it."""
-        return self.cut, self.other, self.cut.size
+        return self.cut | self.other.astype(np.uint64) << np.uint64(32), self.cut.size
+
+    @property
+    def reach(self) -> int:
+        """The farthest shift."""
+        return self.cut.size // 2
 
     def draw(self, numbers: NDArray[np.uint64]) -> NDArray[np.int64]:
         """A shift for each number of 32 bits."""

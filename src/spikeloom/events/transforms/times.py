@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import DataError, ParameterError
 from ...native import memory
 from ..container import Events
 from ..filters_checks import LARGEST_SPAN, check_range, checked, need
-from ..filters_native import array_of, extent, filtered, library, selected
-from .random_numbers import draw_key, normal_shifts, random_bits
+from ..filters_native import array_of, extent, filtered, library
+from .random_numbers import Shifts, draw_key, normal_shifts, random_bits
 
 _FINEST = 4096
-_MOST_IN_A_BUCKET = 256
+_CHUNK = 2**15
+"""Events that are jittered at once, or as many as come within the jitter's reach: their words stay in the cache."""
 
 
 def time_jitter(events: Events, std: float, generator: np.random.Generator, *, negative: str = "keep") -> Events:
@@ -28,17 +30,36 @@ def time_jitter(events: Events, std: float, generator: np.random.Generator, *, n
     check_range(events, "time_jitter", 2**61)
     cell = 2 * int(std * 1000 / _FINEST) + 1
     shifts = normal_shifts(std * 1000 / cell)
+    later = _in_order(events, key, shifts, cell, clip=negative == "clip")
+    if later is None:
+        t = _jittered(events, key, shifts, cell)
+        later = events.with_arrays(t=np.maximum(t, 0) if negative == "clip" else t).sorted()
+    return later.between(0.0) if negative == "drop" else later
+
+
+def _in_order(events: Events, key: int, shifts: Shifts, cell: int, clip: bool) -> Events | None:
+    """The sorted events with their times jittered, in order; None where that is not done piece by piece."""
+    reach, n, (first, last) = shifts.reach * cell + cell // 2, len(events), extent(events)
+    if (native := library()) is None or not events.is_sorted or not n or (clip and first < reach):
+        return None
+    chunk = min(n, max(_CHUNK, n * reach // max(1, last - first)))
+    room = min(n, 4 * chunk)
+    words, place = memory.empty((2, room), np.uint64), memory.empty(2 * room + 2, np.uint32)
+    try:
+        return filtered(native, "jitter_sorted", events, key, *shifts.arguments, cell, chunk, *words, place, room)
+    except DataError:  # a crowd of events that the room does not hold, or hours between two
+        return None
+
+
+def _jittered(events: Events, key: int, shifts: Shifts, cell: int) -> NDArray[np.int64]:
+    """The times with a shift each."""
     t = np.empty(len(events), np.int64)
     if native := library():
         native.call("jitter_times", array_of(events, "t"), len(events), key, *shifts.arguments, cell, t)
-    else:
-        bits = random_bits(key, len(events))
-        within = ((bits & np.uint64(2**32 - 1)) * np.uint64(cell)) >> np.uint64(32)
-        t[:] = events.t + shifts.draw(bits >> np.uint64(32)) * cell + within.astype(np.int64) - cell // 2
-    if negative == "clip":
-        np.maximum(t, 0, out=t)
-    moved = replace(events, t=t, is_sorted=False)
-    return by_time(selected(moved, t >= 0) if negative == "drop" else moved)
+        return t
+    bits = random_bits(key, len(events))
+    within = ((bits & np.uint64(2**32 - 1)) * np.uint64(cell)) >> np.uint64(32)
+    return np.asarray(events.t + shifts.draw(bits >> np.uint64(32)) * cell + within.astype(np.int64) - cell // 2)
 
 
 def time_skew(events: Events, coefficient: float, offset: float = 0.0) -> Events:
@@ -96,21 +117,3 @@ def crop_time(events: Events, start: float | None = None, end: float | None = No
     if start is not None and end is not None and start > end:
         raise ParameterError(f"crop_time expected start <= end in ms, got {start} and {end}")
     return events.between(start, end)
-
-
-def by_time(events: Events) -> Events:
-    """The events in order of time, those of one time in the order they had: fast where they are nearly sorted."""
-    n = len(events)
-    native = library()
-    low, high = extent(events)
-    if native is None or not 0 < n < 2**32 or high - low >= LARGEST_SPAN:
-        return events.with_arrays(t=events.t).sorted()
-    shift = ((high - low) // n).bit_length()  # two times a bucket or less, and no more buckets than events
-    buckets = ((high - low) >> shift) + 1
-    place = np.zeros(buckets + 1, np.uint32)
-    most = _MOST_IN_A_BUCKET if shift else 2**32 - 1
-    try:
-        ordered = filtered(native, "sort_events", events, low, shift, buckets, most, place)
-    except DataError:
-        return events.with_arrays(t=events.t).sorted()
-    return replace(ordered, is_sorted=True)

@@ -128,6 +128,12 @@ class Writer {
       flush(size);
     }
   }
+  // So many that `make` writes to where t, x, y and p go; at most stream_block.
+  template <class Make> void write(int64_t n, Make make) {
+    make(n, t_.next, x_.next, y_.next, p_.next);
+    t_.next += n, x_.next += n, y_.next += n, p_.next += n;
+    flush(n);
+  }
   // To be called at the end; how many there are.
   int64_t finish() {
     t_.finish(), x_.finish(), y_.finish(), p_.finish();

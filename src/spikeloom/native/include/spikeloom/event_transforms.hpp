@@ -1,80 +1,15 @@
-// Transforms of event streams: random numbers by a key and a place, so that they are the same on every machine and for
-// every vector length; sorting by time, merging, and down-sampling by integration.
+// Transforms of event streams: selections, jitter, sorting by time, merging, and down-sampling by integration.
 #pragma once
 
 #include "event_filters.hpp"
+#include "event_jitter.hpp"
 
 namespace spikeloom {
-
-// The i-th number of a key's sequence: SplitMix64 of Steele, Lea and Flood (2014).
-SPIKELOOM_INLINE uint64_t random_bits(uint64_t key, int64_t i) {
-  uint64_t z = key + (uint64_t(i) + 1) * 0x9e3779b97f4a7c15;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
-}
-
-// A distribution of whole numbers around 0, by Walker's aliases (1977).
-struct Shifts {
-  const uint32_t* cut;
-  const int32_t* other;
-  int64_t size;
-
-  int64_t draw(uint32_t number) const {
-    const uint64_t product = uint64_t(number) * uint64_t(size);
-    const int64_t k = int64_t(product >> 32);
-    const int64_t alias = other[k], is_alias = -int64_t(uint32_t(product) >= cut[k]);
-    return (k ^ ((k ^ alias) & is_alias)) - size / 2;  // not a branch, which could not be predicted
-  }
-};
 
 // An address moved, or -1 where it would leave the sensor and is not clipped.
 SPIKELOOM_INLINE int16_t moved(int64_t place, int64_t side, bool clip) {
   const int64_t inside = place < 0 ? 0 : place >= side ? side - 1 : place;
   return int16_t(clip || inside == place ? inside : -1);
-}
-
-// Sorts the events by buckets of times, then within each; those of one time keep their order. `place` has a zero for
-// each bucket and one more. The result is n, or -1, with nothing done, where a time has no bucket or more than `most`
-// share one.
-SPIKELOOM_INLINE void sort_events(Stream in, int64_t first, int64_t shift, int64_t buckets, uint32_t most,
-                                  uint32_t* place, Kept out, int64_t* result) {
-  const auto bucket = [&](int64_t i) { return (uint64_t(in.t[i]) - uint64_t(first)) >> shift; };
-  *result = -1;
-  for (int64_t i = 0; i < in.n; i++) {
-    if (bucket(i) >= uint64_t(buckets)) return;
-    place[bucket(i) + 1]++;
-  }
-  for (int64_t b = 0; b < buckets; b++) {
-    if (place[b + 1] > most) return;
-    place[b + 1] += place[b];
-  }
-  for (int64_t i = 0; i < in.n; i++) {
-    const uint32_t to = place[bucket(i)]++;
-    out.t[to] = in.t[i];
-    out.x[to] = in.x[i];
-    out.y[to] = in.y[i];
-    out.p[to] = in.p[i];
-  }
-  *result = in.n;
-  if (shift == 0) return;
-  for (int64_t i = 1; i < in.n; i++) {
-    const int64_t t = out.t[i];
-    if (out.t[i - 1] <= t) continue;
-    const int16_t x = out.x[i], y = out.y[i];
-    const int8_t p = out.p[i];
-    int64_t to = i;
-    for (; to > 0 && out.t[to - 1] > t; to--) {
-      out.t[to] = out.t[to - 1];
-      out.x[to] = out.x[to - 1];
-      out.y[to] = out.y[to - 1];
-      out.p[to] = out.p[to - 1];
-    }
-    out.t[to] = t;
-    out.x[to] = x;
-    out.y[to] = y;
-    out.p[to] = p;
-  }
 }
 
 // Both streams in order of time; of events of one time those of `a` come first.
@@ -244,10 +179,9 @@ SPIKELOOM_EXPORT void drop_span(SPIKELOOM_STREAM, int64_t begin, int64_t end) {
 
 // Moves the pixels. clip: those that would leave the sensor stay at its edge and only x and y are written, n of each;
 // else these events are dropped.
-SPIKELOOM_EXPORT void jitter_pixels(SPIKELOOM_STREAM, uint64_t key, const uint32_t* cut_x, const int32_t* other_x,
-                                    int64_t size_x, const uint32_t* cut_y, const int32_t* other_y, int64_t size_y,
-                                    int64_t clip) {
-  const spikeloom::Shifts shift_x{cut_x, other_x, size_x}, shift_y{cut_y, other_y, size_y};
+SPIKELOOM_EXPORT void jitter_pixels(SPIKELOOM_STREAM, uint64_t key, const uint64_t* entry_x, int64_t size_x,
+                                    const uint64_t* entry_y, int64_t size_y, int64_t clip) {
+  const spikeloom::Shifts shift_x{entry_x, size_x}, shift_y{entry_y, size_y};
   const spikeloom::Kept out SPIKELOOM_OUT;
   int16_t block_x[spikeloom::stream_block], block_y[spikeloom::stream_block];
   uint8_t keep[spikeloom::stream_block];
@@ -268,20 +202,20 @@ SPIKELOOM_EXPORT void jitter_pixels(SPIKELOOM_STREAM, uint64_t key, const uint32
   *result = clip ? n : writer.finish();
 }
 
-// A shift is `cell` times one of the table plus a place in the cell, an odd number of us, drawn uniformly.
-SPIKELOOM_EXPORT void jitter_times(const int64_t* t, int64_t n, uint64_t key, const uint32_t* cut, const int32_t* other,
-                                   int64_t size, int64_t cell, int64_t* to_t) {
-  const spikeloom::Shifts shift{cut, other, size};
-  for (int64_t i = 0; i < n; i++) {
-    const uint64_t number = spikeloom::random_bits(key, i);
-    const int64_t within = int64_t((uint64_t(uint32_t(number)) * uint64_t(cell)) >> 32) - cell / 2;
-    to_t[i] = int64_t(uint64_t(t[i]) + uint64_t(shift.draw(uint32_t(number >> 32)) * cell + within));
-  }
+// Moves the times, as `Shifts::add` does.
+SPIKELOOM_EXPORT void jitter_times(const int64_t* t, int64_t n, uint64_t key, const uint64_t* entry, int64_t size,
+                                   int64_t cell, int64_t* to_t) {
+  memcpy(to_t, t, size_t(n) * sizeof *t);
+  spikeloom::Shifts{entry, size}.add(key, 0, n, cell, (uint64_t*)to_t);
 }
 
-SPIKELOOM_EXPORT void sort_events(SPIKELOOM_STREAM, int64_t first, int64_t shift, int64_t buckets, int64_t most,
-                                  uint32_t* place) {
-  spikeloom::sort_events(SPIKELOOM_IN, first, shift, buckets, uint32_t(most), place, SPIKELOOM_OUT, result);
+// The same of a stream in order, in order; the result is -1 where it cannot be done so.
+SPIKELOOM_EXPORT void jitter_sorted(SPIKELOOM_STREAM, uint64_t key, const uint64_t* entry, int64_t size, int64_t cell,
+                                    int64_t chunk, uint64_t* waiting, uint64_t* sorted, uint32_t* place,
+                                    int64_t room) {
+  const spikeloom::JitterRoom held{waiting, sorted, place, room, chunk};
+  spikeloom::TimeJitter jitter(SPIKELOOM_IN, key, {entry, size}, cell, held, SPIKELOOM_OUT);
+  *result = jitter.run();
 }
 
 SPIKELOOM_EXPORT void merge_events(SPIKELOOM_STREAM, const int64_t* more_t, const int16_t* more_x,
