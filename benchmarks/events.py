@@ -154,7 +154,7 @@ TASKS = {
     ),
     "drop an area": Task(ours("drop_by_area", 0.2, generator=None), None, tonic("DropEventByArea", area_ratio=0.2)),
     "drop a fifth of the pixels": Task(
-        ours("drop_pixels_at_random", 0.2, generator=None), None, tonic("RandomDropPixel", p=0.2)
+        ours("drop_pixels_at_random", 0.2, generator=None), None, tonic("RandomDropPixel", p=0.2), 10**4
     ),
     "uniform noise, a tenth more": Task(
         ours("uniform_noise", 10**6, generator=None), None, tonic("UniformNoise", n=10**6)
@@ -165,7 +165,7 @@ TASKS = {
         tonic(
             "EventDownsampling", target_size=(320, 240), downsampling_method="integrator", dt=10.0, noise_threshold=1
         ),
-        10**4,
+        10**5,
     ),
     "one image": Task(ours("accumulate", polarity="merged"), lambda s: s.count(), tonic("ToImage")),
     "100 frames": Task(ours("frames", n_bins=100), None, tonic("ToFrame", n_time_bins=100)),
