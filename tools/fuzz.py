@@ -169,12 +169,16 @@ def seeds(name: str) -> list[bytes]:
         if name == "shd":
             from test_spike_hdf5 import written
 
-            return [written(path).read_bytes()]
+            packed = ({}, {"compression": "gzip", "shuffle": True}, {"compression": "lzf"})
+            return [written(path, **options).read_bytes() for options in packed]
         if name == "hdf5":
             from test_codec_hdf5 import columns, recording
 
-            packed = ({}, {"chunks": (3,)}, {"chunks": (3,), "compression": "gzip"})
-            return [recording(Path(folder), columns(), **options).read_bytes() for options in packed]
+            rows, whole = {"chunks": (3,)}, {"chunks": (200,)}
+            kinds = ({}, rows, rows | {"compression": "gzip", "shuffle": True}, whole | {"fletcher32": True},
+                     whole | {"compression": "lzf"})  # fmt: skip
+            longer = {name: np.tile(values, 50) for name, values in columns().items()}
+            return [recording(Path(folder), longer, **options).read_bytes() for options in kinds]
         if name == "rosbag":
             from test_codec_rosbag import write_bag
 

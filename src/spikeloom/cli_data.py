@@ -62,6 +62,8 @@ def show(
 ) -> None:
     """Draws a picture: events as frames over their rate, spikes as a raster, sound beside its spikes, images as a grid.
 
+    Of a recording with more than ten million events the first ten million are drawn, and a line says so.
+
     Examples: `spikeloom data show speech.wav`, `spikeloom data show digits --sample 40 --out digits.png`.
     """
     from .analysis.data_plots import draw_dataset, draw_file
@@ -72,13 +74,16 @@ def show(
     target = to or _picture_of(source if named else Path(source))
     _check_picture(target)
     _check_new(target, force, None if named else Path(source))
+    notes: list[str] = []
     with waiting(f"drawing {source}") as progress, _as_options():
         if named:
             figure = draw_dataset(named_dataset(source, root, part), sample)
         else:
-            figure = draw_file(source, sample, progress=progress)
+            figure = draw_file(source, sample, progress=progress, tell=notes.append)
         save(figure, target)
     out.print(f"picture {target}", markup=False)
+    for note in notes:
+        out.print(note, markup=False)
 
 
 @data_app.command(cls=Command)

@@ -90,9 +90,31 @@ def test_a_data_set_of_single_samples_makes_batches_and_parts():
     data, labels = Squares().batch([4, 1])
     assert data.tolist() == [[16], [1]]
     assert labels.tolist() == [0, 1]
-    assert Squares().select([2, -1]).data.tolist() == [[4], [16]]
+    assert Squares().in_memory().data.tolist() == [[0], [1], [4], [9], [16]]
     assert [label for _, label in Squares()] == [0, 1, 0, 1, 0]
     assert repr(Squares()) == "<squares: 5 samples of shape (1,), 2 classes>"
+
+
+def test_selected_samples_are_read_when_they_are_asked_for():
+    asked = []
+
+    class Watched(Squares):
+        def __getitem__(self, index):
+            asked.append(index)
+            return super().__getitem__(index)
+
+    part = Watched().select([2, -1, 0])
+    assert (len(part), part.labels.tolist(), part.shape, asked) == (3, [0, 0, 0], (1,), [])
+    assert part[1][0].tolist() == [16]
+    assert part.batch([0, -1])[0].tolist() == [[4], [0]]
+    assert part.select(np.array([False, True, True]))[0][0].tolist() == [16]
+    assert part.sample(2, np.random.default_rng(0))[0].tolist() == [0]
+    assert asked == [4, 2, 0, 4, 0]
+    with pytest.raises(ParameterError, match="must lie below 3"):
+        part[3]
+    with pytest.raises(ParameterError, match="nothing tells"):
+        part.key()
+    assert part.files() == []
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39])

@@ -87,6 +87,23 @@ def test_files_that_are_wrong_or_lack_are_named(tmp_path):
         SHD(tmp_path)
 
 
+def test_names_of_any_length_are_read_in_place(tmp_path):
+    names = ["zero", "", "fünf" * 40] + [f"word {k}" for k in range(17)]
+    write(tmp_path / "shd_train.h5")
+    with h5py.File(tmp_path / "shd_train.h5", "a") as file:
+        file.create_dataset("extra/keys", data=names, chunks=(7,), compression="gzip")
+    assert list(SHD(tmp_path).classes) == [name.encode()[:100].decode() for name in names]
+
+
+def test_a_part_of_it_is_read_when_asked_for_and_cached_by_what_is_chosen(tmp_path):
+    whole = SHD(write(tmp_path / "shd_train.h5"))
+    part = whole.select([2, 0])
+    assert part.batch([1])[0].equals(whole.batch([0])[0])
+    assert (part.labels.tolist(), part.files()) == ([4, 0], [tmp_path / "shd_train.h5"])
+    assert cached(part, tmp_path / "cache").batch([0, 1])[0].equals(whole.batch([2, 0])[0])
+    assert part.key() != whole.select([0, 2]).key() != whole.key()
+
+
 def test_links_that_lead_out_of_the_file_are_not_followed(tmp_path):
     write(tmp_path / "other.h5", keys=[f"{k}" for k in range(20)], speakers=[1, 2, 3])
     write(tmp_path / "shd_train.h5")

@@ -1,5 +1,6 @@
 """HDF5 files as SHD and SSC have them: what is read, to the step, and what is refused."""
 
+import zlib
 from contextlib import suppress
 from fractions import Fraction
 
@@ -80,7 +81,7 @@ def test_all_float16_times_of_three_seconds_fall_into_their_steps(tmp_path):
 
 @pytest.mark.parametrize("storage", [
     {"compression": "gzip"}, {"chunks": None, "maxshape": None}, {"chunks": (100,)}, {"userblock_size": 512},
-    {"compression": "gzip", "shuffle": True}, {"libver": "latest"},
+    {"compression": "gzip", "shuffle": True}, {"libver": "latest"}, {"compression": "lzf"},
 ])  # fmt: skip
 @pytest.mark.parametrize("block", [1, 3, 1 << 20])
 def test_blocks_and_storage_make_no_difference(tmp_path, monkeypatch, storage, block):
@@ -315,8 +316,34 @@ def test_flipped_bits_give_an_error_or_spikes_never_anything_else(path):
 
 
 def test_a_filter_that_is_not_known_is_named(tmp_path):
-    path = written(tmp_path / "a.h5", compression="lzf")
-    with pytest.raises(DataError, match="/spikes/times: filter 'lzf' is not known"):
+    path = written(tmp_path / "b.h5", labels=[])
+    with h5py.File(path, "a") as file:
+        del file["labels"]
+        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation.set_chunk((4,))
+        creation.set_filter(32013, h5py.h5z.FLAG_OPTIONAL, ())
+        h5py.h5d.create(file.id, b"labels", h5py.h5t.STD_I64LE, h5py.h5s.create_simple((4,)), creation)
+    with pytest.raises(DataError, match=r"/labels: filter .* is not known; h5repack -f GZIP=4"):
+        read_spike_hdf5(path, dt=1.0)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, ">i4", np.int64])
+@pytest.mark.parametrize("options", [{}, {"compression": "gzip", "shuffle": True}, {"compression": "lzf"}])
+def test_labels_are_read_as_they_are_stored(tmp_path, kind, options):
+    path = written(tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        del file["labels"]
+        file.create_dataset("labels", data=np.array([3, 0, 7, 1], kind), chunks=(3,), **options)
+    assert read_spike_hdf5(path, dt=1.0).labels.tolist() == [3, 0, 7, 1]
+
+
+def test_labels_whose_chunk_is_short_are_damage(tmp_path):
+    path = written(tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        del file["labels"]
+        file.create_dataset("labels", data=np.arange(4), chunks=(4,), compression="gzip")
+        file["labels"].id.write_direct_chunk((0,), zlib.compress(bytes(8)))
+    with pytest.raises(DataError, match="of 8 bytes instead of 32"):
         read_spike_hdf5(path, dt=1.0)
 
 

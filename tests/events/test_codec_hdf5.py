@@ -1,5 +1,6 @@
 """HDF5: the layouts of DSEC and Prophesee, made with h5py, and files that lead elsewhere."""
 
+import struct
 import zlib
 
 import h5py
@@ -9,6 +10,7 @@ import pytest
 from spikeloom.errors import DataError, UnsupportedError
 from spikeloom.events import Events
 from spikeloom.events.files import EventFile, read_events, write_events
+from spikeloom.events.files.hdf5_chunks import stored_type
 
 T, X, Y, P = [5, 7, 7, 9], [1, 2, 3, 4], [8, 7, 6, 5], [0, 1, 1, 0]
 ROWS = list(zip(T, X, Y, P, strict=True))
@@ -89,7 +91,7 @@ def test_a_missing_filter_is_named(tmp_path):
             space = h5py.h5s.create_simple((4,))
             group = file.require_group("CD/events")
             h5py.h5d.create(group.id, name.encode(), h5py.h5t.STD_I64LE, space, creation)
-    with pytest.raises(UnsupportedError, match=r"ECF of Prophesee.*install its plugin"):
+    with pytest.raises(UnsupportedError, match=r"ECF of Prophesee.*h5repack -f GZIP=4"):
         read_events(path)
 
 
@@ -131,6 +133,101 @@ def test_an_event_that_cannot_be_is_damage(tmp_path, arrays, event):
     with pytest.raises(DataError, match=f"event {event}: expected"):
         read_events(path)
     assert len(read_events(path, errors="keep")) == event
+
+
+PACKED = [
+    {"compression": "gzip"}, {"compression": "gzip", "shuffle": True}, {"compression": "lzf"}, {"fletcher32": True},
+    {"shuffle": True}, {"compression": "lzf", "shuffle": True, "fletcher32": True},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", PACKED)
+@pytest.mark.parametrize("chunk", [1000, 333, 40_000])
+def test_chunks_of_every_filter_of_h5py_are_read(tmp_path, options, chunk):
+    rng = np.random.default_rng(3)
+    t = np.cumsum(rng.integers(0, 1 << 40, 50_001))  # of which some chunks are not made smaller
+    path = recording(tmp_path, {"t": t, "x": t % 9, "y": t % 8, "p": t % 2 == 1}, chunks=(chunk,), **options)
+    with EventFile(path) as file:
+        assert np.array_equal(np.concatenate([block.t for block in file]), t)
+        assert np.array_equal(file.read().p, t % 2)
+
+
+@pytest.mark.parametrize("options", [options for options in PACKED if len(options) > 1 or "shuffle" not in options])
+def test_any_changed_bit_of_a_packed_chunk_is_an_event_or_damage(tmp_path, options):
+    t = np.arange(500)
+    path = recording(tmp_path, {"t": t, "x": t % 9, "y": t % 8, "p": t % 2}, chunks=(500,), **options)
+    content = bytearray(path.read_bytes())
+    with h5py.File(path) as file:
+        info = file["events/t"].id.get_chunk_info(0)
+    for at in range(info.byte_offset, info.byte_offset + info.size, max(1, info.size // 60)):
+        changed = content.copy()
+        changed[at] ^= 4
+        path.write_bytes(changed)
+        if "fletcher32" in options or options.get("compression") == "gzip":
+            found = read_events(path, errors="keep").t
+            assert found.size == 0 or np.array_equal(found, t)
+        else:
+            assert len(read_events(path, errors="keep")) in (0, 500)
+
+
+def test_chunks_of_blosc_are_read_without_its_plugin(tmp_path):
+    zstd = pytest.importorskip("backports.zstd")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name, values in columns().items():
+            creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            creation.set_chunk((4,))
+            creation.set_filter(32001, h5py.h5z.FLAG_OPTIONAL, (2, 2, 8, 32, 5, 1, 5))
+            group = file.require_group("events")
+            space = h5py.h5s.create_simple((4,))
+            data = h5py.h5d.create(group.id, name.encode(), h5py.h5t.STD_I64LE, space, creation)
+            shuffled = values.astype("<i8").view("u1").reshape(4, 8).T.tobytes()
+            body = zstd.compress(shuffled)
+            packed = struct.pack("<4B5I", 2, 1, 0x91, 8, 32, 32, 24 + len(body), 20, len(body)) + body
+            data.write_direct_chunk((0,), packed)
+    assert rows_of(read_events(tmp_path / "a.h5")) == ROWS
+
+
+@pytest.mark.parametrize("layout", ["compact", "contiguous", "big-endian"])
+def test_values_in_one_piece_are_read(tmp_path, layout):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name, values in columns(p=np.array(P, bool)).items():
+            values = values.astype(">i4") if layout == "big-endian" else values
+            if layout == "compact":
+                creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+                creation.set_layout(h5py.h5d.COMPACT)
+                kind = h5py.h5t.py_create(values.dtype, logical=True)
+                group = file.require_group("events")
+                data = h5py.h5d.create(group.id, name.encode(), kind, h5py.h5s.create_simple((4,)), creation)
+                data.write(h5py.h5s.ALL, h5py.h5s.ALL, values)
+            else:
+                file[f"events/{name}"] = values
+    assert rows_of(read_events(tmp_path / "a.h5")) == ROWS
+
+
+def test_values_that_were_never_written_are_damage(tmp_path):
+    for chunks in (None, (2,)):
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            for name in "txyp":
+                file.create_dataset(f"events/{name}", (4,), "<i8", chunks=chunks)
+        with pytest.raises(DataError, match="event 0: expected readable chunks"):
+            read_events(tmp_path / "a.h5")
+
+
+def test_numbers_of_odd_bits_are_no_whole_numbers_of_numpy():
+    kind = h5py.h5t.STD_I32LE.copy()
+    assert stored_type(kind) == np.dtype("<i4")
+    kind.set_precision(12)
+    assert stored_type(kind).kind == "V"
+
+
+def test_other_fields_of_records_do_not_matter(tmp_path):
+    records = np.zeros(4, [("pad", "<f4"), ("p", "?"), ("t", "<i8"), ("x", ">u2"), ("name", "S3"), ("y", "<u2")])
+    for name, values in zip("txyp", (T, X, Y, P), strict=True):
+        records[name] = values
+    for options in ({}, {"chunks": (3,), "compression": "gzip", "shuffle": True}):
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file.create_dataset("events", data=records, **options)
+        assert rows_of(read_events(tmp_path / "a.h5")) == ROWS
 
 
 @pytest.mark.parametrize("options", [{"compression": "gzip"}, {"compression": "gzip", "shuffle": True}])

@@ -11,6 +11,7 @@ from data_files import EVENTS, WRITABLE, caption_folder, every_kind
 from PIL import Image
 
 import spikeloom.terminal
+from spikeloom.analysis import data_plots
 from spikeloom.cli import main
 from spikeloom.datasets import DATASETS
 from spikeloom.datasets.describe import KINDS, describe
@@ -187,6 +188,19 @@ def test_validate_names_each_fault_and_returns_1(command, tmp_path):
     assert "got" in out
 
 
+def test_validate_tells_where_a_recording_of_n_mnist_was_cut(command, tmp_path):
+    t = np.arange(20)
+    write_events("cut.bin", Events.from_arrays(t * 50, t, t, t % 2, (34, 34)), "nmnist")
+    content = (tmp_path / "cut.bin").read_bytes()
+    (tmp_path / "cut.bin").write_bytes(content[:-2])
+    code, out, err = command("validate", "cut.bin")
+    assert (code, err) == (1, "cut.bin: 1 fault\n")
+    assert out == (
+        "cut.bin, byte 95: expected a whole event, got 3 bytes, which make none; "
+        "convert --keep takes the events before it\n"
+    )
+
+
 def test_validate_of_what_is_unknown_or_not_there_is_an_error(command, tmp_path):
     (tmp_path / "odd").write_bytes(b"\x01\x02\xff\x00")
     for name, message in (("odd", "expected one of: captions"), ("none", "found nothing")):
@@ -256,6 +270,16 @@ def test_a_folder_shows_its_first_file_that_has_a_picture(command, tmp_path):
     write_events(folder / "some.es", Events.from_arrays([5, 9], [0, 1], [0, 1], [1, 0], (4, 3)))
     assert command("show", str(folder), "--out", "seen.png")[0] == 0
     assert is_drawn(tmp_path / "seen.png")
+
+
+def test_of_a_long_recording_the_first_part_is_shown_and_the_command_says_so(command, monkeypatch):
+    monkeypatch.setattr(data_plots, "_MOST_EVENTS", 30)
+    t = np.arange(100) * 1000
+    write_events("long.es", Events.from_arrays(t, t % 30, t % 20, t % 2, (34, 34)))
+    code, out, _ = command("show", "long.es")
+    assert (code, out) == (0, "picture long.png\nshown are the first 30 events, 29 ms\n")
+    monkeypatch.setattr(data_plots, "_MOST_EVENTS", 100)
+    assert command("show", "long.es", "--force")[1] == "picture long.png\n"
 
 
 def test_a_recording_is_never_written_over_by_its_picture(command, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -34,14 +34,27 @@ from .style import BLUE, DARK, INK, MUTED, VERMILION, dress, legend, new_figure
 
 _MOST_HEARD = 5000.0
 """How many ms of a sound are shown: more could not be told apart, and the cochlea takes a quarter of the time."""
+_MOST_EVENTS = 10_000_000
+"""How many events of a recording are shown: they take 13 bytes each, several times over."""
 _GRID = 24
 
 
-def draw_file(path: str | os.PathLike[str], sample: int = 0, *, seed: int = 0, progress: Progress = quiet) -> Figure:
+def _silent(note: str) -> None:
+    """Tells nobody."""
+
+
+def draw_file(
+    path: str | os.PathLike[str],
+    sample: int = 0,
+    *,
+    seed: int = 0,
+    progress: Progress = quiet,
+    tell: Callable[[str], None] = _silent,
+) -> Figure:
     """A figure of what a file or folder holds, recognised by its content; `sample` where there are several.
 
-    seed: of the hair cells that hear a sound. progress: is told how much of an event file was read. Raises
-    UnsupportedError for a text, which is better read.
+    seed: of the hair cells that hear a sound. progress: is told how much of an event file was read; tell: where only
+    its first ten million events are shown. Raises UnsupportedError for a text, which is better read.
     """
     place, kind = Path(path), kind_of(path)
     if kind in ("text", "table"):
@@ -55,7 +68,7 @@ def draw_file(path: str | os.PathLike[str], sample: int = 0, *, seed: int = 0, p
         return _grid(found, sample, f"{place.name}: images and captions")
     if kind == "folder":
         return _folder(place, sample, seed)
-    drawn = {"events": lambda: draw_events(_events(place, progress)),
+    drawn = {"events": lambda: draw_events(_events(place, progress, tell)),
              "image": lambda: draw_images([np.asarray(read_image(place).convert("RGB"))], [place.name]),
              "sound": lambda: draw_sound(read_sound(place), np.random.default_rng(seed), title=place.name),
              "neuron_data": lambda: _neuron_data(place),
@@ -163,9 +176,19 @@ def draw_array(array: NDArray[Any], sample: int = 0, *, title: str = "Array") ->
     return figure
 
 
-def _events(path: Path, progress: Progress) -> Events:
+def _events(path: Path, progress: Progress, tell: Callable[[str], None]) -> Events:
+    """The events of a file, read block by block up to the most that are shown."""
     with EventFile(path, progress=progress) as file:
-        return file.read()
+        blocks, n = [Events.from_arrays([], [], [], [], file.sensor_size)], 0
+        for block in file:
+            blocks.append(block[: _MOST_EVENTS - n])
+            n += len(block)
+            if n > _MOST_EVENTS:
+                break
+    events = Events.concatenate(blocks)
+    if n > _MOST_EVENTS:
+        tell(f"shown are the first {len(events):,} events, {events.duration:,.3g} ms")
+    return events
 
 
 def _spike_file(path: Path, sample: int) -> Figure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -67,10 +68,53 @@ class Dataset(ABC):
         return collate([self[int(index)] for index in positions(indices, len(self), self.name)], self.name)
 
     def select(self, indices: ArrayLike) -> Dataset:
-        """The samples at `indices` (or where a mask of booleans is true), in that order; read into memory here, unless
-        the data set can do without."""
-        chosen = positions(indices, len(self), self.name)
-        return ArrayDataset(*self.batch(chosen), name=self.name, classes=self.classes, verified=self.verified)
+        """The samples at `indices` (or where a mask of booleans is true), in that order; read when asked for."""
+        return Selected(self, positions(indices, len(self), self.name))
+
+    def in_memory(self) -> ArrayDataset:
+        """The same samples, all of them read now."""
+        return ArrayDataset(*self.batch(np.arange(len(self))), name=self.name, classes=self.classes,
+                            verified=self.verified)  # fmt: skip
+
+
+@final
+class Selected(Dataset):
+    """Some samples of another data set, which is asked for them."""
+
+    def __init__(self, whole: Dataset, indices: NDArray[np.int64]) -> None:
+        self.whole, self.indices = whole, indices
+        self.name, self.shape, self.labels, self.classes = whole.name, whole.shape, whole.labels[indices], whole.classes
+        self.verified, self.random = whole.verified, whole.random
+
+    def __getitem__(self, index: int) -> tuple[Sample, int]:
+        return self.whole[self._place(index)]
+
+    def sample(self, index: int, generator: np.random.Generator) -> tuple[Sample, int]:
+        """`self[index]`, where what is random in it draws from this generator."""
+        return self.whole.sample(self._place(index), generator)
+
+    def batch(self, indices: ArrayLike) -> tuple[Data, Labels]:
+        """The samples at `indices` as one array (B, *shape) or one Spikes, and their labels (B,)."""
+        return self.whole.batch(self.indices[positions(indices, len(self), self.name)])
+
+    def select(self, indices: ArrayLike) -> Selected:
+        """Some of these samples."""
+        return Selected(self.whole, self.indices[positions(indices, len(self), self.name)])
+
+    def files(self) -> Sequence[Path]:
+        """The files that the samples are read from."""
+        found: Sequence[Path] = getattr(self.whole, "files", list)()
+        return found
+
+    def key(self) -> str:
+        """How the samples are made and which are chosen; ParameterError where the other data set does not tell."""
+        if not hasattr(self.whole, "key"):
+            raise ParameterError(f"{self.name}: nothing tells how its samples are made; give cached(key=)")
+        return f"{self.whole.key()}\nchosen {self.indices.tolist()}"
+
+    def _place(self, index: int) -> int:
+        """The place of a sample in the other data set."""
+        return int(self.indices[positions([index], len(self), self.name)[0]])
 
 
 @final
@@ -124,6 +168,10 @@ class ArrayDataset(Dataset):
         """The samples at `indices` as one array (B, *shape) or one Spikes, and their labels (B,): copies."""
         chosen = positions(indices, len(self), self.name)
         return self.data[chosen], self.labels[chosen]
+
+    def select(self, indices: ArrayLike) -> ArrayDataset:
+        """The samples at `indices` (or where a mask of booleans is true), in that order: copies."""
+        return ArrayDataset(*self.batch(indices), name=self.name, classes=self.classes, verified=self.verified)
 
 
 def collate(samples: Sequence[Any], owner: str = "batch") -> tuple[Data, Any]:

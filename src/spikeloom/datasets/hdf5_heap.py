@@ -6,7 +6,6 @@ on some damaged files. Source: HDF5 File Format Specification 3.0, III.E (global
 
 from __future__ import annotations
 
-import zlib
 from struct import unpack_from
 from typing import Any, NamedTuple
 
@@ -14,10 +13,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..errors import DataError, UnsupportedError
+from ..events.files.hdf5_chunks import Filter, Rows, filters, refused, unfiltered
 
 REFERENCE = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
-_DEFLATE, _SHUFFLE = 1, 2
 _HEAD = 16
 """The bytes that a heap begins with, and each object in it."""
 
@@ -75,6 +74,25 @@ def arrays_of(data: Any, content: NDArray[np.uint8], kinds: str) -> Arrays:
     return arrays
 
 
+def texts_of(data: Any, content: NDArray[np.uint8], longest: int) -> list[bytes]:
+    """The texts of variable length of a data set, the first `longest` bytes of each."""
+    if data.file.id.get_create_plist().get_sizes() != (8, 8):
+        raise DataError(f"{data.name}: only files with addresses of 8 bytes are read")
+    arrays = Arrays(_references(data, content), content, data.file.userblock_size, np.dtype(np.uint8), data.name)
+    places = arrays.places(np.arange(len(data)))
+    ends = places + np.minimum(arrays.lengths, longest)
+    return [bytes(content[begin:end]) for begin, end in zip(places, ends, strict=True)]
+
+
+def plain_rows(data: Any, content: NDArray[np.uint8]) -> NDArray[Any]:
+    """The numbers or texts of fixed length of a data set of one axis, none of which libhdf5 unpacks."""
+    known_filters(data)
+    if max(data.size, (data.chunks or (0,))[0]) * data.dtype.itemsize > content.size + (1 << 20):
+        raise DataError(f"{data.name} claims {data.size} entries in chunks of {data.chunks}, more than the file holds")
+    rows = Rows(data)(0, len(data))
+    return rows if rows.dtype.kind in "iu" else rows.view(data.dtype)
+
+
 def _heap(content: NDArray[np.uint8], start: int, name: str) -> tuple[dict[int, tuple[int, int]], int]:
     """The objects of the heap at a byte: where each begins and its size, by index; and where the heap ends."""
     head = bytes(content[start : start + _HEAD]) if start < content.size else b""
@@ -93,6 +111,13 @@ def _heap(content: NDArray[np.uint8], start: int, name: str) -> tuple[dict[int, 
     return objects, end
 
 
+def known_filters(data: Any) -> list[Filter]:
+    """The filters of a data set; UnsupportedError for one that is not undone here."""
+    if (other := refused(pipeline := filters(data))) is not None:
+        raise UnsupportedError(f"{data.name}: filter {other.name!r} is not known; h5repack -f GZIP=4 IN OUT copies it")
+    return pipeline
+
+
 def _references(data: Any, content: NDArray[np.uint8]) -> NDArray[Any]:
     """The references of a data set, one for each sample."""
     n, chunk = len(data), (data.chunks or (0,))[0]
@@ -106,6 +131,7 @@ def _references(data: Any, content: NDArray[np.uint8]) -> NDArray[Any]:
         elif data.id.get_storage_size():
             raise DataError(f"{data.name} must be laid out in one piece or in chunks")
         return references
+    pipeline = known_filters(data)
     for k in range(data.id.get_num_chunks()):
         info = data.id.get_chunk_info(k)
         first = info.chunk_offset[0]
@@ -113,26 +139,9 @@ def _references(data: Any, content: NDArray[np.uint8]) -> NDArray[Any]:
             raise DataError(f"{data.name}: the chunk of sample {first} claims {info.size} bytes; the file is damaged")
         part = references[first:][:chunk]
         raw = bytes(content[info.byte_offset :][: info.size])
-        raw = _unpacked(data, raw, info.filter_mask, chunk * REFERENCE.itemsize)
+        try:
+            raw = unfiltered(raw, pipeline, info.filter_mask, chunk * REFERENCE.itemsize)
+        except ValueError as error:
+            raise DataError(f"{data.name}: expected a whole chunk of sample {first}, got {error}") from error
         part[:] = np.frombuffer(raw, REFERENCE)[: len(part)]
     return references
-
-
-def _unpacked(data: Any, raw: bytes, skipped: int, size: int) -> bytes:
-    """The `size` bytes of a chunk, its filters undone but for those that bits of `skipped` name."""
-    plist = data.id.get_create_plist()
-    for k in reversed(range(plist.get_nfilters())):
-        if skipped >> k & 1:
-            continue
-        code, _, settings, name = plist.get_filter(k)
-        if code == _DEFLATE:
-            raw = zlib.decompressobj().decompress(raw, size + 1)
-        elif code == _SHUFFLE and settings[:1] == (REFERENCE.itemsize,) and len(raw) == size:
-            raw = np.frombuffer(raw, np.uint8).reshape(REFERENCE.itemsize, -1).T.tobytes()
-        else:
-            raise DataError(
-                f"{data.name}: filter {name.decode(errors='replace')!r} is not known; copy the file without"
-            )
-    if len(raw) != size:
-        raise DataError(f"{data.name}: a chunk has {len(raw)} bytes, expected {size}; the file is damaged")
-    return raw

@@ -17,6 +17,7 @@ from ..units import check_dt, duration_steps, times
 from .checks import check_flag, positions
 from .dataset import Dataset, Labels
 from .download import Archive, provide
+from .hdf5_heap import plain_rows, texts_of
 from .spike_hdf5 import opened, read_spike_hdf5
 
 Split = Literal["train", "valid", "test"]
@@ -139,24 +140,34 @@ def _extra(path: Path, n: int) -> tuple[list[str], NDArray[np.int64] | None]:
     """The names of the classes and the speaker of each of n samples, as far as a file tells them."""
     try:
         with h5py.File(path, "r") as file:
-            keys, speakers = (_plain(file, name) for name in ("keys", "speaker"))
+            content = np.memmap(path, np.uint8, "r")
+            keys, speakers = _names(file, content), _plain(file, "speaker")
+            numbers = None if speakers is None or speakers.dtype.kind not in "iu" else plain_rows(speakers, content)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise DataError(
             f"{path}: expected names in extra/keys, numbers in extra/speaker, got damage ({error})"
         ) from error
-    named = keys is not None and keys.dtype.kind in "SO" and len(keys) <= _MOST_CLASSES
-    names = [bytes(name)[:_MOST_NAME].decode("utf-8", "replace") for name in keys] if named and keys is not None else []
-    if speakers is None or speakers.dtype.kind not in "iu" or len(speakers) != n:
-        return names, None
-    return names, speakers.astype(np.int64)
+    return keys, None if numbers is None or len(numbers) != n else numbers.astype(np.int64)
 
 
-def _plain(file: h5py.File, name: str) -> NDArray[Any] | None:
-    """A small array of the group `extra` that lies in the file itself, or None."""
+def _names(file: h5py.File, content: NDArray[np.uint8]) -> list[str]:
+    """The texts in extra/keys; none where there are too many or no texts."""
+    keys = _plain(file, "keys")
+    if keys is None or len(keys) > _MOST_CLASSES:
+        return []
+    if keys.dtype.kind == "O" and h5py.check_string_dtype(keys.dtype) is not None:
+        found = texts_of(keys, content, _MOST_NAME)
+    else:
+        found = list(plain_rows(keys, content)) if keys.dtype.kind == "S" else []
+    return [bytes(name)[:_MOST_NAME].decode("utf-8", "replace") for name in found]
+
+
+def _plain(file: h5py.File, name: str) -> Any:
+    """A small data set of the group `extra` that lies in the file itself, or None."""
     place: Any = file
     for part in ("extra", name):
         if not isinstance(place, h5py.Group) or not isinstance(place.get(part, getlink=True), h5py.HardLink):
             return None
         place = place[part]
     small = isinstance(place, h5py.Dataset) and place.ndim == 1 and place.nbytes <= _MOST_EXTRA and not place.external
-    return np.asarray(place[()]) if small and not place.is_virtual else None
+    return place if small and not place.is_virtual else None

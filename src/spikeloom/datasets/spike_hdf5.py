@@ -25,7 +25,7 @@ from ..spikes.sorting import Ragged, Room, grid_events
 from ..spikes.validate import check_values
 from ..units import MAX_STEPS, check_dt, duration_steps, steps, times
 from .checks import check_count, positions
-from .hdf5_heap import Arrays, arrays_of
+from .hdf5_heap import Arrays, arrays_of, plain_rows
 
 BLOCK = 1 << 20
 """How many events are read at once, unless one sample has more."""
@@ -178,7 +178,7 @@ def _parts(path: Path, file: Any, content: NDArray[np.uint8]) -> Trains:
     if (odd := np.flatnonzero(times.lengths != channels.lengths)).size:
         counts = f"{channels.lengths[odd[0]]} for {times.lengths[odd[0]]} times"
         raise DataError(f"sample {odd[0]} must have a unit for each time, got {counts}")
-    numbers = labels[()]
+    numbers = plain_rows(labels, content)
     if numbers.size and numbers.max() >= 2**63:
         raise DataError(f"labels must be below 2**63, got {numbers.max()}")
     return Trains(path, content, times, channels, numbers.astype(np.int64))

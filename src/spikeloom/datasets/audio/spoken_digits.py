@@ -82,7 +82,7 @@ class Recordings(Dataset):
         options are the same again.
         """
         heard = Heard(self, cochlea, generator, options)
-        return heard.select(np.arange(len(self))) if folder is None else cached(heard, folder)
+        return heard.in_memory() if folder is None else cached(heard, folder)
 
 
 @final

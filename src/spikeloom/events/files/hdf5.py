@@ -5,9 +5,10 @@
               /CD/events (Prophesee), whose attribute `geometry` of the file tells the size
 
 Times are whole numbers of microseconds. Only datasets that are in the file itself are read: no links to others, no
-external or virtual storage. Lengths, chunks and filters are checked before they are used, but the inner structures are
-read by libhdf5, which is written in C and is not made for hostile files, and what a filter other than deflate makes of
-a damaged chunk is not checked: read files from strangers in a process of its own.
+external or virtual storage. Values are fetched and unpacked here (deflate, shuffle, Fletcher32, LZF, LZ4, Zstandard,
+and Blosc with the codecs LZ4, zlib and Zstandard), every length checked; files with other filters are refused. The
+inner structures, such as the index of chunks, are read by libhdf5, which is written in C and is not made for hostile
+files: read files from strangers in a process of its own.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ..container import DTYPES, LARGEST_SIDE, Events
 from .columns import Columns
 from .fields import fields, put_checked
 from .format import Damage, Format, Size, Source, Step
-from .hdf5_chunks import filters, rows
+from .hdf5_chunks import Rows, filters, refused, stored_type
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 ROWS = 1 << 15
@@ -41,10 +42,9 @@ FAR = 1 << 62
 LONGEST_TEXT = 64
 PLACES = ("CD/events", "events", "/")
 ECF = 36559
-FILTERS = {ECF: "ECF of Prophesee (hdf5_ecf)", 32001: "Blosc (pip install hdf5plugin, then import hdf5plugin)",
-           32026: "Blosc 2 (pip install hdf5plugin, then import hdf5plugin)",
-           32004: "LZ4 (pip install hdf5plugin, then import hdf5plugin)",
-           32015: "Zstandard (pip install hdf5plugin, then import hdf5plugin)"}  # fmt: skip
+FILTERS = {ECF: "ECF of Prophesee", 4: "SZIP", 5: "NBIT", 6: "scale-offset", 307: "BZIP2", 32008: "bitshuffle",
+           32013: "ZFP", 32026: "Blosc 2"}  # fmt: skip
+"""What is not unpacked here, by its number."""
 
 _FAILURES = (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, NotImplementedError, MemoryError)
 """What h5py raises for files that are damaged."""
@@ -98,6 +98,7 @@ class Hdf5Source(Source):
         try:
             self._columns = self._found()
             self._n = self._length()
+            self._rows = self._readers()
             self._offset = self._start()
             self.sensor_size = self._size()
             self.header = {"datasets": ", ".join(sorted({dataset.name for dataset, _ in self._columns.values()}))}
@@ -108,13 +109,9 @@ class Hdf5Source(Source):
     def block(self, place: int, out: Columns) -> Step:
         end = min(place + ROWS, self._n)
         try:
-            read = {
-                name: rows(dataset, place, end) for name, (dataset, field) in self._columns.items() if field is None
-            }
-            if not read:
-                dataset = self._columns["t"][0]
-                records = rows(dataset, place, end)
-                read = {name: records[field] for name, (_, field) in self._columns.items()}
+            read = {name: rows(place, end) for name, rows in self._rows.items()}
+            if "" in read:
+                read = {name: read[""][field] for name, (_, field) in self._columns.items()}
         except _FAILURES as error:
             return Step(place, True, Damage(place, "readable chunks", str(error), self.unit))
         before = out.n
@@ -172,8 +169,10 @@ class Hdf5Source(Source):
         """Raises DataError for a dataset that is none of numbers, or could not be read in bounded memory."""
         if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 1:
             raise DataError(f"{self._path}: expected a dataset of one axis as {name}, got {dataset!r}")
-        dtype = dataset.dtype if field is None else dataset.dtype[field]
-        if dtype.kind not in "iub" or dtype.shape or dataset.dtype.hasobject:
+        dtype, stored = dataset.dtype, stored_type(dataset.id.get_type())
+        if field is not None:
+            dtype, stored = dtype[field], stored[field] if field in (stored.names or ()) else np.dtype(np.void)
+        if stored.kind not in "iu" or dataset.dtype.hasobject:
             raise DataError(f"{self._path}: expected whole numbers (times in microseconds) as {name}, got {dtype}")
         if dataset.external or dataset.is_virtual:
             raise DataError(
@@ -182,12 +181,17 @@ class Hdf5Source(Source):
         bound = max(LARGEST_CHUNK, self._path.stat().st_size)
         if dataset.chunks is not None and dataset.chunks[0] * dataset.dtype.itemsize > bound:
             raise DataError(f"{self._path}: expected chunks of at most {bound} bytes, got {dataset.chunks}")
-        for code in filters(dataset):
-            if not h5py.h5z.filter_avail(code):
-                raise UnsupportedError(
-                    f"{self._path}: {dataset.name} is compressed with a filter that is not here: "
-                    f"{FILTERS.get(code, f'number {code}')}; install its plugin, or write the file without it"
-                )
+        if (other := refused(filters(dataset))) is not None:
+            raise UnsupportedError(
+                f"{self._path}: {dataset.name} is packed with {FILTERS.get(other.code, other.name or 'a filter')} "
+                f"(filter {other.code}), which is not unpacked here as it cannot be checked; write a copy that is: "
+                "h5repack -f GZIP=4 IN OUT, with the filter's plugin in HDF5_PLUGIN_PATH"
+            )
+
+    def _readers(self) -> dict[str, Rows]:
+        """What reads the rows of each column; under "" that of the records."""
+        found = {name: Rows(dataset) for name, (dataset, field) in self._columns.items() if field is None}
+        return found or {"": Rows(self._columns["t"][0])}
 
     def _length(self) -> int:
         lengths, size = {len(dataset) for dataset, _ in self._columns.values()}, self._path.stat().st_size
@@ -205,6 +209,8 @@ class Hdf5Source(Source):
             return 0
         if not isinstance(offset, h5py.Dataset) or not _is_number(offset) or offset.external or offset.is_virtual:
             raise DataError(f"{self._path}: expected one whole number as t_offset, got {offset!r}")
+        if offset.chunks is not None:
+            raise DataError(f"{self._path}: expected t_offset in one piece, got it in chunks")
         start = int(np.ravel(offset[()])[0])
         if abs(start) >= FAR:
             raise DataError(f"{self._path}: expected a time below 2^62 us as t_offset, got {start}")

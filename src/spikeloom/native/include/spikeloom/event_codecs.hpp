@@ -365,6 +365,28 @@ SPIKELOOM_INLINE int64_t es_encode(const Columns& in, int64_t before, int64_t he
   return b - bytes;
 }
 
+// Bytes packed with LZF, at most `most` of them; their number, or -1 for what is none or more.
+SPIKELOOM_INLINE int64_t lzf_decode(const uint8_t* data, int64_t n, uint8_t* out, int64_t most) {
+  int64_t i = 0, end = 0;
+  while (i < n) {
+    const int64_t control = data[i++];
+    if (control < 32) {
+      const int64_t length = control + 1;
+      if (length > n - i || length > most - end) return -1;
+      memcpy(out + end, data + i, size_t(length));
+      i += length, end += length;
+      continue;
+    }
+    int64_t length = (control >> 5) + 2;
+    if (n - i < (length == 9 ? 2 : 1)) return -1;
+    if (length == 9) length += data[i++];
+    const int64_t back = ((control & 31) << 8 | data[i++]) + 1;
+    if (back > end || length > most - end) return -1;
+    for (int64_t k = 0; k < length; k++, end++) out[end] = out[end - back];
+  }
+  return end;
+}
+
 }  // namespace spikeloom
 
 SPIKELOOM_EXPORT void event_facts(const int64_t* t, const int16_t* x, const int16_t* y, int64_t n, int64_t width,
@@ -413,4 +435,8 @@ SPIKELOOM_EXPORT void es_decode(const uint8_t* data, int64_t size, int64_t* stat
 SPIKELOOM_EXPORT void es_encode(int64_t* t, int16_t* x, int16_t* y, int8_t* p, int64_t n, int64_t before,
                                 int64_t height, uint8_t* bytes, int64_t* n_bytes) {
   *n_bytes = spikeloom::es_encode({t, x, y, p, n}, before, height, bytes);
+}
+
+SPIKELOOM_EXPORT void lzf_decode(const uint8_t* data, int64_t n, uint8_t* out, int64_t most, int64_t* length) {
+  *length = spikeloom::lzf_decode(data, n, out, most);
 }
