@@ -10,8 +10,8 @@ data encoded before.
 
 Claim: exact gradients at 92.5 % after one epoch, 4 times faster an example than our own surrogate step on the same
 network. Baseline: the surrogate in the step in which it is the more accurate.
-What did not reproduce: the speed. What both ways share (the walk through the plan, autograd, loss, Adam) takes several
-times what the exact kernels do, and 20 steps of 1 ms are as little work as 117 arrivals.
+What did not reproduce: the speed. What both ways share (the walk through the plan, autograd, loss, Adam) takes more
+than twice what the exact kernels do, and 20 steps of 1 ms are as little work as 117 arrivals.
 """
 
 from __future__ import annotations

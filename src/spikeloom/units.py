@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from .errors import ParameterError
 
+TOLERANCE = 1e-6
+"""How far beside a whole number of steps a time still lies on it, in steps, rounding aside."""
+
 MAX_STEPS = 2**31
 """How many steps a duration may have."""
 
@@ -44,7 +47,7 @@ def steps(time: float | NDArray[Any], dt: float) -> int | NDArray[np.int64]:
     if np.any(np.abs(quotient) > 2**53):
         raise ParameterError(f"times must be at most 2**53 steps of {dt} ms, where steps can still be told apart")
     nearest = np.rint(quotient)
-    tolerance = 1e-6 + 4 * np.finfo(precision).eps * np.abs(quotient)
+    tolerance = TOLERANCE + 4 * np.finfo(precision).eps * np.abs(quotient)
     result = np.where(np.abs(quotient - nearest) <= tolerance, nearest, np.floor(quotient)).astype(np.int64)
     return int(result) if np.ndim(time) == 0 else result
 
@@ -57,6 +60,9 @@ def duration_steps(duration: float, dt: float, owner: str = "duration") -> int:
         raise ParameterError(
             f"{owner} must be at most {MAX_STEPS} steps of {dt} ms, got {duration!r}; cut it into shorter windows"
         )
+    quotient = float(duration) / float(dt)
+    if abs(quotient - (nearest := round(quotient))) <= TOLERANCE:
+        return max(1, nearest)
     return max(1, -steps(-float(duration), dt))
 
 

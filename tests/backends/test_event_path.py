@@ -22,7 +22,7 @@ from spikeloom import (
 from spikeloom.errors import DataError, ShapeError, UnsupportedError
 from spikeloom.filters import LowPass
 from spikeloom.native import levels
-from spikeloom.native.eventprop import Input, Membrane, Trains, lif, lif_back
+from spikeloom.native.eventprop import Input, Membrane, Trains, leaky, leaky_back, lif, lif_back
 
 N_IN, N_HIDDEN, N_OUT, B, STOP = 12, 7, 4, 3, 25.0
 
@@ -96,6 +96,43 @@ def test_nearly_equal_time_constants_give_what_equal_ones_give():
     near = lif(given(one, weight, 30.0), Membrane(5.0, 5.0 + 1e-13, 1.0, 0.0))
     assert len(equal.current) > 20
     np.testing.assert_allclose(near.trains.time, equal.trains.time, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("late", [None, np.array([[0.0, 1.5, 4.0]])])
+def test_a_read_out_follows_the_closed_form_times_its_gain(late):
+    # V = w (x - x^2) with x = exp(-t / tau_m) for tau_m = 2 tau_s, t after the arrival.
+    tau_m, dt, weight = 20.0, 0.75, np.array([[8.0, -3.0, 0.5]])
+    one = Trains(np.array([0, 1]), np.array([2.2]), np.zeros(1, np.int32))
+    arrived, ends = 2.2 + (np.zeros((1, 3)) if late is None else late), dt * np.arange(1, 21)[:, None]
+    x = np.exp(-np.maximum(ends - arrived, 0) / tau_m)
+    into = given(one, weight, 15.0, late=late)
+    seen = leaky(into, 20, dt, tau_m, tau_m / 2, 2.5)[:, 0]
+    np.testing.assert_allclose(seen, 2.5 * weight * (x - x**2), rtol=0, atol=1e-14)
+    # dL/dw for L = sum_t c_t v_t is sum_t c_t v_t / w; dL/d(arrival) is sum_t c_t times -dv_t / dt.
+    c = np.random.default_rng(0).normal(size=(20, 3))
+    found = leaky_back(into, dt, tau_m, tau_m / 2, c[:, None], 2.5)
+    np.testing.assert_allclose(found.weight, [(c * seen / weight).sum(0)], rtol=0, atol=1e-13)
+    earlier = 2.5 * weight * (x - 2 * x**2) / tau_m * (ends >= arrived)
+    np.testing.assert_allclose(found.time, [(c * earlier).sum()], rtol=0, atol=1e-13)
+
+
+def test_samples_of_a_batch_go_on_as_each_does_alone():
+    drawn, n, membrane = np.random.default_rng(5), 300, Membrane(20.0, 5.0, 1.0, -0.5)
+    time, weight = np.sort(drawn.uniform(0, 9, (8, 30)), 1), drawn.normal(1.5, 1.5, (30, n))
+    counts = [30, 0, 12, 30, 25, 30, 30, 7]
+    ids = np.arange(30, dtype=np.int32)
+    times = np.concatenate([t[:k] for t, k in zip(time, counts, strict=True)])
+    batch = Trains(np.cumsum([0, *counts]), times, np.concatenate([ids[:k] for k in counts]))
+    fired = lif(given(batch, weight, 12.0), membrane)
+    total = np.zeros_like(weight)
+    for b, k in enumerate(counts):
+        alone = given(Trains(np.array([0, k]), time[b, :k].copy(), ids[:k].copy()), weight, 12.0)
+        sent, own = lif(alone, membrane), slice(*fired.trains.offsets[b : b + 2])
+        np.testing.assert_array_equal(fired.trains.time[own], sent.trains.time)
+        np.testing.assert_array_equal(fired.trains.id[own], sent.trains.id)
+        total += lif_back(alone, membrane, sent, np.cos(sent.trains.time)).weight
+    together = lif_back(given(batch, weight, 12.0), membrane, fired, np.cos(fired.trains.time))
+    np.testing.assert_allclose(together.weight, total, rtol=0, atol=1e-9 * np.abs(total).max())
 
 
 def test_what_arrives_when_the_run_is_over_does_nothing():

@@ -36,6 +36,13 @@ def test_numbers_none_and_arrays_arrive_as_they_are(make, library):
     assert out.tolist() == [3.0, 0.1, 1.0, 6.5]
 
 
+def test_an_array_that_cannot_be_written_arrives_as_well(library):
+    x, out = np.array([1.0, 2.0, 3.5]), np.zeros(4)
+    x.flags.writeable = False
+    library.call("take", 7 << 40, 0.5, x[1:], 2, None, out)
+    assert out.tolist() == [7.0, 0.5, 1.0, 5.5]
+
+
 def test_structures_arrive_by_their_address(library):
     out = np.zeros(2, np.int64)
     library.call("second", Pair(1, 2), out)

@@ -151,7 +151,8 @@ class TestOptimizers:
         closure = (lambda: torch.zeros(())) if kind is torch.optim.LBFGS else None
         net.learner.optim_step(closure)
         kind(twins, lr=0.03).step(closure)
-        assert all(torch.equal(p, twin) for p, twin in zip(ours, twins, strict=True))
+        for p, twin in zip(ours, twins, strict=True):
+            torch.testing.assert_close(p, twin, rtol=3e-7, atol=1e-8)  # compiled ones round in their own order
         assert kind is torch.optim.LBFGS or not torch.equal(twins[0], two_layers().module.get_parameter("first.weight"))
 
     @pytest.mark.parametrize(("name", "kind"), [("Rpop", "Rprop"), ("Adamx", "Adamax"), ("adam", "Adam")])

@@ -7,10 +7,9 @@ between populations, and no spike count has one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from math import exp
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,13 +18,14 @@ from torch import Tensor
 from ..errors import UnsupportedError
 from ..filters import LowPass
 from ..native import eventprop
-from ..native.eventprop import Array, Fired, Input, Membrane, Slopes, Trains
+from ..native.eventprop import Array, Fired, Input, Slopes, Trains
 from ..network import LearnedDelays, Network, NeuronGroup
 from ..network.links import Full, SpikeRows
 from ..network.parameters import as_array
 from ..neurons import LI, LIF
 from ..neurons.emission import Emission, Step, ToValue
 from ..neurons.surrogates import SpikeTimes
+from .event_wiring import Wiring, wiring
 from .path import Call, Key, Path, Tensors
 from .plan import Block, Choose, Layer, Route, Stage
 from .watchers import probed
@@ -39,6 +39,7 @@ class EventPath:
 
     def __init__(self) -> None:
         self.rooms: dict[str, int] = {}
+        self.wirings: dict[str, Wiring] = {}
 
     def refusal(self, stage: Stage) -> str:
         """What keeps a stage from this path; empty where nothing does."""
@@ -67,6 +68,9 @@ class EventPath:
             weights.data = weights.data.t().contiguous().t()
 
     def forward(self, call: Call, needs: frozenset[Key]) -> tuple[Tensors, Any]:
+        for layer in call.block.layers:
+            if layer.path not in self.wirings:
+                self.wirings[layer.path] = wiring(layer, call.dt)
         run = _Run(self, call)
         return run.forward(), run if needs else None
 
@@ -111,16 +115,14 @@ class Exact:
         return self.events.refusal(stage)
 
 
-@dataclass(frozen=True)
-class _Feed:
+class _Feed(NamedTuple):
     """What arrives at a population: weights (K, N) of all routes below one another, and where each arrival is from.
 
     origins: of each arrival its route, and its number among the spikes of the route's source; None where every spike of
-    the only source arrives in its order. In a loop the last route is that of the population to itself.
+    the only source arrives in its order.
     """
 
     given: Input
-    routes: tuple[Route, ...]
     origins: tuple[Array, Array] | None
 
 
@@ -129,6 +131,7 @@ class _Run:
         self.path, self.call, self.stop = path, call, call.n_steps * call.dt
         if dense := [key[1] for key in call.tensors if key[0] == "signal"]:
             raise UnsupportedError(f"the event path takes spikes, but {dense[0]} gives values; use a spiking encoder")
+        self.wirings = [path.wirings[layer.path] for layer in call.block.layers]
         self.trains = {name: _trains_of(name, rows, call.dt) for name, rows in call.rows.items()}
         self.feeds: dict[str, _Feed] = {}
         self.fired: dict[str, Fired] = {}
@@ -136,101 +139,95 @@ class _Run:
 
     def forward(self) -> dict[Key, Tensor]:
         found: dict[Key, Tensor] = {}
-        for layer in self.call.block.layers:
-            feed = self.feeds[layer.path] = self._feed(layer)
-            wanted = set(self.call.want.get(layer.path, ()))
-            if isinstance(layer.neuron, LI):
-                found.update(self._potentials(layer, feed, wanted))
+        for wired in self.wirings:
+            feed = self.feeds[wired.layer.path] = self._feed(wired)
+            wanted = self.call.want.get(wired.layer.path, ())
+            if isinstance(wired.layer.neuron, LI):
+                found.update(self._potentials(wired, feed, wanted))
             else:
-                found.update(self._spikes(layer, feed, wanted))
+                found.update(self._spikes(wired, feed, wanted))
         return found
 
-    def _potentials(self, layer: Layer, feed: _Feed, wanted: set[str]) -> dict[Key, Tensor]:
-        neuron: Any = layer.neuron
-        v = eventprop.leaky(feed.given, self.call.n_steps, self.call.dt, *_taus(layer))
-        potential = torch.from_numpy(v).mul_(_gain(layer, self.call.dt))
-        if neuron.v_rest:
-            potential += neuron.v_rest
-        potential = potential.view(*v.shape[:2], *layer.shape)
-        if "spikes" in wanted:
-            return {("spikes", layer.path): potential, ("trace", layer.path, "v"): potential.clone()}
-        return {("trace", layer.path, "v"): potential, ("mean", layer.path): potential.mean()}
+    def _potentials(self, wired: Wiring, feed: _Feed, wanted: Sequence[str]) -> dict[Key, Tensor]:
+        layer, neuron = wired.layer, wired.layer.neuron
+        v = eventprop.leaky(feed.given, self.call.n_steps, self.call.dt, *wired.membrane[:2], wired.gain)
+        if rest := neuron.v_rest:  # type: ignore[attr-defined]
+            v += rest
+        potential = torch.from_numpy(v.reshape(*v.shape[:2], *layer.shape))
+        found: dict[Key, Tensor] = {("trace", layer.path, "v"): potential}
+        return found | {("spikes", layer.path): potential.clone()} if "spikes" in wanted else found
 
-    def _spikes(self, layer: Layer, feed: _Feed, wanted: set[str]) -> dict[Key, Tensor]:
-        room = self.path.rooms.get(layer.path, 1024)
-        fired = eventprop.lif(feed.given, _membrane(layer, self.call.dt), room)
-        self.path.rooms[layer.path] = max(room, len(fired.current) * 5 // 4)
-        self.fired[layer.path], self.trains[layer.path] = fired, fired.trains
-        weight = feed.given.weight
-        like = torch.from_numpy(weight)
+    def _spikes(self, wired: Wiring, feed: _Feed, wanted: Sequence[str]) -> dict[Key, Tensor]:
+        path, shape = wired.layer.path, wired.layer.shape
+        room = self.path.rooms.get(path, 1024)
+        fired = eventprop.lif(feed.given, wired.membrane, room)
+        self.path.rooms[path] = max(room, len(fired.current) * 5 // 4)
+        self.fired[path], self.trains[path] = fired, fired.trains
         if "spikes" not in wanted:
-            size = self.call.n_steps * max(1, feed.given.n_samples) * weight.shape[1]
-            return {("mean", layer.path): torch.tensor(len(fired.current) / size)}
-        first = _first(fired.trains, weight.shape[1], self.stop + self.call.dt)
-        self.first[layer.path] = first
+            size = self.call.n_steps * max(1, feed.given.n_samples) * wired.n
+            return {("mean", path): torch.from_numpy(np.array(len(fired.current) / size, np.float32))}
+        like = torch.from_numpy(feed.given.weight)
+        first = self.first[path] = _first(fired.trains, wired.n, self.stop + self.call.dt)
         times = np.append(fired.trains.time, self.stop + self.call.dt)[first]
-        raster = _raster(fired.trains, self.call.n_steps, self.call.dt, layer.shape)
+        raster = _raster(fired.trains, self.call.n_steps, self.call.dt, shape)
         return {
-            ("spikes", layer.path): torch.from_numpy(raster).to(like),
-            ("first spike", layer.path): torch.from_numpy(times).to(like).view(-1, *layer.shape),
+            ("spikes", path): torch.from_numpy(raster).to(like),
+            ("first spike", path): torch.from_numpy(times).to(like).view(-1, *shape),
         }
 
     def backward(self, grads: Tensors) -> dict[Key, Tensor | None]:
         by_time = {name: np.zeros(len(fired.current)) for name, fired in self.fired.items()}
         found: dict[Key, Tensor | None] = {}
-        for layer in reversed(self.call.block.layers):
-            feed = self.feeds[layer.path]
-            times = any(route.source in by_time and not route.looped for route in feed.routes)
-            if isinstance(layer.neuron, LI):
-                keys: list[Key] = [("spikes", layer.path), ("trace", layer.path, "v")]
-                if not (given := [grads[key] for key in keys if key in grads]):
-                    continue
-                by_v = (sum(given[1:], given[0]) * _gain(layer, self.call.dt)).flatten(2).contiguous().numpy()
-                slopes = eventprop.leaky_back(feed.given, self.call.dt, *_taus(layer), by_v, times=times)
-            else:
-                if ("spikes", layer.path) in grads:
-                    raise UnsupportedError(
-                        f"{layer.path}: spike counts have no exact gradient; decode 'first_spike_time', or the "
-                        "potential of a read-out of model 'li', and let one learner train all that follows"
-                    )
-                if (of_first := grads.get(("first spike", layer.path))) is not None:
-                    _scatter(by_time[layer.path], self.first[layer.path], of_first)
-                fired = self.fired[layer.path]
-                slopes = eventprop.lif_back(
-                    feed.given, _membrane(layer, self.call.dt), fired, by_time[layer.path],
-                    _push(layer, fired.trains, _gain(layer, self.call.dt)), times=times,
-                )  # fmt: skip
-            found.update(self._shared_out(feed, slopes, by_time))
+        for wired in reversed(self.wirings):
+            slopes = self._slopes(wired, grads, by_time)
+            if slopes is not None:
+                found.update(self._shared_out(wired, slopes, by_time))
         return found
 
-    def _feed(self, layer: Layer) -> _Feed:
-        routes = tuple(sorted((r for b in layer.branches for r in b.routes), key=lambda r: r.looped))
-        weights = [self.call.tensors["weight", r.connection.path, "weight"].detach().t() for r in routes]
-        lag = routes[-1].steps * self.call.dt if routes[-1].looped else 0.0
-        late = self._late(routes, weights)
-        outside = [route for route in routes if not route.looped]
-        if len(outside) == 1 and (late is not None or not outside[0].steps):
-            arrivals, origins = self.trains[outside[0].source], None
-        else:
-            arrivals, origins = self._arrivals(outside, weights, late is not None)
-        weight = (weights[0] if len(weights) == 1 else torch.cat(weights)).contiguous().numpy()
-        return _Feed(Input(arrivals=arrivals, weight=weight, stop=self.stop, late=late, lag=lag), routes, origins)
+    def _slopes(self, wired: Wiring, grads: Tensors, by_time: dict[str, Array]) -> Slopes | None:
+        """The gradients of what arrives at a population; None where nothing asks for them."""
+        path, feed = wired.layer.path, self.feeds[wired.layer.path]
+        times = any(route.source in by_time for route in wired.outside)
+        if isinstance(wired.layer.neuron, LI):
+            keys: list[Key] = [("spikes", path), ("trace", path, "v")]
+            if not (given := [grads[key] for key in keys if key in grads]):
+                return None
+            by_v = sum(given[1:], given[0]).flatten(2).contiguous().numpy()
+            return eventprop.leaky_back(feed.given, self.call.dt, *wired.membrane[:2], by_v, wired.gain, times=times)
+        if ("spikes", path) in grads:
+            raise UnsupportedError(
+                f"{path}: spike counts have no exact gradient; decode 'first_spike_time', or the potential of a "
+                "read-out of model 'li', and let one learner train all that follows"
+            )
+        if (of_first := grads.get(("first spike", path))) is not None:
+            _scatter(by_time[path], self.first[path], of_first)
+        fired = self.fired[path]
+        push = _push(wired, fired.trains)
+        return eventprop.lif_back(feed.given, wired.membrane, fired, by_time[path], push, times=times)
 
-    def _late(self, routes: tuple[Route, ...], weights: list[Tensor]) -> Array | None:
-        """The delay of each synapse in ms, below one another as the weights; None where no synapse has its own."""
-        if not any(route.connection.has_synapse_delays for route in routes):
-            return None
+    def _feed(self, wired: Wiring) -> _Feed:
+        weights = [_numbers(self.call.tensors[key]) for key in wired.weights]
+        late = self._late(wired.routes, weights) if wired.delays else None
+        if wired.only is not None:
+            arrivals, origins = self.trains[wired.only], None
+        else:
+            arrivals, origins = self._arrivals(wired.outside, weights, wired.delays)
+        weight = np.ascontiguousarray(weights[0] if len(weights) == 1 else np.concatenate(weights))
+        return _Feed(Input(arrivals=arrivals, weight=weight, stop=self.stop, late=late, lag=wired.lag), origins)
+
+    def _late(self, routes: tuple[Route, ...], weights: list[Array]) -> Array:
+        """The delay of each synapse in ms, below one another as the weights."""
         parts = []
         for route, weight in zip(routes, weights, strict=True):
             path, delay = route.connection.path, route.connection.delay
             own = self.call.tensors.get(("weight", path, "delay"))
             if isinstance(delay, LearnedDelays) and own is not None:
                 delay.check(f"{path}.delay", as_array(own))
-            parts.append(torch.full_like(weight, route.steps * self.call.dt) if own is None else own.detach().t())
-        return torch.cat(parts).contiguous().numpy()
+            parts.append(np.full_like(weight, route.steps * self.call.dt) if own is None else _numbers(own))
+        return np.ascontiguousarray(np.concatenate(parts))
 
     def _arrivals(
-        self, routes: list[Route], weights: list[Tensor], apart: bool
+        self, routes: tuple[Route, ...], weights: list[Array], apart: bool
     ) -> tuple[Trains, tuple[Array, Array] | None]:
         """The arrivals through several routes, sorted, and their origins; apart: their delays are those of synapses."""
         parts = [self.trains[route.source] for route in routes]
@@ -247,24 +244,23 @@ class _Run:
         arrivals = Trains(offsets.astype(np.int64), time[order], ids[order].astype(np.int32))
         return arrivals, (origin[order], place[order])
 
-    def _shared_out(self, feed: _Feed, slopes: Slopes, by_time: dict[str, Array]) -> dict[Key, Tensor | None]:
+    def _shared_out(self, wired: Wiring, slopes: Slopes, by_time: dict[str, Array]) -> dict[Key, Tensor | None]:
         """The gradients of each connection; those of the spikes of each source are added to by_time."""
         found: dict[Key, Tensor | None] = {}
-        row = 0
-        for k, route in enumerate(feed.routes):
-            path = route.connection.path
-            rows = slice(row, row + self.call.tensors["weight", path, "weight"].shape[1])
-            found["weight", path, "weight"] = torch.from_numpy(slopes.weight[rows]).t()
-            if ("weight", path, "delay") in self.call.tensors and slopes.late is not None:
-                found["weight", path, "delay"] = torch.from_numpy(slopes.late[rows]).t()
+        origins, row = self.feeds[wired.layer.path].origins, 0
+        for k, (route, weight) in enumerate(zip(wired.routes, wired.weights, strict=True)):
+            rows = slice(row, row + self.call.tensors[weight].shape[1])
+            found[weight] = torch.from_numpy(slopes.weight[rows].T)
+            if (delay := (*weight[:2], "delay")) in self.call.tensors and slopes.late is not None:
+                found[delay] = torch.from_numpy(slopes.late[rows].T)
             row = rows.stop
             if route.source not in by_time or route.looped or slopes.time is None:
                 continue
-            if feed.origins is None:
+            if origins is None:
                 by_time[route.source] += slopes.time
             else:
-                own = feed.origins[0] == k
-                np.add.at(by_time[route.source], feed.origins[1][own], slopes.time[own])
+                own = origins[0] == k
+                np.add.at(by_time[route.source], origins[1][own], slopes.time[own])
         return found
 
 
@@ -314,24 +310,9 @@ def _is_exact(emission: Emission) -> bool:
     return isinstance(emission.surrogate, SpikeTimes)
 
 
-def _taus(layer: Layer) -> tuple[float, float]:
-    neuron: Any = layer.neuron
-    filter: Any = layer.branches[0].filter
-    return float(neuron.tau_m), float(filter.tau)
-
-
-def _gain(layer: Layer, dt: float) -> float:
-    """What a unit of synaptic current lifts the potential by, as steps of dt ms do it."""
-    neuron: Any = layer.neuron
-    filter: Any = layer.branches[0].filter
-    tau_m, tau_s = _taus(layer)
-    return (1 - exp(-dt / tau_s) if filter.normalise else 1.0) / (1.0 if neuron.scale_input else 1 - exp(-dt / tau_m))
-
-
-def _membrane(layer: Layer, dt: float) -> Membrane:
-    neuron: Any = layer.neuron
-    gain = _gain(layer, dt)
-    return Membrane(*_taus(layer), (neuron.v_th - neuron.v_rest) / gain, (neuron.v_reset - neuron.v_rest) / gain)
+def _numbers(weights: Tensor) -> Array:
+    """Weights (N, K) by presynaptic neuron, (K, N)."""
+    return weights.detach().numpy().T
 
 
 def _trains_of(name: str, rows: SpikeRows, dt: float) -> Trains:
@@ -355,14 +336,14 @@ def _first(trains: Trains, n: int, silent: float) -> Array:
     return found.reshape(n_samples, n)
 
 
-def _push(layer: Layer, trains: Trains, gain: float) -> Array | None:
+def _push(wired: Wiring, trains: Trains) -> Array | None:
     """What is added to dL/dV = gain dL/dv at each spike of a neuron, (B, N), to draw it towards a number of spikes."""
-    surrogate: Any = layer.neuron.emission.surrogate
+    surrogate: Any = wired.layer.neuron.emission.surrogate
     if not surrogate.regularisation:
         return None
     n_samples = len(trains.offsets) - 1
-    mean = np.bincount(trains.id, minlength=int(np.prod(layer.shape))) / n_samples
-    each = gain * surrogate.regularisation * (mean - surrogate.n_spikes) / n_samples
+    mean = np.bincount(trains.id, minlength=wired.n) / n_samples
+    each = wired.gain * surrogate.regularisation * (mean - surrogate.n_spikes) / n_samples
     return np.tile(each, (n_samples, 1))
 
 

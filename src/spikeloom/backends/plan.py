@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -40,7 +41,7 @@ class Route:
         """The path of the connection, and for the way back one name more."""
         return (str(self.connection.path), "back") if self.back else (str(self.connection.path),)
 
-    @property
+    @cached_property
     def source(self) -> str:
         """The path of the component that it starts from."""
         return str((self.connection.post if self.back else self.connection.pre).path)
@@ -98,27 +99,27 @@ class Block:
     path: str = "torch path"
     why: str = ""
 
-    @property
+    @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The populations of all stages in order."""
         return tuple(layer for stage in self.stages for layer in stage.layers)
 
-    @property
+    @cached_property
     def nodes(self) -> tuple[Node, ...]:
         """The nodes inside of its stages in order."""
         return tuple(node for stage in self.stages for node in stage.nodes)
 
-    @property
+    @cached_property
     def before(self) -> tuple[Node, ...]:
         """The nodes that run before it, over the whole window, each after its inputs."""
         return tuple({node.path: node for stage in self.stages for node in stage.before}.values())
 
-    @property
+    @cached_property
     def paths(self) -> frozenset[str]:
         """The paths of its populations and nodes."""
         return frozenset(layer.path for layer in self.layers) | {node.path for node in self.nodes}
 
-    @property
+    @cached_property
     def needs(self) -> set[str]:
         """The paths of all that goes into its populations and nodes."""
         routes = {r.source for layer in self.layers for b in layer.branches for r in b.routes}

@@ -28,7 +28,7 @@ from .plastic_path import PlasticPath
 from .rules import Rules
 from .schedule import Runner, State, mean_output, to_signal
 from .sinks import Taken, description, hand_over, taken
-from .watchers import forget, probed, probes, show, wanted, watched_inputs
+from .watchers import forget, probed, probes, readers, show, wanted, watched_inputs
 
 _log = logging.getLogger(__name__)
 
@@ -177,7 +177,9 @@ class TorchBuild:
             if isinstance(path, EventPath):
                 for route in (r for layer in block.layers for branch in layer.branches for r in branch.routes):
                     path.prepare(self.weights[route.connection.path]["weight"])
-        self._feeds, self._across = sources(plan), across(plan)
+        self._feeds, self._across, self._readers = sources(plan), across(plan), readers(network)
+        self._packing = {path for b, p in zip(self._plan.blocks, self.paths, strict=True) for path in b.paths
+                         if isinstance(p, KernelPath)}  # fmt: skip
         self._versions: dict[str, tuple[int, ...]] = {}
         self._rules = Rules(network, self.weights, tensors)
 
@@ -198,7 +200,7 @@ class TorchBuild:
             if isinstance(path, EventPath):
                 path.check(block, want)
         self._emitted = {}
-        forget(self.network)
+        forget(self.network, self._readers)
         network, watching = self.network, probes(self.network, self.dt, continued=keep_state)
         first = self._done if keep_state else 0
         begun = self._begins(first)
@@ -214,7 +216,7 @@ class TorchBuild:
         runner.run(self._plan.blocks, self.paths)
         self._rules.commit(runner.results)
         self.state, self._done, self._begun = runner.last_state(), first + n_steps, begun
-        self._emitted = {g.path: runner.emitted(g.path) for g in network.groups}
+        self._emitted = {g.path: runner.emitted(g.path) for g in network.spiking}
         show(network, runner, self.weights, continued=keep_state)
         if sink is not None:
             hand_over(sink, taking, runner, raw, network, continued=keep_state)
@@ -286,10 +288,8 @@ class TorchBuild:
         want = wanted(self.network)
         for path in self._across & want.keys():
             want[path].add("spikes")
-        packing = {path for b, p in zip(self._plan.blocks, self.paths, strict=True) for path in b.paths
-                   if isinstance(p, KernelPath)}  # fmt: skip
         for path in want:
-            want[path] |= taking.observables.get(path, frozenset()) - ({"spikes"} if path in packing else set())
+            want[path] |= taking.observables.get(path, frozenset()) - ({"spikes"} if path in self._packing else set())
         return {path: sorted(names) for path, names in want.items()}
 
     def _placed_block(self, block: Block) -> Block:

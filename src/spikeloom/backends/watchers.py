@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -58,11 +58,15 @@ def probes(network: Network, dt: float, *, continued: bool) -> dict[str, list[tu
     return found
 
 
-def forget(network: Network) -> None:
-    """Drops the answers of the last run, and with them the graph behind them; those of hidden decoders too."""
-    for kind in (Decoder, Action, Reward):
-        for reader in network.of_kind(kind):
-            reader.forget()
+def readers(network: Network) -> list[Decoder | Action | Reward]:
+    """All that keep an answer of the last run, hidden or not."""
+    return [reader for kind in (Decoder, Action, Reward) for reader in network.of_kind(kind)]
+
+
+def forget(network: Network, answered: Iterable[Decoder | Action | Reward]) -> None:
+    """Drops the answers of the last run, and with them the graph behind them."""
+    for reader in answered:
+        reader.forget()
     for tap in network.taps:
         tap.take(None, 0.0)
 

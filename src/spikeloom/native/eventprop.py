@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, ParameterError, ShapeError
 from .events import REAL, check, suffix
-from .library import Library, address, include, load
+from .library import Library, include, load, start
 
 Array = NDArray[Any]
 
@@ -94,7 +94,7 @@ class Input:
             if not (np.isfinite(self.late) & (self.late >= 0)).all():
                 raise DataError("late must be delays in ms, finite and at least 0")
         arrays = (*self.arrivals, self.weight, *(() if self.late is None else (self.late,)))
-        places = [address(array, "Input") for array in arrays] + [None] * (self.late is None)
+        places = [start(array) for array in arrays] + [None] * (self.late is None)
         sizes = self.n_samples, n, n_rows, len(self.arrivals.time)
         object.__setattr__(self, "_given", _Given(*sizes, *places, self.stop, self.lag))
 
@@ -107,6 +107,8 @@ class Input:
         """Calls a kernel for this input; raises DataError or ShapeError for trains that are none."""
         bad = np.zeros(2, np.int64)
         _library().call(f"{name}_{suffix(self.weight)}", self._given, bad, *more)
+        if not bad.any():
+            return
         for what, fault in zip(("arrivals", "fired"), bad.tolist(), strict=True):
             if fault == 1:
                 raise ShapeError(f"{what}.offsets must rise from 0 to the number of spikes")
@@ -117,8 +119,9 @@ class Input:
 
     def slopes(self, times: bool) -> tuple[Array, Array | None, Array | None]:
         """Zeros for dL/d(weight), dL/d(time) of arrivals if asked for, and dL/d(delay)."""
-        late = None if self.late is None else np.zeros_like(self.late)
-        return np.zeros_like(self.weight), np.zeros(len(self.arrivals.time)) if times else None, late
+        shape, kind = self.weight.shape, self.weight.dtype
+        late = None if self.late is None else np.zeros(shape, kind)
+        return np.zeros(shape, kind), np.zeros(len(self.arrivals.time)) if times else None, late
 
 
 class _Given(ctypes.Structure):
@@ -141,18 +144,17 @@ def lif(given: Input, membrane: Membrane, room: int = 1024) -> Fired:
     room: how many spikes are expected. Raises DataError where a sample has more than MOST_SPIKES, and DataError or
     ShapeError for arrivals that are not sorted ones from the rows of the weight.
     """
-    counts = np.zeros(given.n_samples, np.int64)
+    offsets = np.zeros(given.n_samples + 1, np.int64)
     while True:
         time, ids, current = np.empty(room), np.empty(room, np.int32), np.empty(room)
-        given.call("lif_events", *map(float, membrane), time, ids, current, room, MOST_SPIKES, counts)
-        if counts.max(initial=0) > MOST_SPIKES:
+        given.call("lif_events", *map(float, membrane), time, ids, current, offsets, room, MOST_SPIKES)
+        total = int(offsets[-1])
+        if total > MOST_SPIKES and np.diff(offsets).max() > MOST_SPIKES:
             n = given.weight.shape[1]
             raise DataError(
                 f"a population of {n} neurons sent more than {MOST_SPIKES} spikes in one sample; scale its weights down"
             )
-        offsets = np.zeros(given.n_samples + 1, np.int64)
-        counts.cumsum(out=offsets[1:])
-        if (total := int(offsets[-1])) <= room:
+        if total <= room:
             return Fired(Trains(offsets, time[:total], ids[:total]), current[:total])
         room = total
 
@@ -181,20 +183,26 @@ def lif_back(
     return Slopes(grad, slopes, late, spike)
 
 
-def leaky(given: Input, n_steps: int, dt: float, tau_m: float, tau_s: float) -> Array:
-    """The potentials (T, B, N) of neurons that do not fire, at the end of each step of dt ms; raises as `lif`."""
+def leaky(given: Input, n_steps: int, dt: float, tau_m: float, tau_s: float, gain: float = 1.0) -> Array:
+    """gain times the potentials (T, B, N) of neurons that do not fire, at the end of each step of dt ms.
+
+    Raises as `lif`.
+    """
     _check_steps(given, n_steps, dt)
     v = np.empty((n_steps, given.n_samples, given.weight.shape[1]), given.weight.dtype)
-    given.call("leaky_events", float(tau_m), float(tau_s), n_steps, float(dt), v)
+    given.call("leaky_events", float(tau_m), float(tau_s), float(gain), n_steps, float(dt), v)
     return v
 
 
-def leaky_back(given: Input, dt: float, tau_m: float, tau_s: float, by_v: Array, *, times: bool = True) -> Slopes:
-    """The gradients of an input from dL/dv (T, B, N); raises as `lif_back`."""
+def leaky_back(
+    given: Input, dt: float, tau_m: float, tau_s: float, by_v: Array, gain: float = 1.0, *, times: bool = True
+) -> Slopes:
+    """The gradients of an input from dL/dv (T, B, N) of what `leaky` gives; raises as `lif_back`."""
     check(by_v, "by_v", str(given.weight.dtype), (None, given.n_samples, given.weight.shape[1]))
     _check_steps(given, len(by_v), dt)
     grad, slopes, late = given.slopes(times)
-    given.call("leaky_events_back", float(tau_m), float(tau_s), len(by_v), float(dt), by_v, grad, slopes, late)
+    constants = float(tau_m), float(tau_s), float(gain), len(by_v), float(dt)
+    given.call("leaky_events_back", *constants, by_v, grad, slopes, late)
     return Slopes(grad, slopes, late)
 
 

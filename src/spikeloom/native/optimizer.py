@@ -10,7 +10,7 @@ from math import prod
 from ..errors import ParameterError
 from . import pool
 from .events import REAL, Array, check, check_out, count, dtype_name, suffix
-from .library import include, load
+from .library import address, include, load
 
 GRAIN = 4096
 """Numbers a unit of work: few enough to split, a whole number of cache lines."""
@@ -35,12 +35,32 @@ def adam_step(
     mean and square are torch's exp_avg and exp_avg_sq; all options mean what they mean in torch.optim.
     """
     _check(parameter, gradient, mean=mean, square=square)
+    places, size = _places(parameter, gradient, mean, square)
+    adam_at(
+        suffix(parameter), places, size, step=count(step, "adam_step.step", 1), lr=lr, betas=betas, eps=eps,
+        weight_decay=weight_decay, decoupled=decoupled, threads=threads,
+    )  # fmt: skip
+
+
+def adam_at(
+    kind: str,
+    places: tuple[int | None, ...],
+    size: int,
+    *,
+    step: int,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    threads: int,
+) -> None:
+    """`adam_step` for checked arrays of `size` numbers of a kind, 'f32' or 'f64', by the places where they start."""
     low, high = betas
-    step = count(step, "adam_step.step", 1)
     corrected, root = lr / (1 - low**step), (1 - high**step) ** -0.5
     shrink, added = (1 - lr * weight_decay, 0.0) if decoupled else (1.0, weight_decay)
     settings = tuple(map(float, (corrected, root, low, high, eps, shrink, added)))
-    _run(f"adam_{suffix(parameter)}", (parameter, gradient, mean, square), settings, threads)
+    _run(f"adam_{kind}", places, size, settings, threads)
 
 
 def sgd_step(
@@ -62,7 +82,7 @@ def sgd_step(
         raise ParameterError(f"sgd_step takes a velocity with momentum and only then, got momentum {momentum}")
     _check(parameter, gradient, **({} if velocity is None else {"velocity": velocity}))
     settings = (float(lr), float(momentum), float(weight_decay), float(nesterov))
-    _run(f"sgd_{suffix(parameter)}", (parameter, gradient, velocity), settings, threads)
+    _run(f"sgd_{suffix(parameter)}", *_places(parameter, gradient, velocity), settings, threads)
 
 
 def _check(parameter: Array, gradient: Array, **states: Array) -> None:
@@ -72,12 +92,16 @@ def _check(parameter: Array, gradient: Array, **states: Array) -> None:
         (check if name == "gradient" else check_out)(array, name, dtype_name(parameter), parameter.shape)
 
 
-def _run(name: str, arrays: tuple[Array | None, ...], settings: tuple[float, ...], threads: int) -> None:
-    size = prod(arrays[0].shape)  # type: ignore[union-attr]
+def _places(*arrays: Array | None) -> tuple[tuple[int | None, ...], int]:
+    """Where arrays start, and how many numbers the first of them has."""
+    places = tuple(None if array is None else address(array, "an optimizer's array") for array in arrays)
+    return places, prod(arrays[0].shape)  # type: ignore[union-attr]
 
+
+def _run(name: str, places: tuple[int | None, ...], size: int, settings: tuple[float, ...], threads: int) -> None:
     native = load(include("optimizer.hpp"))
 
     def step(begin: int, end: int) -> None:
-        native.call(name, *arrays, *settings, begin * GRAIN, min(size, end * GRAIN))
+        native.call(name, *places, *settings, begin * GRAIN, min(size, end * GRAIN))
 
     pool.run(step, -(-size // GRAIN), threads)

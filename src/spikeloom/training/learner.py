@@ -22,6 +22,7 @@ from ..network.values import entries, mapping, named
 from ..neurons import SURROGATES, Blocked, Emission, Surrogate
 from ..plasticity import Rule
 from ..registry import resolve_keywords
+from .adam import compiled_step
 from .algorithms import ALGORITHMS
 from .optimizers import OPTIMIZERS, SCHEDULES, Left, Made, closure_of, kinds_of, make, same
 from .pathway import check_pathway
@@ -223,7 +224,8 @@ class Learner(Attached):
 
     def optim_zero_grad(self) -> None:
         """Forgets the gradients."""
-        self.optim.zero_grad(set_to_none=True)
+        for parameter in self._ready().parameters:
+            parameter.grad = None
 
     def optim_step(self, closure: Callable[[], Any] | None = None) -> None:
         """Moves the parameters by one step of the optimizer; weights stay within their signs and bounds.
@@ -241,7 +243,10 @@ class Learner(Attached):
                 "choose another optimizer"
             )
         with self._protection.kept_off():
-            optimizer.step(*([] if closure is None else [closure_of(self._ready(), closure)]))
+            if closure is not None:
+                optimizer.step(closure_of(self._ready(), closure))
+            elif not compiled_step(optimizer):
+                optimizer.step()
         self.network.constrain()
 
     def optim_schedule(self, metric: float | None = None) -> None:

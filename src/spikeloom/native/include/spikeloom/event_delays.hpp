@@ -22,12 +22,13 @@ template <class Real> void gather(const Input<Real>& in, int64_t b, int64_t j, s
   });
 }
 
-template <class Real> void lif_delayed(const Input<Real>& in, const Leaks& k, Fired& fired, int64_t* counts) {
+template <class Real> void lif_delayed(const Input<Real>& in, const Leaks& k, Fired& fired) {
   std::vector<Arrival> arrivals;
+  std::vector<Spike> spikes;
   Ready ready(1);
   for (int64_t b = 0; b < in.samples; b++) {
-    fired.begin = fired.n;
-    for (int64_t j = 0; j < in.n && !fired.full(); j++) {
+    spikes.clear();
+    for (int64_t j = 0; j < in.n && !fired.full(spikes); j++) {
       gather(in, b, j, arrivals);
       double now = 0, v = 0, i = 0;
       for (size_t a = 0; a <= arrivals.size(); a++) {
@@ -36,16 +37,17 @@ template <class Real> void lif_delayed(const Input<Real>& in, const Leaks& k, Fi
         const double v0 = v, i0 = i;
         v = f.a * v0 + f.b * i0, i = f.s * i0;
         if (i0 > k.theta && v0 + (i0 - v0) * (1 - f.a) >= k.theta) {
-          ready.add(j, now, next - now, v0, i0);
-          settle(k, ready, fired, [&v, &i](int64_t, double later, double decayed) { v = later, i = decayed; });
-          ready.n = 0;
+          ready.add(b, j, now, next - now, v0, i0);
+          settle(k, ready, [&](int32_t, int32_t id, double t, double current, double later, double decayed) {
+            spikes.push_back({t, current, id}), v = later, i = decayed;
+            return !fired.full(spikes);
+          });
         }
         now = next;
         if (a < arrivals.size()) i += double(in.w[in.id[arrivals[a].event] * in.n + j]);
       }
     }
-    counts[b] = fired.n - fired.begin;
-    fired.sort_from(fired.begin);
+    sort_from(spikes, 0), fired.take(spikes);
   }
 }
 
@@ -86,7 +88,8 @@ void lif_delayed_back(const Input<Real>& in, const Leaks& k, const Sent& sent, R
   }
 }
 
-template <class Real> void leaky_delayed(const Input<Real>& in, const Leaks& k, int64_t n_steps, double dt, Real* v) {
+template <class Real>
+void leaky_delayed(const Input<Real>& in, const Leaks& k, double gain, int64_t n_steps, double dt, Real* v) {
   std::vector<Arrival> arrivals;
   for (int64_t b = 0; b < in.samples; b++) {
     for (int64_t j = 0; j < in.n; j++) {
@@ -104,15 +107,15 @@ template <class Real> void leaky_delayed(const Input<Real>& in, const Leaks& k, 
           i += double(in.w[in.id[arrivals[a].event] * in.n + j]);
         }
         go(end);
-        v[(step * in.samples + b) * in.n + j] = Real(u);
+        v[(step * in.samples + b) * in.n + j] = Real(gain * u);
       }
     }
   }
 }
 
 template <class Real>
-void leaky_delayed_back(const Input<Real>& in, const Leaks& k, int64_t n_steps, double dt, const Real* grad_v,
-                        Real* grad_w, double* grad_time, Real* grad_late) {
+void leaky_delayed_back(const Input<Real>& in, const Leaks& k, double gain, int64_t n_steps, double dt,
+                        const Real* grad_v, Real* grad_w, double* grad_time, Real* grad_late) {
   std::vector<Arrival> arrivals;
   for (int64_t b = 0; b < in.samples; b++) {
     for (int64_t j = 0; j < in.n; j++) {
@@ -122,7 +125,7 @@ void leaky_delayed_back(const Input<Real>& in, const Leaks& k, int64_t n_steps, 
       for (int64_t step = n_steps; step-- > 0;) {
         const double begin = double(step) * dt, end = double(step + 1) * dt;
         retreat(k, p, q, now - end);
-        now = end, p += double(grad_v[(step * in.samples + b) * in.n + j]);
+        now = end, p += gain * double(grad_v[(step * in.samples + b) * in.n + j]);
         for (; a > 0 && arrivals[a - 1].time >= begin; a--) {
           retreat(k, p, q, now - arrivals[a - 1].time);
           now = arrivals[a - 1].time;

@@ -29,35 +29,36 @@ template <class Real> struct Input {
   int64_t own() const { return rows - n; }  // the row of the first neuron in a loop
 };
 
-// The spikes of all samples as they come: of those beyond `room` only the number is kept.
+struct Spike {
+  double time, current;
+  int32_t id;
+};
+
+// Sorts the spikes of a sample from the first-th on by time, then by neuron.
+inline void sort_from(std::vector<Spike>& spikes, size_t first) {
+  if (spikes.size() < first + 2) return;
+  std::sort(spikes.begin() + int64_t(first), spikes.end(), [](const Spike& a, const Spike& b) {
+    return a.time < b.time || (a.time == b.time && a.id < b.id);
+  });
+}
+
+// Where the spikes go, sample after sample: of those beyond `room` only the number is kept, in offsets (samples + 1,). A
+// sample ends when it has more than `most`.
 struct Fired {
-  struct Spike {
-    double time, current;
-    int32_t id;
-  };
   double* time;
   int32_t* id;
   double* current;
-  int64_t room, most, n = 0, begin = 0;
-  std::vector<Spike> spikes = {};
-  bool full() const { return n - begin > most; }
-  void add(double t, int64_t i, double c) {
-    if (n < room) time[n] = t, id[n] = int32_t(i), current[n] = c;
-    n++;
-  }
-  // Sorts those from `first` on by time, then by neuron.
-  void sort_from(int64_t first) {
-    const int64_t last = std::min(n, room);
-    if (last - first < 2) return;
-    spikes.clear();
-    for (int64_t k = first; k < last; k++) spikes.push_back({time[k], current[k], id[k]});
-    std::sort(spikes.begin(), spikes.end(), [](const Spike& a, const Spike& b) {
-      return a.time < b.time || (a.time == b.time && a.id < b.id);
-    });
-    for (const Spike& s : spikes) time[first] = s.time, id[first] = s.id, current[first++] = s.current;
+  int64_t* offsets;
+  int64_t room, most, n = 0, sample = 0;
+  bool full(const std::vector<Spike>& spikes) const { return int64_t(spikes.size()) > most; }
+  void take(const std::vector<Spike>& spikes) {
+    for (const Spike& s : spikes) {
+      if (n < room) time[n] = s.time, id[n] = s.id, current[n] = s.current;
+      n++;
+    }
+    offsets[++sample] = n;
   }
 };
-
 
 constexpr int wide = lanes<double>;
 
@@ -70,36 +71,36 @@ template <class Real> struct Neurons {
     for (int i = 0; i < lanes<Real>; i++) inside[i] = i < (n - 1) % lanes<Real> + 1 ? -1 : 0;
   }
   void clear() { std::fill(first.begin(), first.end(), Real(0)), std::fill(second.begin(), second.end(), Real(0)); }
-  // The vector at neuron i of a row in an array that ends at `end`.
-  Vec<Real> part(const Real* row, int64_t i, const Real* end) const {
-    if (n - i >= lanes<Real>) return load(row + i);
-    if (end - (row + i) < lanes<Real>) return load_some(row + i, n - i);
-    return (Vec<Real>)((Mask<Real>)load(row + i) & inside);
+  // The vector of the neurons from i on, which starts at `at` in an array that ends at `end`.
+  Vec<Real> part(const Real* at, int64_t i, const Real* end) const {
+    if (n - i >= lanes<Real>) return load(at);
+    if (end - at < lanes<Real>) return load_some(at, n - i);
+    return (Vec<Real>)((Mask<Real>)load(at) & inside);
   }
   void add_row(std::vector<Real>& to, const Real* row, const Real* end) {
-    for (int64_t i = 0; i < n; i += lanes<Real>) store(&to[size_t(i)], load(&to[size_t(i)]) + part(row, i, end));
+    for (int64_t i = 0; i < n; i += lanes<Real>) store(&to[size_t(i)], load(&to[size_t(i)]) + part(row + i, i, end));
   }
 };
 
-// Neurons that may reach the threshold in a stretch of time: from when on, how long it lasts, V and I.
+// Neurons of some samples that may reach the threshold in a stretch of time: from when on, how long it lasts, V and I.
 struct Ready {
   std::vector<double> at, left, v, i;
-  std::vector<int32_t> id;
+  std::vector<int32_t> sample, id;
   int64_t n = 0;
-  explicit Ready(int64_t most) : id(size_t(most + wide)) {
+  explicit Ready(int64_t most) : sample(size_t(most + wide)), id(size_t(most + wide)) {
     for (auto* part : {&at, &left, &v, &i}) part->resize(size_t(most + wide));
   }
-  void add(int64_t neuron, double from, double stretch, double potential, double current) {
+  void add(int64_t of, int64_t neuron, double from, double stretch, double potential, double current) {
     const size_t k = size_t(n++);
-    id[k] = int32_t(neuron), at[k] = from, left[k] = stretch, v[k] = potential, i[k] = current;
+    sample[k] = int32_t(of), id[k] = int32_t(neuron), at[k] = from, left[k] = stretch, v[k] = potential, i[k] = current;
   }
 };
 
-// The spikes of all that are ready, and of those once more that may fire again; end(neuron, V, I) takes where one that
-// fired is at the end of its stretch.
-template <class End> void settle(const Leaks& k, Ready& ready, Fired& fired, End&& end) {
+// The spikes of all that are ready, and of those once more that may fire again. fire(sample, id, time, current, V, I)
+// takes a spike, and where its neuron is at the end of the stretch; whether the neuron may go on.
+template <class Fire> void settle(const Leaks& k, Ready& ready, Fire&& fire) {
   using V = Vec<double>;
-  while (ready.n && !fired.full()) {
+  while (ready.n) {
     const int64_t n = std::exchange(ready.n, 0);
     std::fill_n(ready.i.begin() + n, wide, 0.0);  // they do not fire
     for (int64_t first = 0; first < n; first += wide) {
@@ -114,35 +115,54 @@ template <class End> void settle(const Leaks& k, Ready& ready, Fired& fired, End
       const uint64_t again = bits((current > k.theta) & (k.reset + (current - k.reset) * k.rate_m * rest >= k.theta));
       for (; firing; firing &= firing - 1) {
         const int lane = __builtin_ctzll(firing);
-        const int32_t id = ready.id[b + size_t(lane)];
-        fired.add(spike[lane], id, current[lane]);
-        end(id, later[lane], decayed[lane]);
-        if (again >> lane & 1) ready.add(id, spike[lane], rest[lane], k.reset, current[lane]);
+        const int32_t sample = ready.sample[b + size_t(lane)], id = ready.id[b + size_t(lane)];
+        const bool on = fire(sample, id, spike[lane], current[lane], later[lane], decayed[lane]);
+        if (on && (again >> lane & 1)) ready.add(sample, id, spike[lane], rest[lane], k.reset, current[lane]);
       }
     }
   }
 }
 
-// V and I over h ms without a threshold.
-template <class Real> void drift(const Leaks& k, Neurons<Real>& x, double h) {
-  if (!(h > 0)) return;
-  const auto f = Flow<double>::of(k, h);
-  const Vec<Real> a = splat(Real(f.a)), b = splat(Real(f.b)), s = splat(Real(f.s));
-  for (int64_t i = 0; i < x.n; i += lanes<Real>) {
-    Real *v = &x.first[size_t(i)], *c = &x.second[size_t(i)];
-    store(v, a * load(v) + b * load(c)), store(c, s * load(c));
-  }
-}
+// A sample on its way: where its neurons are, what has arrived, what they sent; next: when it is looked at again.
+template <class Real> struct Sample {
+  Neurons<Real> x;
+  std::vector<Spike> spikes = {};
+  int64_t e = 0, end = 0;
+  size_t own = 0, sorted = 0;
+  double now = 0, next = 0;
 
-// V and I from time t on over h ms, with the spikes.
-template <class Real> void advance(const Leaks& k, Neurons<Real>& x, Ready& ready, Fired& fired, double t, double h) {
+  void start(int64_t first, int64_t last) {
+    x.clear(), spikes.clear(), spikes.reserve(64);
+    e = first, end = last, own = sorted = 0, now = 0;
+  }
+  double given(const Input<Real>& in) const { return e < end ? in.time[e] : in.stop; }
+  double back(const Input<Real>& in) const {
+    return in.lag > 0 && own < spikes.size() ? spikes[own].time + in.lag : in.stop;
+  }
+  // In a loop no stretch is longer than the lag: what is sent in it does not arrive in it.
+  void look(const Input<Real>& in) {
+    next = std::min({given(in), back(in), in.lag > 0 ? now + in.lag : in.stop, in.stop});
+  }
+  // What arrives at the end of a stretch.
+  void arrive(const Input<Real>& in) {
+    sort_from(spikes, sorted), sorted = spikes.size();
+    now = next;
+    if (now == in.stop) return;
+    if (now == given(in)) {
+      for (; e < end && in.time[e] == now; e++) {
+        x.add_row(x.second, in.w + in.id[e] * in.n, in.end());
+      }
+    } else if (now == back(in)) x.add_row(x.second, in.w + (in.own() + spikes[own++].id) * in.n, in.end());
+  }
+};
+
+// V and I from time t on over h ms as if nobody fired; those of sample j that may fire are ready.
+template <class Real> void advance(const Leaks& k, Neurons<Real>& x, Ready& ready, int64_t j, double t, double h) {
   if (!(h > 0)) return;
   const auto f = Flow<double>::of(k, h);
   const Vec<Real> a = splat(Real(f.a)), b = splat(Real(f.b)), s = splat(Real(f.s)), theta = splat(Real(k.theta));
   const Vec<Real> rise = splat(Real(1 - f.a)), by_m = splat(Real(k.rate_m)), by_s = splat(Real(k.rate_s));
   const Vec<Real> stretch = splat(Real(h)), almost = splat(Real(k.theta * (1 - 1e-6)));
-  const int64_t before = fired.n;
-  ready.n = 0;
   for (int64_t i = 0; i < x.n; i += lanes<Real>) {
     Real *v = &x.first[size_t(i)], *c = &x.second[size_t(i)];
     const Vec<Real> potential = load(v), current = load(c);
@@ -159,54 +179,96 @@ template <class Real> void advance(const Leaks& k, Neurons<Real>& x, Ready& read
     }
     for (uint64_t left = bits(ready_now); left; left &= left - 1) {
       const int lane = __builtin_ctzll(left);
-      ready.add(i + lane, t, h, potential[lane], current[lane]);
+      ready.add(j, i + lane, t, h, potential[lane], current[lane]);
     }
-  }
-  settle(k, ready, fired, [&x](int64_t i, double v, double c) { x.first[size_t(i)] = Real(v), x.second[size_t(i)] = Real(c); });
-  fired.sort_from(before);
-}
-
-template <class Real> void lif_events(const Input<Real>& in, const Leaks& k, Fired& fired, int64_t* counts) {
-  Neurons<Real> x(in.n);
-  Ready ready(in.n);
-  for (int64_t b = 0; b < in.samples; b++) {
-    double now = 0;
-    x.clear();
-    int64_t e = in.offsets[b], own = fired.begin = fired.n;
-    while (now < in.stop && !fired.full()) {
-      const double given = e < in.offsets[b + 1] ? in.time[e] : in.stop;
-      const double back = in.lag > 0 && own < std::min(fired.n, fired.room) ? fired.time[own] + in.lag : in.stop;
-      // In a loop no stretch is longer than the lag: what is sent in it does not arrive in it.
-      const double next = std::min({given, back, in.lag > 0 ? now + in.lag : in.stop, in.stop});
-      advance(k, x, ready, fired, now, next - now);
-      now = next;
-      if (now == in.stop) break;
-      if (now == given) {
-        for (; e < in.offsets[b + 1] && in.time[e] == now; e++) {
-          x.add_row(x.second, in.w + in.id[e] * in.n, in.end());
-        }
-      } else if (now == back) x.add_row(x.second, in.w + (in.own() + fired.id[own++]) * in.n, in.end());
-    }
-    counts[b] = fired.n - fired.begin;
   }
 }
 
-// The same neurons without a threshold, seen at the end of each of n_steps steps of dt ms: v (n_steps, samples, n).
-template <class Real> void leaky_events(const Input<Real>& in, const Leaks& k, int64_t n_steps, double dt, Real* v) {
-  Neurons<Real> x(in.n);
-  for (int64_t b = 0; b < in.samples; b++) {
-    double now = 0;
-    int64_t e = in.offsets[b];
-    x.clear();
-    for (int64_t step = 0; step < n_steps; step++) {
-      const double end = double(step + 1) * dt;
-      for (; e < in.offsets[b + 1] && in.time[e] < end; e++) {
-        drift(k, x, in.time[e] - now);
-        now = in.time[e], x.add_row(x.second, in.w + in.id[e] * in.n, in.end());
+// How many samples go on at once, so that the vectors of their neurons that fire are full.
+template <class Real> int64_t at_once(const Input<Real>& in) {
+  return std::max<int64_t>(1, std::min<int64_t>(in.samples, 1024 / std::max<int64_t>(1, in.n)));
+}
+
+template <class Real> void lif_events(const Input<Real>& in, const Leaks& k, Fired& fired) {
+  const int64_t n_at_once = at_once(in);
+  std::vector<Sample<Real>> all(size_t(n_at_once), Sample<Real>{Neurons<Real>(in.n)});
+  Ready ready(n_at_once * in.n);
+  const auto fire = [&](int32_t j, int32_t id, double t, double current, double v, double i) {
+    Sample<Real>& s = all[size_t(j)];
+    s.x.first[size_t(id)] = Real(v), s.x.second[size_t(id)] = Real(i), s.spikes.push_back({t, current, id});
+    return !fired.full(s.spikes);
+  };
+  for (int64_t b = 0; b < in.samples; b += n_at_once) {
+    const int64_t n = std::min(n_at_once, in.samples - b);
+    for (int64_t j = 0; j < n; j++) all[size_t(j)].start(in.offsets[b + j], in.offsets[b + j + 1]);
+    const auto each_open = [&](auto&& what) {
+      bool any = false;
+      for (int64_t j = 0; j < n; j++) {
+        if (Sample<Real>& s = all[size_t(j)]; s.now < in.stop && !fired.full(s.spikes)) what(s, j), any = true;
       }
-      drift(k, x, end - now);
-      now = end;
-      std::copy_n(x.first.begin(), in.n, v + (step * in.samples + b) * in.n);
+      return any;
+    };
+    const auto go = [&](Sample<Real>& s, int64_t j) {
+      s.look(in), advance(k, s.x, ready, j, s.now, s.next - s.now);
+    };
+    while (each_open(go)) {
+      settle(k, ready, fire);
+      each_open([&](Sample<Real>& s, int64_t) { s.arrive(in); });
+    }
+    for (int64_t j = 0; j < n; j++) fired.take(all[size_t(j)].spikes);
+  }
+}
+
+// The arrivals of a sample at neurons without a threshold, which are seen at the end of each of n_steps steps of dt ms:
+// arrival e of step t, first[t] <= e < first[t + 1], does V += b[e] w, I += s[e] w at the end of its step; a: what a
+// potential would keep until then.
+struct ToEnds {
+  std::vector<int64_t> first;
+  std::vector<double> left, a, b, s;
+
+  template <class Real> void of(const Input<Real>& in, const Leaks& k, int64_t sample, int64_t n_steps, double dt) {
+    const int64_t begin = in.offsets[sample], end = in.offsets[sample + 1];
+    const size_t room = size_t(end - begin + wide);
+    for (auto* part : {&left, &a, &b, &s}) part->resize(room);
+    first.clear();
+    int64_t e = begin;
+    for (int64_t step = 0; step < n_steps; step++) {
+      first.push_back(e);
+      for (const double last = double(step + 1) * dt; e < end && in.time[e] < last; e++) {
+        left[size_t(e - begin)] = last - in.time[e];
+      }
+    }
+    first.push_back(e);
+    std::fill_n(left.begin() + (e - begin), wide, 0.0);
+    for (int64_t j = 0; j < e - begin; j += wide) {
+      const auto f = Flow<Vec<double>>::of(k, load(&left[size_t(j)]));
+      store(&a[size_t(j)], f.a), store(&b[size_t(j)], f.b), store(&s[size_t(j)], f.s);
+    }
+  }
+};
+
+// The same neurons without a threshold, v (n_steps, samples, n): gain V at the end of each step.
+template <class Real>
+void leaky_events(const Input<Real>& in, const Leaks& k, double gain, int64_t n_steps, double dt, Real* v) {
+  Neurons<Real> x(in.n);
+  ToEnds ends;
+  const auto f = Flow<double>::of(k, dt);
+  const Vec<Real> a = splat(Real(f.a)), b = splat(Real(f.b)), s = splat(Real(f.s)), lift = splat(Real(gain));
+  std::vector<Real> seen(size_t(in.n + lanes<Real>));
+  for (int64_t sample = 0; sample < in.samples; sample++) {
+    ends.of(in, k, sample, n_steps, dt), x.clear();
+    for (int64_t step = 0; step < n_steps; step++) {
+      for (int64_t i = 0; i < in.n; i += lanes<Real>) {
+        const Vec<Real> potential = load(&x.first[size_t(i)]), current = load(&x.second[size_t(i)]);
+        Vec<Real> later = a * potential + b * current, decayed = s * current;
+        for (int64_t e = ends.first[size_t(step)]; e < ends.first[size_t(step) + 1]; e++) {
+          const size_t j = size_t(e - in.offsets[sample]);
+          const Vec<Real> w = x.part(in.w + in.id[e] * in.n + i, i, in.end());
+          later += splat(Real(ends.b[j])) * w, decayed += splat(Real(ends.s[j])) * w;
+        }
+        store(&x.first[size_t(i)], later), store(&x.second[size_t(i)], decayed), store(&seen[size_t(i)], lift * later);
+      }
+      std::copy_n(seen.begin(), in.n, v + (step * in.samples + sample) * in.n);
     }
   }
 }
@@ -216,9 +278,7 @@ template <class V> SPIKELOOM_INLINE void retreat(const Leaks& k, V& p, V& q, V h
   const Flow<V> f = Flow<V>::of(k, h);
   q = f.b * p + f.s * q, p *= f.a;
 }
-template <class Real> void retreat(const Leaks& k, Neurons<Real>& x, double h) {
-  if (!(h > 0)) return;
-  const auto f = Flow<double>::of(k, h);
+template <class Real> void retreat(const Flow<double>& f, Neurons<Real>& x) {
   const Vec<Real> a = splat(Real(f.a)), b = splat(Real(f.b)), s = splat(Real(f.s));
   for (int64_t i = 0; i < x.n; i += lanes<Real>) {
     Real *p = &x.first[size_t(i)], *q = &x.second[size_t(i)];
@@ -232,13 +292,22 @@ template <class V> SPIKELOOM_INLINE V before_spike(const Leaks& k, V p, V g, V c
   return ((current - k.reset) * p - g * k.tau_m) / (current - k.theta);
 }
 
-// The weights' gradient of an arrival.
-template <class Real> void arrive(const Neurons<Real>& x, Real* grad, const Real* end) {
-  for (int64_t i = 0; i < x.n; i += lanes<Real>) {
-    const Vec<Real> q = load(&x.second[size_t(i)]);
-    if (end - (grad + i) >= lanes<Real>) store(grad + i, load(grad + i) + q);  // behind the row it adds zeros
-    else store_some(grad + i, load_some(grad + i, x.n - i) + q, x.n - i);
-  }
+// The gradient of the weights of an arrival from neuron i on.
+template <class Real> SPIKELOOM_INLINE void arrive(int64_t n, int64_t i, Vec<Real> q, Real* grad, const Real* end) {
+  if (end - (grad + i) >= lanes<Real>) store(grad + i, load(grad + i) + q);  // behind the row it adds zeros
+  else store_some(grad + i, load_some(grad + i, n - i) + q, n - i);
+}
+
+// The sum of the lanes, in pairs.
+template <int half, class Real> SPIKELOOM_INLINE Real total(Real* part) {
+  for (int i = 0; i < half; i++) part[i] += part[i + half];
+  if constexpr (half > 1) return total<half / 2>(part);
+  return part[0];
+}
+template <class Real> SPIKELOOM_INLINE double total(Vec<Real> v) {
+  Real part[lanes<Real>];
+  store(part, v);
+  return double(total<lanes<Real> / 2>(part));
 }
 
 // dL/d(time of an arrival) with these weights.
@@ -246,11 +315,9 @@ template <class Real> double slope(const Leaks& k, const Neurons<Real>& x, const
   const Vec<Real> by_s = splat(Real(k.rate_s)), by_m = splat(Real(k.rate_m));
   Vec<Real> sum{};
   for (int64_t i = 0; i < x.n; i += lanes<Real>) {
-    sum += x.part(row, i, end) * (load(&x.second[size_t(i)]) * by_s - load(&x.first[size_t(i)]) * by_m);
+    sum += x.part(row + i, i, end) * (load(&x.second[size_t(i)]) * by_s - load(&x.first[size_t(i)]) * by_m);
   }
-  double total = 0;
-  for (int i = 0; i < lanes<Real>; i++) total += double(sum[i]);
-  return total;
+  return total<Real>(sum);
 }
 
 // The spikes of a layer with dL/d(their times); push (samples, n), or null: added to dL/dV at each spike.
@@ -342,38 +409,50 @@ void lif_events_back(const Input<Real>& in, const Leaks& k, const Sent& sent, Re
       const bool back = e == begin || (own > first && sent.time[own - 1] + in.lag > in.time[e - 1]);
       const double t = back ? sent.time[own - 1] + in.lag : in.time[e - 1];
       for (; spike > first && sent.time[spike - 1] > t; spike--) apart.spike(x, sent, b, spike - 1, now);
-      retreat(k, x, now - t);
+      if (t < now) retreat(Flow<double>::of(k, now - t), x);
       apart.join(x, sent, b, t);
       now = t;
-      const int64_t row = back ? in.own() + sent.id[--own] : in.id[--e];
-      arrive(x, grad_w + row * in.n, grad_w + in.rows * in.n);
-      if (back) sent.g[own] += slope(k, x, in.w + row * in.n, in.end());
-      else if (grad_time) grad_time[e] = slope(k, x, in.w + row * in.n, in.end());
+      do {
+        const int64_t row = back ? in.own() + sent.id[--own] : in.id[--e];
+        for (int64_t i = 0; i < in.n; i += lanes<Real>) {
+          arrive(in.n, i, load(&x.second[size_t(i)]), grad_w + row * in.n, grad_w + in.rows * in.n);
+        }
+        if (back) sent.g[own] += slope(k, x, in.w + row * in.n, in.end());
+        else if (grad_time) grad_time[e] = slope(k, x, in.w + row * in.n, in.end());
+      } while (!back && e > begin && in.time[e - 1] == t);
     }
   }
 }
 
+// grad_v (n_steps, samples, n): dL/d(gain V) at the end of each step.
 template <class Real>
-void leaky_events_back(const Input<Real>& in, const Leaks& k, int64_t n_steps, double dt, const Real* grad_v,
-                       Real* grad_w, double* grad_time) {
+void leaky_events_back(const Input<Real>& in, const Leaks& k, double gain, int64_t n_steps, double dt,
+                       const Real* grad_v, Real* grad_w, double* grad_time) {
   Neurons<Real> x(in.n);
-  const Real* end_v = grad_v + n_steps * in.samples * in.n;
-  for (int64_t b = 0; b < in.samples; b++) {
-    int64_t e = in.offsets[b + 1];
-    double now = in.stop;
-    while (e > in.offsets[b] && in.time[e - 1] >= double(n_steps) * dt) e--;
-    x.clear();
+  ToEnds ends;
+  const auto whole = Flow<double>::of(k, dt);
+  const Vec<Real> lift = splat(Real(gain)), by_s = splat(Real(k.rate_s)), by_m = splat(Real(k.rate_m));
+  const Real *end_v = grad_v + n_steps * in.samples * in.n, *end = grad_w + in.rows * in.n;
+  for (int64_t sample = 0; sample < in.samples; sample++) {
+    ends.of(in, k, sample, n_steps, dt), x.clear();
     for (int64_t step = n_steps; step-- > 0;) {
-      const double end = double(step + 1) * dt;
-      retreat(k, x, now - end);
-      now = end, x.add_row(x.first, grad_v + (step * in.samples + b) * in.n, end_v);
-      for (; e > in.offsets[b] && in.time[e - 1] >= double(step) * dt; e--) {
-        const int64_t row = in.id[e - 1] * in.n;
-        retreat(k, x, now - in.time[e - 1]);
-        now = in.time[e - 1];
-        arrive(x, grad_w + row, grad_w + in.rows * in.n);
-        if (grad_time) grad_time[e - 1] = slope(k, x, in.w + row, in.end());
+      const Real* seen = grad_v + (step * in.samples + sample) * in.n;
+      for (int64_t i = 0; i < in.n; i += lanes<Real>) {
+        store(&x.first[size_t(i)], load(&x.first[size_t(i)]) + lift * x.part(seen + i, i, end_v));
       }
+      for (int64_t e = ends.first[size_t(step)]; e < ends.first[size_t(step) + 1]; e++) {
+        const size_t j = size_t(e - in.offsets[sample]);
+        const Vec<Real> a = splat(Real(ends.a[j])), b = splat(Real(ends.b[j])), s = splat(Real(ends.s[j]));
+        const int64_t row = in.id[e] * in.n;
+        Vec<Real> sum{};
+        for (int64_t i = 0; i < in.n; i += lanes<Real>) {
+          const Vec<Real> p = load(&x.first[size_t(i)]), q = b * p + s * load(&x.second[size_t(i)]);
+          arrive(in.n, i, q, grad_w + row, end);
+          if (grad_time) sum += x.part(in.w + row + i, i, in.end()) * (q * by_s - a * p * by_m);
+        }
+        if (grad_time) grad_time[e] = total<Real>(sum);
+      }
+      retreat(whole, x);
     }
   }
 }
@@ -392,14 +471,15 @@ inline int64_t fault(int64_t samples, int64_t n_spikes, int64_t n, const int64_t
   for (int64_t b = 0; b < samples; b++) {
     if (offsets[b + 1] < offsets[b]) return 1;
   }
+  int wrong = 0;  // without a way out of the loops, which are then done by vectors
+  for (int64_t e = 0; e < n_spikes; e++) wrong |= (id[e] < 0) | (id[e] >= n);
+  if (wrong) return 2;
   for (int64_t b = 0; b < samples; b++) {
-    double last = 0;
-    for (int64_t e = offsets[b]; e < offsets[b + 1]; last = time[e++]) {
-      if (id[e] < 0 || id[e] >= n) return 2;
-      if (!(time[e] >= last && time[e] < HUGE_VAL)) return 3;
-    }
+    const int64_t begin = offsets[b], end = offsets[b + 1];
+    if (begin < end) wrong |= !(time[begin] >= 0) | !(time[end - 1] < HUGE_VAL);
+    for (int64_t e = begin + 1; e < end; e++) wrong |= !(time[e] >= time[e - 1]);
   }
-  return 0;
+  return wrong ? 3 : 0;
 }
 template <class Real> int64_t fault(const Input<Real>& in) {
   return fault(in.samples, in.n_events, in.rows, in.offsets, in.time, in.id);
@@ -411,11 +491,11 @@ template <class Real> int64_t fault(const Input<Real>& in) {
 #define SPIKELOOM_EVENTPROP(Real, name)                                                                                \
   SPIKELOOM_EXPORT void lif_events_##name(const spikeloom::Input<Real>& in, int64_t* bad, double tau_m, double tau_s,  \
                                           double theta, double reset, double* spike_time, int32_t* spike_id,           \
-                                          double* current, int64_t room, int64_t most, int64_t* counts) {              \
+                                          double* current, int64_t* offsets, int64_t room, int64_t most) {             \
     if ((*bad = spikeloom::fault(in))) return;                                                                         \
-    spikeloom::Fired fired{spike_time, spike_id, current, room, most};                                                 \
+    spikeloom::Fired fired{spike_time, spike_id, current, offsets, room, most};                                        \
     const spikeloom::Leaks k{tau_m, tau_s, theta, reset};                                                              \
-    in.late ? spikeloom::lif_delayed(in, k, fired, counts) : spikeloom::lif_events(in, k, fired, counts);              \
+    in.late ? spikeloom::lif_delayed(in, k, fired) : spikeloom::lif_events(in, k, fired);                              \
   }                                                                                                                    \
   SPIKELOOM_EXPORT void lif_events_back_##name(                                                                        \
       const spikeloom::Input<Real>& in, int64_t* bad, double tau_m, double tau_s, double theta, double reset,          \
@@ -429,18 +509,19 @@ template <class Real> int64_t fault(const Input<Real>& in) {
             : spikeloom::lif_events_back(in, k, sent, grad_w, grad_time);                                              \
   }                                                                                                                    \
   SPIKELOOM_EXPORT void leaky_events_##name(const spikeloom::Input<Real>& in, int64_t* bad, double tau_m,              \
-                                            double tau_s, int64_t n_steps, double dt, Real* v) {                       \
+                                            double tau_s, double gain, int64_t n_steps, double dt, Real* v) {          \
     if ((*bad = spikeloom::fault(in))) return;                                                                         \
     const spikeloom::Leaks k{tau_m, tau_s, HUGE_VAL, 0};                                                               \
-    in.late ? spikeloom::leaky_delayed(in, k, n_steps, dt, v) : spikeloom::leaky_events(in, k, n_steps, dt, v);        \
+    in.late ? spikeloom::leaky_delayed(in, k, gain, n_steps, dt, v)                                                    \
+            : spikeloom::leaky_events(in, k, gain, n_steps, dt, v);                                                    \
   }                                                                                                                    \
-  SPIKELOOM_EXPORT void leaky_events_back_##name(const spikeloom::Input<Real>& in, int64_t* bad, double tau_m,         \
-                                                 double tau_s, int64_t n_steps, double dt, const Real* grad_v,         \
-                                                 Real* grad_w, double* grad_time, Real* grad_late) {                   \
+  SPIKELOOM_EXPORT void leaky_events_back_##name(                                                                      \
+      const spikeloom::Input<Real>& in, int64_t* bad, double tau_m, double tau_s, double gain, int64_t n_steps,        \
+      double dt, const Real* grad_v, Real* grad_w, double* grad_time, Real* grad_late) {                               \
     if ((*bad = spikeloom::fault(in))) return;                                                                         \
     const spikeloom::Leaks k{tau_m, tau_s, HUGE_VAL, 0};                                                               \
-    in.late ? spikeloom::leaky_delayed_back(in, k, n_steps, dt, grad_v, grad_w, grad_time, grad_late)                  \
-            : spikeloom::leaky_events_back(in, k, n_steps, dt, grad_v, grad_w, grad_time);                             \
+    in.late ? spikeloom::leaky_delayed_back(in, k, gain, n_steps, dt, grad_v, grad_w, grad_time, grad_late)            \
+            : spikeloom::leaky_events_back(in, k, gain, n_steps, dt, grad_v, grad_w, grad_time);                       \
   }
 SPIKELOOM_EVENTPROP(float, f32)
 SPIKELOOM_EVENTPROP(double, f64)

@@ -61,7 +61,7 @@ template <class V> SPIKELOOM_INLINE V crossing(const Leaks& k, V v, V i, V h) {
     const Flow<V> f = Flow<V>::of(k, x);
     const V current = f.s * i, above = f.a * v + f.b * i - k.theta;
     const V slope = (current - above - k.theta) * k.rate_m, curve = (-current * k.rate_s - slope) * k.rate_m;
-    const V newton = x - above / slope, halley = x - above / (slope - above * curve / (2 * slope));
+    const V newton = x - above / slope, halley = x - 2 * above * slope / (2 * slope * slope - above * curve);
     const V near = above < 0 ? -above : above;
     const auto rises = slope > 0, done = open & rises & (near <= 1e-6 * h * slope);  // wrong by a cube
     const V within = halley > 0 ? halley : V{};
