@@ -121,12 +121,21 @@ TASKS = {
     "hot pixels": Task(
         ours("hot_pixels", sigma=3.0), lambda s: s.hot_pixel_filter(3.0), tonic("DropPixel", hot_pixel_frequency=10.0)
     ),
+    "drop 50 pixels": Task(
+        ours("drop_pixels", [(9 * k, 7 * k) for k in range(50)]),
+        None,
+        tonic("DropPixel", coordinates=[(9 * k, 7 * k) for k in range(50)]),
+    ),
     "decimation, every 4th of a pixel": Task(
         ours("decimate", 4), lambda s: s.decimate(4), tonic("Decimation", n=4), 10**6
     ),
     "crop to 320 x 240": Task(
         ours("crop", centre=(320, 240)), lambda s: s.crop(160, 120, 320, 240), tonic("CenterCrop", size=(320, 240))
     ),
+    "crop at random to 320 x 240": Task(
+        ours("random_crop", (320, 240), generator=None), None, tonic("RandomCrop", target_size=(320, 240))
+    ),
+    "crop of half the time": Task(ours("crop_time", 0.0, 5000.0), None, tonic("CropTime", max=5_000_000)),
     "downsample to 320 x 240": Task(
         ours("downsample", factor=2), lambda s: s.scale(0.5, 0.5), tonic("Downsample", spatial_factor=0.5)
     ),
@@ -164,6 +173,19 @@ TASKS = {
         None,
         tonic(
             "EventDownsampling", target_size=(320, 240), downsampling_method="integrator", dt=10.0, noise_threshold=1
+        ),
+        10**5,
+    ),
+    "differentiating downsampling, 10 ms": Task(
+        ours("downsample_differentiator", (320, 240), 10.0),
+        None,
+        tonic(
+            "EventDownsampling",
+            target_size=(320, 240),
+            downsampling_method="differentiator",
+            dt=10.0,
+            noise_threshold=1,
+            differentiator_time_bins=2,
         ),
         10**5,
     ),
