@@ -246,3 +246,30 @@ def test_a_closed_recorder_that_a_run_names_is_an_error(tmp_path):
         pass
     with pytest.raises(StateError, match="closed"):
         net.run(5, record=r)
+
+
+@pytest.mark.parametrize("window", [None, 4.0])
+def test_fit_records_every_run_of_training_and_learns_the_same(tmp_path, window):
+    data = ArrayDataset(np.random.default_rng(0).random((6, 6)), np.arange(6) % 3)
+
+    def trained(**options):
+        net = network(watched=True)
+        net.learner = Learner(net, "STCA")
+        net.learner.set_optimizer("Adam", 1e-2)
+        loader = Dataloader(data, 2, shuffle=True, generator=np.random.default_rng(1))
+        history = fit(net, loader, epochs=2, time=12.0, window=window, progress=False, **options)
+        return net, history
+
+    alone, figures = trained()
+    with recorder(tmp_path) as r:
+        net, recorded = trained(record=r)
+    assert recorded == figures
+    for name, values in alone.state_dict().items():
+        assert torch.equal(values, net.state_dict()[name])
+    with Session(r.path) as session:
+        batches = list(session.spikes("main", "hidden"))
+        seen = np.moveaxis(np.asarray(net.spikes.values), -1, 0)
+        last = batches[-1].spikes.raster()
+        steps = sum(batch.spikes.grid.n_steps for batch in batches)
+    assert steps == 2 * 3 * 12
+    assert np.array_equal(last[-len(seen) :], seen)

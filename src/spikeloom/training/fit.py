@@ -17,7 +17,7 @@ import numpy as np
 
 from ..datasets import Dataloader
 from ..errors import DataError, ParameterError, StateError, StorageError
-from ..network import Network, narrow_delays
+from ..network import Network, Sink, narrow_delays
 from ..network.parameters import check_fit
 from ..registry import takes_only_its_own
 from .checkpoint import load_checkpoint, save_checkpoint
@@ -73,6 +73,7 @@ class _Training:
     shown: bool
     after_epoch: Callable[[Epoch], None] | None
     windows: Windows | None
+    record: Sink | None
     progress: Progress = field(default_factory=Progress)
 
     def run(self) -> list[Epoch]:
@@ -109,7 +110,7 @@ class _Training:
     def _step(self, values: Any, label: Any) -> None:
         self.learner.optim_zero_grad()
         run = whole_run if self.windows is None else self.windows.run
-        given = run(self.network, values, label, self.time, self.loss)
+        given = run(self.network, values, label, self.time, self.loss, self.record)
         self._check_finite(given.loss)
         self._check_taught()
         self.learner.optim_step()
@@ -276,6 +277,7 @@ def fit(
     window: float | None = None,
     n_windows: int | None = None,
     last_windows: bool = False,
+    record: Sink | None = None,
 ) -> list[Epoch]:
     """Trains a network, put in training mode, with its learner and returns what each epoch gave.
 
@@ -286,15 +288,15 @@ def fit(
     after_epoch: called before the epoch's checkpoint is written. window: in ms; the loss is the mean over such windows,
     at the end of each, and gradients end where one begins (truncated backpropagation; with one dt SLTT), in memory that
     does not grow with the run. n_windows: how many, drawn for each batch (SLTT-K) or with last_windows=True the last,
-    have a gradient. StateError: no learner with an optimizer, or no loss that teaches what it trains; DataError: NaN or
-    infinite loss or gradient, or a checkpoint that does not fit, and then nothing has changed.
+    have a gradient. record: a recorder of each run of training. StateError: no learner with an optimizer, or no loss
+    that teaches what it trains; DataError: NaN or infinite loss or gradient, or a checkpoint that does not fit: then
+    nothing has changed.
     """
     learner = _checked(network, data, validation, epochs=epochs, patience=patience)
-    path = _checked_path(checkpoint, checkpoint_seconds)
     training = _Training(
-        network, data, learner, loss_of(loss, network), time, epochs, validation, path, checkpoint_seconds,
-        patience, progress, after_epoch, windows_of(window, n_windows, last_windows),
-    )  # fmt: skip
+        network, data, learner, loss_of(loss, network), time, epochs, validation,
+        _checked_path(checkpoint, checkpoint_seconds), checkpoint_seconds, patience, progress, after_epoch,
+        windows_of(window, n_windows, last_windows), record)  # fmt: skip
     if resume:
         training.load()
     return training.run()

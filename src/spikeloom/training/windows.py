@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ParameterError, StateError, UnsupportedError
-from ..network import Network
+from ..network import Network, Sink
 from ..spikes import Spikes
 from ..units import check_dt, duration_steps
 from .evaluation import answer, ends, labels_for, mean_rate, read, scored
@@ -25,9 +25,9 @@ class Given(NamedTuple):
     rate_hz: float
 
 
-def whole_run(network: Network, values: Any, label: Any, time: float, loss: Loss) -> Given:
+def whole_run(network: Network, values: Any, label: Any, time: float, loss: Loss, record: Sink | None = None) -> Given:
     """Runs a batch for `time` ms, with the loss at the end, and its gradients back through all of it."""
-    found = answer(network, values, time)
+    found = answer(network, values, time, record)
     labels = labels_for(network, found, label)
     value = scored(loss, found, labels)
     _backward(network, value)
@@ -48,7 +48,9 @@ class Windows:
     n_windows: int | None = None
     last: bool = False
 
-    def run(self, network: Network, values: Any, label: Any, time: float, loss: Loss) -> Given:
+    def run(
+        self, network: Network, values: Any, label: Any, time: float, loss: Loss, record: Sink | None = None
+    ) -> Given:
         """Runs a batch for `time` ms; the loss is the mean over the windows that have a gradient."""
         dt = network.backend.dt
         n_steps, each = duration_steps(time, dt, "fit: time"), duration_steps(self.window, dt, "fit: window")
@@ -69,7 +71,7 @@ class Windows:
             if signal is not None:
                 encoder(signal.window(start, start + length))
             with torch.set_grad_enabled(k in chosen):
-                (network.run if k == 0 else network.run_continue)(length * dt)
+                (network.run if k == 0 else network.run_continue)(length * dt, record=record)
                 found = read(decoder)
                 labels = labels_for(network, found, label)
                 if k in chosen:
