@@ -108,6 +108,8 @@ def verify(session: Place) -> None:
 def repair(session: Place) -> None:
     """Makes what is left of a damaged session readable; files that are changed are kept beside it as they were.
 
+    Code 1 if something could not be read and is lost.
+
     Example: `spikeloom session repair sim_recordings/demo`.
     """
     from .recording import repair as repaired
@@ -115,6 +117,8 @@ def repair(session: Place) -> None:
     with waiting(f"mending {session}") as progress:
         report = repaired(session, progress)
     out.print(plain_lines(report), markup=False)
+    if report.lost:
+        raise typer.Exit(1)
 
 
 @session_app.command(cls=Command)
