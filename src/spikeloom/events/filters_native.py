@@ -12,7 +12,7 @@ from ..errors import DataError
 from ..native import memory
 from ..native.compiled import compiled
 from ..native.library import Library
-from .container import DTYPES, Events
+from .container import DTYPES, LARGEST_SIDE, Events
 
 
 def library() -> Library | None:
@@ -33,7 +33,9 @@ def filtered(native: Library, name: str, events: Events, *arguments: Any) -> Eve
 
 
 def contiguous(events: Events) -> list[NDArray[Any]]:
-    """The arrays t, x, y, p as the header reads them."""
+    """The arrays t, x, y, p as the header reads them. Raises DataError for a sensor larger than their addresses."""
+    if max(events.sensor_size) > LARGEST_SIDE:
+        raise DataError(f"Events: a side of the sensor must be at most {LARGEST_SIDE}, got {events.sensor_size}")
     return [array_of(events, name) for name in "txyp"]
 
 

@@ -56,6 +56,8 @@ class _Loan:
         self.memory, self.__array_interface__ = memory, memory.array.__array_interface__
 
     def __del__(self) -> None:
+        if _waiting is None:  # the interpreter ends
+            return
         self.memory.mark_free()
         _waiting.append(self.memory)
         while sum(memory.size for memory in tuple(_waiting)) > MOST:
@@ -63,12 +65,16 @@ class _Loan:
 
 
 def empty(shape: int | Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
-    """An array that holds anything; a large one begins on a page."""
+    """An array that holds anything; a large one begins on a page, unless the system has no more of them."""
     sizes, dtype = (shape,) if isinstance(shape, int) else tuple(shape), np.dtype(dtype)
     size = prod(sizes) * dtype.itemsize
     if size < LEAST:
         return np.empty(sizes, dtype)
-    whole = np.asarray(_Loan(_waited(size) or _Memory(size)))
+    try:
+        whole = np.asarray(_Loan(_waited(size) or _Memory(size)))
+    except (OSError, OverflowError):  # no more pages, or no more mappings: what waits is given back
+        release()
+        return np.empty(sizes, dtype)
     return whole[:size].view(dtype).reshape(sizes)
 
 
@@ -85,14 +91,22 @@ def _waited(size: int) -> _Memory | None:
 
 
 def shortened(array: NDArray[Any], n: int) -> NDArray[Any]:
-    """The first n numbers of an array (m,) from `empty`; the rest is given back, which nothing else may use."""
+    """The first n numbers of an array (m,) from `empty`, which nothing else may use; the rest is given back.
+
+    Few numbers are copied, so that they do not keep much memory from being lent again.
+    """
     owner: Any = array
     while isinstance(owner, np.ndarray):
         owner = owner.base
-    if isinstance(owner, _Loan):
-        owner.memory.mark_free(n * array.itemsize)
-    else:
+    size = n * array.itemsize
+    if not isinstance(owner, _Loan):
         array.resize(n, refcheck=False)
+    elif size < LEAST or 16 * size <= owner.memory.size:
+        few = empty(n, array.dtype)
+        few[:] = array[:n]
+        return few
+    else:
+        owner.memory.mark_free(size)
     return array[:n]
 
 

@@ -289,14 +289,14 @@ def fit(
     at the end of each, and gradients end where one begins (truncated backpropagation; with one dt SLTT), in memory that
     does not grow with the run. n_windows: how many, drawn for each batch (SLTT-K) or with last_windows=True the last,
     have a gradient. record: a recorder of each run of training. StateError: no learner with an optimizer, or no loss
-    that teaches what it trains; DataError: NaN or infinite loss or gradient, or a checkpoint that does not fit: then
-    nothing has changed.
+    that teaches what it trains; DataError: a loss or gradient not finite, or an unfit checkpoint, with no change.
     """
     learner = _checked(network, data, validation, epochs=epochs, patience=patience)
     training = _Training(
         network, data, learner, loss_of(loss, network), time, epochs, validation,
         _checked_path(checkpoint, checkpoint_seconds), checkpoint_seconds, patience, progress, after_epoch,
-        windows_of(window, n_windows, last_windows), record)  # fmt: skip
+        windows_of(window, n_windows, last_windows), record,
+    )  # fmt: skip
     if resume:
         training.load()
     return training.run()

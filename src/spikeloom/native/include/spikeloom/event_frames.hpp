@@ -146,13 +146,6 @@ int64_t mark_bits(const Source& in, const int64_t* begin, const int64_t* end, in
   return -1;
 }
 
-// Clears planes where fewer than asked for are; how many are clear.
-SPIKELOOM_INLINE int64_t cleared_upto(int64_t planes, int64_t cleared, int64_t plane, float* out) {
-  if (planes <= cleared) return cleared;
-  memset(out + cleared * plane, 0, size_t((planes - cleared) * plane) * sizeof *out);
-  return planes;
-}
-
 // Where the instants of a voxel grid lie, and how much of an event's weight goes to the earlier and the later of two.
 struct Instants {
   const int64_t* t;
@@ -169,8 +162,9 @@ struct Instants {
     int64_t least = 0, farthest = 0;
     for (int64_t i = 0; i < size; i++) {
       const double place = last * double(int64_t(since(time[begin + i], start))) / length;
-      // An event at the very end belongs wholly to the later one of the last two planes.
-      const double bin = std::min(double(int64_t(place)), latest), part = std::min(place - bin, 1.0);
+      // An event at the very end belongs wholly to the later one of the last two planes; none lies before the first,
+      // but where times fall although the stream says that they do not.
+      const double bin = std::max(std::min(double(int64_t(place)), latest), 0.0), part = std::min(place - bin, 1.0);
       const int64_t at = in.at(begin + i);
       const float sign = float(in.sign(begin + i));
       early[i] = sign * (1 - float(part));

@@ -28,11 +28,11 @@ class TimeJitter {
   int64_t run() {
     for (int64_t begin = 0; begin < in_.n; begin += room_.chunk) {
       const int64_t end = std::min(begin + room_.chunk, in_.n);
-      const int64_t base = in_.t[begin] - reach_;  // before all events that wait or come
+      const int64_t base = before(in_.t[begin], reach_);  // before all events that wait or come
       if (n_ + end - begin > room_.size || !rebase(base) || !draw(begin, end)) return -1;
       sort();
       const bool last = end == in_.n;
-      const uint64_t horizon = last ? ~uint64_t(0) : uint64_t(in_.t[end] - reach_ - base);
+      const uint64_t horizon = last ? ~uint64_t(0) : uint64_t(before(in_.t[end], reach_)) - uint64_t(base);
       int64_t ready = 0;  // events that no later one can precede
       if (horizon > most)
         ready = n_;
@@ -47,6 +47,9 @@ class TimeJitter {
  private:
   static constexpr uint64_t most = ~uint32_t(0);
   static constexpr uint32_t crowd = 64;
+
+  // A time less another; wrapped where times are not in order although the stream says that they are.
+  static int64_t before(int64_t t, int64_t by) { return int64_t(uint64_t(t) - uint64_t(by)); }
 
   // Has the events that wait count from another time on.
   bool rebase(int64_t base) {
@@ -67,7 +70,7 @@ class TimeJitter {
     for (int64_t i = begin; i < end; i++) {
       const uint32_t x = uint16_t(in_.x[i]), y = uint16_t(in_.y[i]), p = uint8_t(in_.p[i]);
       odd |= int32_t((x | y) >> 15 | p >> 1);
-      to[i] = uint64_t(in_.t[i] - base) | uint64_t(x | y << 15 | p << 30) << 32;
+      to[i] = uint64_t(before(in_.t[i], base)) | uint64_t(x | y << 15 | p << 30) << 32;
     }
     if (odd) return false;
     shifts_.add(key_, begin, end, cell_, to);
@@ -113,7 +116,7 @@ class TimeJitter {
       const uint64_t* const words = room_.sorted + begin;
       out_.write(std::min(ready - begin, stream_block), [=](int64_t n, int64_t* __restrict t, int16_t* __restrict x,
                                                             int16_t* __restrict y, int8_t* __restrict p) {
-        for (int64_t i = 0; i < n; i++) t[i] = base + int64_t(uint32_t(words[i]));
+        for (int64_t i = 0; i < n; i++) t[i] = int64_t(uint64_t(base) + uint32_t(words[i]));
         for (int64_t i = 0; i < n; i++) x[i] = int16_t(words[i] >> 32 & 0x7fff);
         for (int64_t i = 0; i < n; i++) y[i] = int16_t(words[i] >> 47 & 0x7fff);
         for (int64_t i = 0; i < n; i++) p[i] = int8_t(words[i] >> 62);

@@ -149,12 +149,13 @@ SPIKELOOM_EXPORT void scale_times(const int64_t* t, int64_t n, double coefficien
                                   int64_t* to_t) {
   constexpr double whole = 6755399441055744.0;
   spikeloom::write_blocks(to_t, n, [=](int64_t begin, int64_t size, int64_t* __restrict next) {
+    const auto sum = [](int64_t a, int64_t b) { return int64_t(uint64_t(a) + uint64_t(b)); };
     double product[spikeloom::stream_block];
     for (int64_t i = 0; i < size; i++) product[i] = double(t[begin + i]) * coefficient;
     if (small)
-      for (int64_t i = 0; i < size; i++) next[i] = int64_t(product[i] + whole - whole) + offset;
+      for (int64_t i = 0; i < size; i++) next[i] = sum(int64_t(product[i] + whole - whole), offset);
     else
-      for (int64_t i = 0; i < size; i++) next[i] = int64_t(__builtin_rint(product[i])) + offset;
+      for (int64_t i = 0; i < size; i++) next[i] = sum(int64_t(__builtin_rint(product[i])), offset);
   });
 }
 
