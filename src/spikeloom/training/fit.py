@@ -291,11 +291,10 @@ def fit(
     have a gradient. record: a recorder of each run of training. StateError: no learner with an optimizer, or no loss
     that teaches what it trains; DataError: a loss or gradient not finite, or an unfit checkpoint, with no change.
     """
-    learner = _checked(network, data, validation, epochs=epochs, patience=patience)
     training = _Training(
-        network, data, learner, loss_of(loss, network), time, epochs, validation,
-        _checked_path(checkpoint, checkpoint_seconds), checkpoint_seconds, patience, progress, after_epoch,
-        windows_of(window, n_windows, last_windows), record,
+        network, data, _checked(network, data, validation, epochs=epochs, patience=patience),
+        loss_of(loss, network), time, epochs, validation, _checked_path(checkpoint, checkpoint_seconds),
+        checkpoint_seconds, patience, progress, after_epoch, windows_of(window, n_windows, last_windows), record,
     )  # fmt: skip
     if resume:
         training.load()
