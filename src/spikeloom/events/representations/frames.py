@@ -198,7 +198,7 @@ def _count(
     out = room((n, *shape), dtype, "frames")
     if (native := library()) is not None:
         name, bounds = f"count_frames_{_SUFFIXES[dtype.name]}", map(np.ascontiguousarray, windows)
-        draw(native, name, events, polarity, *bounds, n, np.zeros(prod(shape), np.int8), out)
+        draw(native, name, events, polarity, *bounds, n, np.empty(prod(shape), np.int8), out)
         return out
     place, sign = places(events, polarity), signs(events, polarity)
     for frame, low, high in zip(out.reshape(n, prod(shape)), *windows, strict=True):

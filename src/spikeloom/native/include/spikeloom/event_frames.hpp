@@ -111,12 +111,14 @@ int64_t count_in_bytes(const Source& in, int64_t begin, int64_t end, int8_t* byt
 }
 
 // Counts the events of each window in a frame of its own, which may hold anything. Frames that no cache holds together
-// are written past it, each at once, unless there are so few events that most of a frame is only cleared.
+// are written past it, each at once, unless there are so few events that most of a frame is only cleared. The bytes, one
+// for each number of a frame, may hold anything.
 template <class Count, class Source>
 int64_t count_frames(const Source& in, const int64_t* begin, const int64_t* end, int64_t n_frames, int8_t* bytes,
                      Count* out) {
   const int64_t size = in.size() * int64_t(sizeof *out);
   const bool past = n_frames * size > (1 << 24);
+  bool any = false;  // whether the bytes were needed, and so are zero
   for (int64_t f = 0; f < n_frames; f++, out += in.size()) {
     const int64_t first = window_begin(begin, f), last = window_end(end, f, in.n), n = last - first;
     const auto count = [&](int64_t e, Count& number) { add_to(number, in.sign(e)); };
@@ -125,6 +127,8 @@ int64_t count_frames(const Source& in, const int64_t* begin, const int64_t* end,
       past ? clear(out, size) : (void)memset(out, 0, size_t(size));
       bad = for_each(in, first, last, out, count);
     } else {
+      if (!any) memset(bytes, 0, size_t(in.size()));
+      any = true;
       bad = count_in_bytes(in, first, last, bytes, past, out);
     }
     if (bad >= 0) return bad;
