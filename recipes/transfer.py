@@ -11,8 +11,8 @@ TET of the events, and the distance (1 - CKA) of the potentials of the 128 in bo
 other in each step by learnt sigmoids; a still image, of the same class as the event stream beside it, gives way to that
 stream with probability (b / B)^3 in batch b of B. Baselines: events alone; both streams with their TET losses, without
 alignment (naive). The gate, mean of the seeds: at 100 labels at least events alone + .04. What did not reproduce: the
-gain at 100 labels, +.005 (at 30 it is +.061). Transfer reaches what was expected, .757 and .910 of .758 and .904, and
-naive training hurts at 100 labels, .855, as expected; but events alone reach .905 here, not .850, and leave no room.
+gain at 100 labels, +.009 (at 30 it is +.061). Transfer reaches what was expected, .760 and .914 of .758 and .904, and
+naive training hurts at 100 labels, .857, as expected; but events alone reach .905 here, not .850, and leave no room.
 Without batch normalisation naive training does not hurt, and transfer gains +.012. Batch normalisation, the potentials
 and the weights of the losses were compared on 300 of the 1200 digits, not on those tested.
 """
