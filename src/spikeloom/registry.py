@@ -130,7 +130,7 @@ class Registry(Generic[T]):
         """The canonical name; UnknownNameError with a suggestion where there is none."""
         if not isinstance(name, str):
             raise UnknownNameError(f"{self.kind} must be a name (one of: {', '.join(self)}), got {name!r}")
-        if name in self._entries:
+        if type(name) is str and name in self._entries:
             return name
         found = canonical(self.kind, name, self._entries)
         if found is None and (why := absent(self.kind, name)) is not None:

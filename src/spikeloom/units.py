@@ -29,8 +29,9 @@ def check_dt(dt: float, owner: str = "dt") -> float:
 
 
 def _positive(time: Any) -> bool:
-    number = isinstance(time, (int, float, np.number)) and not isinstance(time, bool)
-    return number and bool(np.isfinite(time)) and time > 0
+    if isinstance(time, int):
+        return not isinstance(time, bool) and 0 < time < 2**63
+    return isinstance(time, (float, np.number)) and bool(np.isfinite(time)) and bool(time > 0)
 
 
 @overload

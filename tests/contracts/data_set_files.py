@@ -49,8 +49,7 @@ def read_picture(path: Path) -> None:
 def read_labels(path: Path) -> None:
     """Reads the labels of a recording of DVS128 Gesture."""
     recording = path.with_name("recording.aedat")
-    path.replace(recording.with_name("recording_labels.csv"))
-    path.touch()
+    shutil.copy(path, recording.with_name("recording_labels.csv"))
     labelled_parts(recording)
 
 

@@ -217,6 +217,7 @@ def test_dvs128_gesture_cuts_recordings_at_the_times_of_their_labels(tmp_path, b
         (TABLE + "1,2,2\n", "line 4"),
         (TABLE + "1,-2,2\n", "line 4"),
         (TABLE + "1,2\n", "line 4"),
+        (TABLE + "\x1f0,1,2\n", "line 4"),
         (TABLE + "1,2,1e9\n", "line 4"),
         (TABLE + "1,2," + "9" * 5000 + "\n", "line 4"),
     ],

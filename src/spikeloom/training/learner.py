@@ -22,7 +22,7 @@ from ..network.values import entries, mapping, named
 from ..neurons import SURROGATES, Blocked, Emission, Surrogate
 from ..plasticity import Rule
 from ..registry import resolve_keywords
-from .adam import compiled_step
+from .adam import compiled_step, lay_out
 from .algorithms import ALGORITHMS
 from .optimizers import OPTIMIZERS, SCHEDULES, Left, Made, closure_of, kinds_of, make, same
 from .pathway import check_pathway
@@ -224,8 +224,9 @@ class Learner(Attached):
 
     def optim_zero_grad(self) -> None:
         """Forgets the gradients."""
-        for parameter in self._ready().parameters:
-            parameter.grad = None
+        for group in self.optim.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
 
     def optim_step(self, closure: Callable[[], Any] | None = None) -> None:
         """Moves the parameters by one step of the optimizer; weights stay within their signs and bounds.
@@ -244,8 +245,10 @@ class Learner(Attached):
             )
         with self._protection.kept_off():
             if closure is not None:
+                lay_out(optimizer)
                 optimizer.step(closure_of(self._ready(), closure))
             elif not compiled_step(optimizer):
+                lay_out(optimizer)
                 optimizer.step()
         self.network.constrain()
 

@@ -211,8 +211,8 @@ def _retry_after(headers: Mapping[str, str] | Any) -> float | None:
     value = headers.get("Retry-After")
     if value is None:
         return None
-    if value.strip().isdecimal() and len(value) < 10:
-        return 1000.0 * int(value)
+    if (seconds := value.strip()).isdecimal() and len(seconds) < 10:
+        return 1000.0 * int(seconds)
     try:
         return max(0.0, 1000 * (parsedate_to_datetime(value).timestamp() - time.time()))
     except (TypeError, ValueError, OverflowError):
