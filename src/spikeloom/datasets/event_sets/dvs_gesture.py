@@ -97,8 +97,9 @@ def labelled_parts(path: Path) -> list[Gesture]:
 
 
 def _gesture(path: Path, file: Path, number: int, row: list[str]) -> Gesture:
-    whole = len(row) == 3 and all(cell.strip().isdecimal() and len(cell.strip()) < 17 for cell in row)
-    label, start, end = (int(cell) for cell in row) if whole else (0, 0, 0)
+    cells = [cell.strip() for cell in row]
+    whole = len(cells) == 3 and all(cell.isdecimal() and len(cell) < 17 for cell in cells)
+    label, start, end = map(int, cells) if whole else (0, 0, 0)
     if not 1 <= label <= len(CLASSES) or not start < end < _LATEST:
         raise DataError(
             f"{file}, line {number}: expected a class from 1 to {len(CLASSES)}, a start and a later end in us, "
