@@ -46,7 +46,10 @@ def test_one_step_of_two_bits_reads_digits_and_rows_need_their_steps():
     import bits
 
     assert bits.accuracy((1, 4, 2), 0, epochs=6)[0] > 0.93
-    in_time, at_once = (bits.accuracy(s, 0, epochs=6, way=w)[0] for w, s in (("rows", (8, 4, 2)), ("sum", (1, 4, 2))))
+    in_time, at_once = (
+        np.mean([bits.accuracy(split, seed, epochs=6, way=way)[0] for seed in range(3)])
+        for way, split in (("rows", (8, 4, 2)), ("sum", (1, 4, 2)))
+    )
     assert in_time > at_once + 0.03
 
 
