@@ -19,7 +19,7 @@ from spikeloom import (
     StateMonitor,
     TorchBackend,
 )
-from spikeloom.errors import DataError, ShapeError, UnsupportedError
+from spikeloom.errors import DataError, ParameterError, ShapeError, UnsupportedError
 from spikeloom.filters import LowPass
 from spikeloom.native import levels
 from spikeloom.native.eventprop import Input, Membrane, Trains, leaky, leaky_back, lif, lif_back
@@ -96,6 +96,44 @@ def test_nearly_equal_time_constants_give_what_equal_ones_give():
     near = lif(given(one, weight, 30.0), Membrane(5.0, 5.0 + 1e-13, 1.0, 0.0))
     assert len(equal.current) > 20
     np.testing.assert_allclose(near.trains.time, equal.trains.time, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("apart", [1e-12, 1e-8, 1e-6, 5e-5, 2e-4, -2e-7, -9e-5])
+def test_time_constants_that_are_hardly_apart_lose_no_digits(apart):
+    # V = w / tau_m times the integral of exp((u - t) / tau_m - u / tau_s) from 0 to t.
+    tau_m, dt = 5.0, 2.0
+    tau_s = tau_m * (1 + apart)
+    one = Trains(np.array([0, 1]), np.zeros(1), np.zeros(1, np.int32))
+    seen = leaky(given(one, [[3.0]], 50.0), 25, dt, tau_m, tau_s)[:, 0, 0]
+    ends = dt * np.arange(1, 26)
+    v = [quad(lambda u, t=t: math.exp((u - t) / tau_m - u / tau_s), 0, t, epsrel=1e-13)[0] for t in ends]
+    np.testing.assert_allclose(seen, 3.0 / tau_m * np.array(v), rtol=2e-12)
+
+
+def test_nothing_more_is_sent_in_a_silence_however_long():
+    one = Trains(np.array([0, 1]), np.ones(1), np.zeros(1, np.int32))
+    for taus in ((20.0, 20.0), (20.0, 5.0), (5.0, 20.0)):
+        short, *longer = (lif(given(one, [[90.0]], stop), Membrane(*taus, 1.0, 0.0)) for stop in (900.0, 1e7, 1e300))
+        assert len(short.current) > 10
+        for fired in longer:
+            np.testing.assert_allclose(fired.trains.time, short.trains.time, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_what_has_decayed_is_zero_and_not_a_number_that_slows_all_others(kind):
+    one = Trains(np.array([0, 1]), np.ones(1), np.zeros(1, np.int32))
+    into = given(one, np.ones((1, 3), kind), 20000.0)
+    v = leaky(into, 20000, 1.0, 20.0, 5.0)
+    last = np.zeros_like(v)
+    last[-1] = 1
+    for numbers in (v, leaky_back(into, 1.0, 20.0, 5.0, last).weight):
+        assert not ((numbers != 0) & (np.abs(numbers) < np.finfo(kind).tiny)).any()
+
+
+def test_a_loop_whose_lag_would_take_for_ever_is_refused():
+    one = Trains(np.array([0, 1]), np.ones(1), np.zeros(1, np.int32))
+    with pytest.raises(ParameterError, match="lag must be at least"):
+        given(one, np.ones((3, 2)), 3.0, lag=1e-18)
 
 
 @pytest.mark.parametrize("late", [None, np.array([[0.0, 1.5, 4.0]])])

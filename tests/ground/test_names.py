@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,6 +87,10 @@ def test_a_registry_finds_any_spelling_and_synonym(registry):
     assert "gaussian" not in registry
     assert 3 not in registry
     assert list(registry) == ["arctan", "late"]
+
+
+def test_a_name_that_is_a_text_of_numpy_becomes_a_plain_one(registry):
+    assert type(registry.name_of(np.str_("arctan"))) is str
 
 
 def test_an_entry_given_as_text_is_imported_when_asked_for(registry):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from spikeloom.training import adam
 from spikeloom.training.adam import compiled_step
@@ -84,6 +85,41 @@ def test_hooks_of_a_step_are_left_to_torch():
     assert not compiled_step(ours)
     hook.remove()
     assert compiled_step(ours)
+
+
+def test_hooks_of_all_optimizers_are_left_to_torch():
+    ours, _, mine, others = twins(torch.optim.Adam, False, lr=0.05)
+    give(mine, others, 0)
+    for register in (register_optimizer_step_pre_hook, register_optimizer_step_post_hook):
+        hook = register(lambda *_: None)
+        assert not compiled_step(ours)
+        hook.remove()
+    assert compiled_step(ours)
+
+
+@pytest.mark.parametrize("eps", [0.0, 1e-30, 1e-10])
+def test_gradients_whose_squares_are_below_all_normal_numbers_step_as_torch_does(eps):
+    weights = [nn.Parameter(torch.ones(4)) for _ in range(2)]
+    kinds = zip(weights, (True, False), strict=True)
+    ours, theirs = (torch.optim.Adam([w], lr=0.1, eps=eps, fused=fused) for w, fused in kinds)
+    for size in (1e-19, 1e-20, 3e-19):
+        for w in weights:
+            w.grad = torch.full((4,), size)
+        if not compiled_step(ours):
+            ours.step()
+        theirs.step()
+    torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-6)  # such squares have few digits
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weight_decay_is_that_of_the_class_where_no_group_tells(kind):
+    # torch keeps decoupled_weight_decay in the groups from 2.7 on.
+    ours, theirs, mine, others = twins(kind, False, lr=0.05, weight_decay=0.3)
+    del ours.param_groups[0]["decoupled_weight_decay"]
+    give(mine, others, 0)
+    assert compiled_step(ours)
+    theirs.step()
+    torch.testing.assert_close(mine[0], others[0], rtol=1e-6, atol=1e-7)
 
 
 def test_a_graph_notices_that_its_weight_was_stepped():

@@ -155,6 +155,44 @@ class TestOptimizers:
             torch.testing.assert_close(p, twin, rtol=3e-7, atol=1e-8)  # compiled ones round in their own order
         assert kind is torch.optim.LBFGS or not torch.equal(twins[0], two_layers().module.get_parameter("first.weight"))
 
+    @pytest.mark.parametrize("name", ["Adam", "AdamW", "SGD"])
+    @pytest.mark.parametrize("other", ["gradient", "moments", "parameter"])
+    def test_a_step_does_not_depend_on_how_numbers_lie_in_memory(self, name, other):
+        net = learning(two_layers(), optimizer=name, lr=0.03)
+        weight = net.learner.parameters[0]
+        twin = nn.Parameter(weight.detach().clone())
+        plain = getattr(torch.optim, name)([twin], lr=0.03, foreach=False, fused=False)
+        for seed in range(4):
+            if seed == 2 and other == "parameter":
+                weight.data = weight.data.t().contiguous().t()
+            drive(net, seed)
+            twin.grad = weight.grad.clone()
+            plain.step()
+            if seed == 1 and other == "moments":
+                state = net.learner.optim.state[weight]
+                state |= {k: v.t().contiguous().t() for k, v in state.items() if v.ndim == 2}
+            if seed == 1 and other == "gradient":
+                net.learner.optim_zero_grad()
+                weight.grad = torch.linspace(-1, 1, weight.numel(), dtype=weight.dtype).view(weight.T.shape).T
+                twin.grad = weight.grad.clone()
+                net.learner.optim_step()
+                plain.step()
+        torch.testing.assert_close(weight, twin, rtol=1e-6, atol=1e-8)
+
+    def test_what_lies_between_the_numbers_of_a_parameter_is_left_alone(self):
+        net, beside = learning(two_layers(), optimizer="Adam", lr=0.03), torch.ones(5, 8, dtype=torch.float64)
+        net.module.get_parameter("first.weight").data = beside[:, :4]
+        drive(net, 0)
+        assert (beside[:, 4:] == 1).all()
+        assert (beside[:, :4] != 1).all()
+
+    def test_gradients_of_all_that_the_optimizer_moves_are_forgotten(self):
+        net, more = learning(two_layers()), nn.Parameter(torch.ones(3))
+        net.learner.optim.add_param_group({"params": [more]})
+        more.grad = torch.ones(3)
+        net.learner.optim_zero_grad()
+        assert more.grad is None
+
     @pytest.mark.parametrize(("name", "kind"), [("Rpop", "Rprop"), ("Adamx", "Adamax"), ("adam", "Adam")])
     def test_the_spellings_of_spaic_are_known(self, name, kind):
         assert type(learning(two_layers(), optimizer=name).learner.optim).__name__ == kind

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, ParameterError, ShapeError
+from ..units import MAX_STEPS
 from .events import REAL, check, suffix
 from .library import Library, include, load, start
 
@@ -87,6 +88,8 @@ class Input:
         _check_kinds(self.arrivals, "arrivals")
         if not (0 <= self.lag < inf and 0 <= self.stop < inf):
             raise ParameterError(f"Input.stop and lag must be times in ms, got {self.stop!r} and {self.lag!r}")
+        if 0 < self.lag * MAX_STEPS < self.stop:
+            raise ParameterError(f"Input.lag must be at least stop / 2^31, got {self.lag!r} ms of {self.stop!r}")
         if self.lag and (n_rows < n or self.late is not None):
             raise ParameterError("Input.lag: a loop needs a row for each neuron, and no delays of single synapses")
         if self.late is not None:

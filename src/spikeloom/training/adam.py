@@ -6,6 +6,7 @@ memory: torch does not look whether they lie in one order, here they are brought
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -27,11 +28,18 @@ LEAST_EPS = 1e-10
 _KINDS = {torch.float32: "f32", torch.float64: "f64"}
 
 
+def take_step(optimizer: torch.optim.Optimizer, closure: Callable[[], Any] | None = None) -> None:
+    """Takes a step: the compiled one where there is such, else torch's own, with numbers in the order it assumes."""
+    if closure is None and compiled_step(optimizer):
+        return
+    lay_out(optimizer)
+    optimizer.step(*([] if closure is None else [closure]))
+
+
 def compiled_step(optimizer: torch.optim.Optimizer) -> bool:
     """Takes the step that a fused torch.optim.Adam or AdamW would take; False, with nothing done, where it cannot.
 
-    It cannot take one with hooks, sparse gradients, amsgrad, maximize, an eps below LEAST_EPS or numbers that are not on
-    the CPU.
+    It cannot take one with hooks, sparse gradients, amsgrad, maximize, an eps below LEAST_EPS or numbers off the CPU.
     """
     if type(optimizer) not in (torch.optim.Adam, torch.optim.AdamW) or not _is_compiled():
         return False
@@ -92,7 +100,8 @@ def _step(parameter: Tensor, state: dict[str, Any], group: dict[str, Any], *, de
     adam_at(
         _KINDS[parameter.dtype], tuple(array.data_ptr() for array in arrays), size,  # type: ignore[union-attr]
         step=step, lr=group["lr"], betas=group["betas"], eps=group["eps"], weight_decay=group["weight_decay"],
-        decoupled=group.get("decoupled_weight_decay", decoupled), threads=min(torch.get_num_threads(), 1 + size // PER_THREAD),
+        decoupled=group.get("decoupled_weight_decay", decoupled),
+        threads=min(torch.get_num_threads(), 1 + size // PER_THREAD),
     )  # fmt: skip
     increment_version(parameter)
 

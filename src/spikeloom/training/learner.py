@@ -22,7 +22,7 @@ from ..network.values import entries, mapping, named
 from ..neurons import SURROGATES, Blocked, Emission, Surrogate
 from ..plasticity import Rule
 from ..registry import resolve_keywords
-from .adam import compiled_step, lay_out
+from .adam import take_step
 from .algorithms import ALGORITHMS
 from .optimizers import OPTIMIZERS, SCHEDULES, Left, Made, closure_of, kinds_of, make, same
 from .pathway import check_pathway
@@ -244,12 +244,7 @@ class Learner(Attached):
                 "choose another optimizer"
             )
         with self._protection.kept_off():
-            if closure is not None:
-                lay_out(optimizer)
-                optimizer.step(closure_of(self._ready(), closure))
-            elif not compiled_step(optimizer):
-                lay_out(optimizer)
-                optimizer.step()
+            take_step(optimizer, None if closure is None else closure_of(self._ready(), closure))
         self.network.constrain()
 
     def optim_schedule(self, metric: float | None = None) -> None:

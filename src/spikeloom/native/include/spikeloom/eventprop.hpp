@@ -156,8 +156,20 @@ template <class Real> struct Sample {
   }
 };
 
-// V and I from time t on over h ms as if nobody fired; those of sample j that may fire are ready.
-template <class Real> void advance(const Leaks& k, Neurons<Real>& x, Ready& ready, int64_t j, double t, double h) {
+// V and I over h ms as if nobody fired.
+template <class Real> void flow(const Leaks& k, Neurons<Real>& x, double h) {
+  const auto f = Flow<double>::of(k, h);
+  const Vec<Real> a = splat(Real(f.a)), b = splat(Real(f.b)), s = splat(Real(f.s));
+  for (int64_t i = 0; i < x.n; i += lanes<Real>) {
+    Real *v = &x.first[size_t(i)], *c = &x.second[size_t(i)];
+    const Vec<Real> current = load(c);
+    store(v, a * load(v) + b * current), store(c, s * current);
+  }
+}
+
+// The same from time t on; those of sample j that may fire, which they do within `reach`, are ready.
+template <class Real> void advance(const Leaks& k, Neurons<Real>& x, Ready& ready, int64_t j, double t, double whole) {
+  const double h = std::min(whole, k.reach);
   if (!(h > 0)) return;
   const auto f = Flow<double>::of(k, h);
   const Vec<Real> a = splat(Real(f.a)), b = splat(Real(f.b)), s = splat(Real(f.s)), theta = splat(Real(k.theta));
@@ -179,9 +191,10 @@ template <class Real> void advance(const Leaks& k, Neurons<Real>& x, Ready& read
     }
     for (uint64_t left = bits(ready_now); left; left &= left - 1) {
       const int lane = __builtin_ctzll(left);
-      ready.add(j, i + lane, t, h, potential[lane], current[lane]);
+      ready.add(j, i + lane, t, whole, potential[lane], current[lane]);
     }
   }
+  if (whole > h) flow(k, x, whole - h);
 }
 
 // How many samples go on at once, so that the vectors of their neurons that fire are full.
@@ -494,6 +507,7 @@ template <class Real> int64_t fault(const Input<Real>& in) {
                                           double* current, int64_t* offsets, int64_t room, int64_t most) {             \
     if ((*bad = spikeloom::fault(in))) return;                                                                         \
     spikeloom::Fired fired{spike_time, spike_id, current, offsets, room, most};                                        \
+    const spikeloom::FlushDenormals flush;                                                                             \
     const spikeloom::Leaks k{tau_m, tau_s, theta, reset};                                                              \
     in.late ? spikeloom::lif_delayed(in, k, fired) : spikeloom::lif_events(in, k, fired);                              \
   }                                                                                                                    \
@@ -503,6 +517,7 @@ template <class Real> int64_t fault(const Input<Real>& in) {
       const double* current, const double* push, double* g, Real* grad_w, double* grad_time, Real* grad_late) {        \
     if ((bad[0] = spikeloom::fault(in))) return;                                                                       \
     if ((bad[1] = spikeloom::fault(in.samples, n_spikes, in.n, spike_offsets, spike_time, spike_id))) return;          \
+    const spikeloom::FlushDenormals flush;                                                                             \
     const spikeloom::Leaks k{tau_m, tau_s, theta, reset};                                                              \
     const spikeloom::Sent sent{spike_offsets, spike_time, spike_id, current, push, g};                                 \
     in.late ? spikeloom::lif_delayed_back(in, k, sent, grad_w, grad_time, grad_late)                                   \
@@ -511,6 +526,7 @@ template <class Real> int64_t fault(const Input<Real>& in) {
   SPIKELOOM_EXPORT void leaky_events_##name(const spikeloom::Input<Real>& in, int64_t* bad, double tau_m,              \
                                             double tau_s, double gain, int64_t n_steps, double dt, Real* v) {          \
     if ((*bad = spikeloom::fault(in))) return;                                                                         \
+    const spikeloom::FlushDenormals flush;                                                                             \
     const spikeloom::Leaks k{tau_m, tau_s, HUGE_VAL, 0};                                                               \
     in.late ? spikeloom::leaky_delayed(in, k, gain, n_steps, dt, v)                                                    \
             : spikeloom::leaky_events(in, k, gain, n_steps, dt, v);                                                    \
@@ -519,6 +535,7 @@ template <class Real> int64_t fault(const Input<Real>& in) {
       const spikeloom::Input<Real>& in, int64_t* bad, double tau_m, double tau_s, double gain, int64_t n_steps,        \
       double dt, const Real* grad_v, Real* grad_w, double* grad_time, Real* grad_late) {                               \
     if ((*bad = spikeloom::fault(in))) return;                                                                         \
+    const spikeloom::FlushDenormals flush;                                                                             \
     const spikeloom::Leaks k{tau_m, tau_s, HUGE_VAL, 0};                                                               \
     in.late ? spikeloom::leaky_delayed_back(in, k, gain, n_steps, dt, grad_v, grad_w, grad_time, grad_late)            \
             : spikeloom::leaky_events_back(in, k, gain, n_steps, dt, grad_v, grad_w, grad_time);                       \
