@@ -110,13 +110,18 @@ def test_time_constants_that_are_hardly_apart_lose_no_digits(apart):
     np.testing.assert_allclose(seen, 3.0 / tau_m * np.array(v), rtol=2e-12)
 
 
-def test_nothing_more_is_sent_in_a_silence_however_long():
-    one = Trains(np.array([0, 1]), np.ones(1), np.zeros(1, np.int32))
-    for taus in ((20.0, 20.0), (20.0, 5.0), (5.0, 20.0)):
-        short, *longer = (lif(given(one, [[90.0]], stop), Membrane(*taus, 1.0, 0.0)) for stop in (900.0, 1e7, 1e300))
-        assert len(short.current) > 10
-        for fired in longer:
-            np.testing.assert_allclose(fired.trains.time, short.trains.time, rtol=0, atol=1e-9)
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("delayed", [False, True])
+@pytest.mark.parametrize("taus", [(20.0, 20.0), (20.0, 5.0), (5.0, 20.0), (20.0, 0.1)])
+def test_a_silence_behind_spikes_however_long_takes_and_adds_none(taus, delayed, kind):
+    one, late = Trains(np.array([0, 1]), np.ones(1), np.zeros(1, np.int32)), np.zeros((1, 2), kind) if delayed else None
+    weight = np.array([[900.0, -900.0]], kind)
+    short, *longer = (
+        lif(given(one, weight, stop, late=late), Membrane(*taus, 1.0, 0.0)) for stop in (500.0, 3e3, 2e4, 1e7, 1e300)
+    )
+    assert len(short.current) > 3
+    for fired in longer:
+        np.testing.assert_allclose(fired.trains.time, short.trains.time, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])

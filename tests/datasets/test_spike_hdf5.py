@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spikeloom.datasets import read_spike_hdf5, spike_hdf5
-from spikeloom.datasets.hdf5_heap import REFERENCE
+from spikeloom.datasets.hdf5_heap import REFERENCE, arrays_of
 from spikeloom.errors import DataError, ParameterError, ShapeError, StorageError
 from spikeloom.spikes import Spikes, sorting
 
@@ -335,6 +335,53 @@ def test_labels_are_read_as_they_are_stored(tmp_path, kind, options):
         del file["labels"]
         file.create_dataset("labels", data=np.array([3, 0, 7, 1], kind), chunks=(3,), **options)
     assert read_spike_hdf5(path, dt=1.0).labels.tolist() == [3, 0, 7, 1]
+
+
+@pytest.mark.parametrize(("precision", "offset"), [(12, 0), (12, 4)])
+def test_labels_of_odd_bits_are_refused_and_not_read_as_others(tmp_path, precision, offset):
+    path, kind = written(tmp_path / "a.h5"), h5py.h5t.STD_I16LE.copy()
+    kind.set_precision(precision)
+    kind.set_offset(offset)
+    with h5py.File(path, "a") as file:
+        del file["labels"]
+        made = h5py.h5d.create(file.id, b"labels", kind, h5py.h5s.create_simple((4,)))
+        made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array([3, 0, 7, 1], np.int16))
+    with pytest.raises(DataError, match="/labels must hold whole numbers that fill their bytes"):
+        read_spike_hdf5(path, dt=1.0)
+
+
+def test_a_chunk_of_references_far_longer_than_what_it_holds_is_damage(tmp_path):
+    path = written(tmp_path / "a.h5", chunks=(2,), compression="gzip")
+    with h5py.File(path, "a") as file:
+        place = file["spikes/times"].id
+        mask, raw = place.read_direct_chunk((2,))
+        place.write_direct_chunk((2,), bytes(raw) + bytes(10_000), mask)
+    with pytest.raises(DataError, match=r"the chunk of sample 2 claims 100.. bytes"):
+        read_spike_hdf5(path, dt=1.0)
+
+
+class Without:
+    """A thing that lacks some of its methods, and has others in place of some."""
+
+    def __init__(self, thing, lacks=(), **others):
+        self.__dict__ |= {"thing": thing, "lacks": lacks} | others
+
+    def __getattr__(self, name):
+        assert name not in self.lacks, name
+        return getattr(self.thing, name)
+
+    def __len__(self):
+        return len(self.thing)
+
+
+def test_chunks_of_references_are_listed_at_once(tmp_path):
+    # libhdf5 counts from the first chunk on to tell of one: some ten thousand would take minutes.
+    path = written(tmp_path / "a.h5", chunks=(1,))
+    with h5py.File(path) as file:
+        times = file["spikes/times"]
+        listed = Without(times, id=Without(times.id, ("get_chunk_info", "get_chunk_info_by_coord")))
+        found = arrays_of(listed, np.memmap(path, np.uint8, "r"), "f")
+    assert found.lengths.tolist() == [4, 0, 2, 1]
 
 
 def test_labels_whose_chunk_is_short_are_damage(tmp_path):

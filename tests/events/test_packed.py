@@ -7,7 +7,7 @@ from base64 import b85decode
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeloom.errors import UnsupportedError
@@ -71,6 +71,14 @@ def test_blosc_of_numcodecs_is_unpacked(name):
             unblosc(packed[:12] + struct.pack("<I", cut) + packed[16:cut], len(NUMBERS))
 
 
+def test_blocks_of_blosc_are_no_longer_than_what_they_become():
+    # 20,000 blocks that all begin at the same byte, of which each would be copied whole.
+    body, n = zlib.compress(b"a" * 16) + bytes(1000), 20_000
+    head = struct.pack("<4B3I", 2, 1, 0x70, 1, 16 * n, 16, 20 + 4 * n + len(body)) + struct.pack("<I", 16 + 4 * n) * n
+    with pytest.raises(ValueError, match=r"Blosc: expected up to 16 bytes, got 10.."):
+        unblosc(head + struct.pack("<I", len(body)) + body, 16 * n)
+
+
 def test_bytes_that_blosc_did_not_pack_come_back():
     assert unblosc(struct.pack("<4B3I", 2, 1, 0x32, 4, 5, 5, 21) + b"abcde", 5) == b"abcde"
     with pytest.raises(ValueError, match="Blosc: expected 4 bytes, got 5"):
@@ -85,6 +93,7 @@ def test_a_codec_of_blosc_that_is_not_unpacked_is_named():
         unblosc(head[:2] + b"\x41" + head[3:], 64)
 
 
+@settings(deadline=None)
 @given(texts)
 def test_lzf_as_h5py_packs_it_is_unpacked(content):
     numbers = np.frombuffer(content or b"\0", np.uint8)

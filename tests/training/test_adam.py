@@ -7,7 +7,7 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from spikeloom.training import adam
-from spikeloom.training.adam import compiled_step
+from spikeloom.training.adam import compiled_step, take_step
 
 KINDS = [torch.optim.Adam, torch.optim.AdamW]
 
@@ -76,6 +76,17 @@ def test_one_parameter_that_is_not_plain_leaves_all_to_torch():
     assert compiled_step(ours)
     ours.state[mine[0]]["exp_avg"] = torch.zeros(7, 5)
     assert not compiled_step(ours)
+
+
+def test_moments_that_come_back_in_another_order_go_on_bit_by_bit():
+    (again, _, mine, others), (straight, _, theirs, _) = (twins(torch.optim.Adam, True, lr=0.05) for _ in range(2))
+    for seed in range(5):
+        for optimizer, weights in ((again, mine), (straight, theirs)):
+            give(weights, others, seed)
+            take_step(optimizer)
+        state = again.state[mine[0]]
+        state |= {name: value.clone(memory_format=torch.contiguous_format) for name, value in state.items()}
+    assert torch.equal(mine[0], theirs[0])
 
 
 def test_hooks_of_a_step_are_left_to_torch():

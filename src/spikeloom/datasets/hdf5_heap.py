@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, UnsupportedError
-from ..events.files.hdf5_chunks import Filter, Rows, filters, refused, unfiltered
+from ..events.files.hdf5_chunks import Filter, Rows, filters, most_packed, refused, unfiltered
 
 REFERENCE = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
 _HEAD = 16
@@ -90,6 +90,10 @@ def plain_rows(data: Any, content: NDArray[np.uint8]) -> NDArray[Any]:
     if max(data.size, (data.chunks or (0,))[0]) * data.dtype.itemsize > content.size + (1 << 20):
         raise DataError(f"{data.name} claims {data.size} entries in chunks of {data.chunks}, more than the file holds")
     rows = Rows(data)(0, len(data))
+    if rows.dtype.kind not in "iu" and data.dtype.kind != "S":
+        raise DataError(
+            f"{data.name} must hold whole numbers that fill their bytes, or texts, got others ({data.dtype})"
+        )
     return rows if rows.dtype.kind in "iu" else rows.view(data.dtype)
 
 
@@ -131,11 +135,11 @@ def _references(data: Any, content: NDArray[np.uint8]) -> NDArray[Any]:
         elif data.id.get_storage_size():
             raise DataError(f"{data.name} must be laid out in one piece or in chunks")
         return references
-    pipeline = known_filters(data)
-    for k in range(data.id.get_num_chunks()):
-        info = data.id.get_chunk_info(k)
+    pipeline, infos = known_filters(data), list[Any]()
+    data.id.chunk_iter(infos.append)  # one by one each is looked for from the first on
+    for info in infos:
         first = info.chunk_offset[0]
-        if info.size > content.size or first >= n:
+        if info.size > most_packed(chunk * REFERENCE.itemsize) or first >= n:
             raise DataError(f"{data.name}: the chunk of sample {first} claims {info.size} bytes; the file is damaged")
         part = references[first:][:chunk]
         raw = bytes(content[info.byte_offset :][: info.size])

@@ -33,6 +33,8 @@ def take_step(optimizer: torch.optim.Optimizer, closure: Callable[[], Any] | Non
     if closure is None and compiled_step(optimizer):
         return
     lay_out(optimizer)
+    if closure is None and compiled_step(optimizer):  # it goes on bit by bit from moments that come in another order
+        return
     optimizer.step(*([] if closure is None else [closure]))
 
 

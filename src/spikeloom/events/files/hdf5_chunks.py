@@ -70,6 +70,11 @@ def unfiltered(raw: bytes, pipeline: list[Filter], mask: int, size: int) -> byte
     return raw
 
 
+def most_packed(size: int) -> int:
+    """How many bytes a chunk of `size` bytes may take in a file: one that could not be packed takes a little more."""
+    return size + size // 8 + 4096
+
+
 class Rows:
     """The rows of a dataset of one axis, as the integers that the file holds; others of its numbers are left out.
 
@@ -99,8 +104,7 @@ class Rows:
     def _unpacked(self, start: int) -> NDArray[Any]:
         """The rows of the chunk that begins at a row."""
         whole = self.dataset.chunks[0] * self.dtype.itemsize
-        out = np.empty(whole + whole // 8 + 4096, np.uint8)
-        mask, raw = self.dataset.id.read_direct_chunk((start,), out=out)
+        mask, raw = self.dataset.id.read_direct_chunk((start,), out=np.empty(most_packed(whole), np.uint8))
         try:
             data = unfiltered(bytes(raw), self._filters, mask, whole)
         except ValueError as error:

@@ -153,6 +153,8 @@ def _blosc_block(data: bytes, at: int, n: int, block: int, size: int, flags: int
     parts, count = [], size if is_split else 1
     for _ in range(count):
         packed = unpack_from("<I", data, at)[0]
+        if packed > n // count:
+            raise ValueError(f"Blosc: expected up to {n // count} bytes, got {packed}")
         piece = data[at + 4 : at + 4 + packed]
         _check_length(piece, packed, "Blosc")
         parts.append(piece if packed == n // count else BLOSC_CODECS[flags >> 5](piece, n // count))
