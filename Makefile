@@ -43,7 +43,7 @@ check: $(VENV)/ready
 
 KERNEL_TESTS = $(filter-out %/test_build.py %/test_compiler.py,\
 	$(wildcard tests/native/test_*.py tests/kernels/test_*.py tests/backends/test_kernel*.py)) \
-	tests/backends/test_event_path.py tests/backends/test_event_delays.py tests/backends/test_plastic_run.py tests/backends/test_plastic_rules.py tests/backends/test_plastic_path.py $(patsubst %,tests/events/test_%.py,codec_csv codec_references codec_vectors filters large_streams lying_streams representations transforms transforms_random) tests/datasets/audio/test_hair_cells.py \
+	tests/backends/test_event_path.py tests/backends/test_event_delays.py tests/backends/test_plastic_run.py tests/backends/test_plastic_rules.py tests/backends/test_plastic_path.py $(patsubst %,tests/events/test_%.py,codec_csv codec_hdf5 codec_references codec_vectors filters large_streams lying_streams packed representations transforms transforms_random) tests/datasets/audio/test_hair_cells.py \
 	tests/analysis/test_correlations.py tests/analysis/test_distances.py tests/analysis/test_synchrony.py
 sanitize: $(VENV)/ready
 	CXX="env -u LD_PRELOAD g++" SPIKELOOM_CACHE=$(CURDIR)/.sanitize \

@@ -10,7 +10,7 @@ import pytest
 from spikeloom.errors import DataError, UnsupportedError
 from spikeloom.events import Events
 from spikeloom.events.files import EventFile, read_events, write_events
-from spikeloom.events.files.hdf5_chunks import stored_type
+from spikeloom.events.files.hdf5_chunks import Filter, stored_type, unfiltered
 
 T, X, Y, P = [5, 7, 7, 9], [1, 2, 3, 4], [8, 7, 6, 5], [0, 1, 1, 0]
 ROWS = list(zip(T, X, Y, P, strict=True))
@@ -93,6 +93,26 @@ def test_a_missing_filter_is_named(tmp_path):
             h5py.h5d.create(group.id, name.encode(), h5py.h5t.STD_I64LE, space, creation)
     with pytest.raises(UnsupportedError, match=r"ECF of Prophesee.*h5repack -f GZIP=4"):
         read_events(path)
+
+
+def test_chunks_that_were_packed_twice_are_refused(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        for name in "txyp":
+            creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            creation.set_chunk((4,))
+            creation.set_deflate(4)
+            creation.set_filter(32000, h5py.h5z.FLAG_OPTIONAL, ())
+            space = h5py.h5s.create_simple((4,))
+            h5py.h5d.create(file.require_group("events").id, name.encode(), h5py.h5t.STD_I64LE, space, creation)
+    with pytest.raises(UnsupportedError, match="filter 32000"):
+        read_events(path)
+
+
+@pytest.mark.parametrize("settings", [(), (0,), (9,), (2**32 - 1,)])
+def test_shuffled_numbers_have_as_many_bytes_as_there_are(settings):
+    with pytest.raises(ValueError, match="shuffled numbers of"):
+        unfiltered(bytes(8), [Filter(2, settings, "shuffle")], 0, 8)
 
 
 def test_h5py_finds_what_is_written(tmp_path):
@@ -230,15 +250,16 @@ def test_other_fields_of_records_do_not_matter(tmp_path):
         assert rows_of(read_events(tmp_path / "a.h5")) == ROWS
 
 
+@pytest.mark.parametrize(("n", "said"), [(8, "8"), (8008, "more")])
 @pytest.mark.parametrize("options", [{"compression": "gzip"}, {"compression": "gzip", "shuffle": True}])
-def test_a_chunk_that_holds_less_than_its_events_is_damage(tmp_path, options):
+def test_a_chunk_that_holds_less_or_more_than_its_events_is_damage(tmp_path, options, n, said):
     t = np.arange(50_000)
     path = recording(tmp_path, {"t": t, "x": t % 9, "y": t % 8, "p": t % 2}, chunks=(1000,), **options)
     assert np.array_equal(read_events(path).t, t)
     assert np.array_equal(read_events(path, start=40.5, end=41.5).t, t[40_500:41_500])
     with h5py.File(path, "a") as file:
-        file["events/t"].id.write_direct_chunk((40_000,), zlib.compress(bytes(8)))
-    with pytest.raises(DataError, match="event 32768: expected readable chunks, got a chunk at 40000 of 8 bytes"):
+        file["events/t"].id.write_direct_chunk((40_000,), zlib.compress(bytes(n)))
+    with pytest.raises(DataError, match=f"event 32768: expected readable chunks, got a chunk at 40000 of {said} bytes"):
         read_events(path)
     assert len(read_events(path, errors="keep")) == 32768
 

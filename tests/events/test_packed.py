@@ -17,6 +17,7 @@ from spikeloom.events.files.packed import (
     unlz4,
     unlz4_block,
     unlzf,
+    unshuffled,
     unzip,
     unzstd,
 )
@@ -51,6 +52,25 @@ BLOSC = {
 }
 """NUMBERS as packed by `numcodecs.Blosc(codec, 9, shuffle, 4096).encode`."""
 
+CUT = {
+    ("lz4 1", 9000, 640): (
+        "0s$ciKp6o500031`vCv|7ytkO#Q^{SU;qFB9{>RW|Nm|u0|5a4|85@!0RaF1ZXXE&0RR7P9}EEi|Nm|u4*>xG|85@=0RaF1ZXXo^"
+        "0RR7P9~c1u|Nm|u8vy|S|85^10RaF1ZXY250RR7PA0z<)|L9O8BqSsxD*ylh9{>RW|NsC0|NsC0|NsC0|NsC0|NsC0|NsC0|NsC0"
+        "|NsC02T%Y20000h0000V00991|NsC0|NsC0|NsC0|NsC0|NsC0|NsC0|NsC0|Ns97Pyhe`001ih0018V0RaF1|NsC0|NsC0|NsC0"
+        "|NsC0|NsC0|NsC0|NsC0|NjS20000004o3h03QGW0RR90|NsC0|NsC0|NsC0|NsC0|NsC0|NsC0|NsC0{|8V200000D*ylh9{>RW"
+        "|NsC0|NsC0|NsC0|NsC0|NsC0|NsC0|NsC0|NsC02T%Y20000h0000V00991|NsC0|NsC0|NsC0|NsC0|NsC0|NsC0|NsC0|Ns97"
+        "Pyhe`001ih0018V0RaF1|NsC0|NsC0|NsC0|NsC0|NsC0|NsC0|NsC0|NjS20000005Sjo03Rd)0Bj#80RaF1ZXYTE02Chp0RaF1"
+        "|NsC0|NsC0|NsC0|NsC0|NsC06;J>G0000"
+    ),
+    ("zlib 2", 517, 64): (
+        "0s(XgC=dVu00IC2`v3p{GynhqMgRZ+S^xk5aR2}SiU0rrp#T5?wg3PC&;S4c=>Px#4gdfEc-muN7zHC400062009sH004N}`~M#m"
+        "FpPo`1psVG5AhQK004N}V_<-Q|7d_=6pRP}0PMOC@f8370C?K_{~rPv(7=Bj;-g@A0RZf}5AhQK004N}V_-l9|Iq-"
+        "$C>YiN0Bt%C@eu$30C?K_{~teK7zM)`007s6AK?}N004N}V_<-Q|4_hy25^awg5d!GZ8{I}6#xJLc-"
+        "s5_9|9Pl;6DNWC>UM<00M>==?(w@0C?JyV1NJ#0yF>%XaIQ"
+    ),
+}
+"""n numbers, of which so many are equal, in blocks of which the last is shorter: not split; no multiple of eight."""
+
 texts = st.one_of(st.binary(max_size=300), st.binary(min_size=1, max_size=4).map(lambda piece: piece * 200))
 
 
@@ -69,6 +89,18 @@ def test_blosc_of_numcodecs_is_unpacked(name):
             unblosc(packed[:cut], len(NUMBERS))
         with pytest.raises(ValueError, match=r"Blosc|LZ4|zlib|Zstandard"):
             unblosc(packed[:12] + struct.pack("<I", cut) + packed[16:cut], len(NUMBERS))
+
+
+@pytest.mark.parametrize(("name", "n", "each"), list(CUT))
+def test_a_last_block_of_blosc_that_is_shorter_is_unpacked(name, n, each):
+    if name.startswith("lz4"):
+        pytest.importorskip("lz4.block")
+    numbers = (np.arange(n) // each * 3).astype("<i8").tobytes()
+    assert unblosc(b85decode(CUT[name, n, each]), 8 * n) == numbers
+
+
+def test_bytes_behind_the_last_shuffled_number_stay_where_they_are():
+    assert unshuffled(bytes([1, 3, 2, 4, 9]), 2) == bytes([1, 2, 3, 4, 9])
 
 
 def test_blocks_of_blosc_are_no_longer_than_what_they_become():
