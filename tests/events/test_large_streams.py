@@ -44,6 +44,7 @@ SELECTING = {
     "hot": lambda e: hot_pixels(e, sigma=1.0),
     "places": lambda e: spatial_jitter(e, 1.5, generator()),
     "times": lambda e: time_jitter(e, 0.7, generator()),
+    "clipped times": lambda e: time_jitter(e, 0.7, generator(), negative="clip"),
     "skew": lambda e: time_skew(e, 1.37, 2.5),
     "reversal": lambda e: time_reversal(e),
 }

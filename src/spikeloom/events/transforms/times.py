@@ -30,7 +30,7 @@ def time_jitter(events: Events, std: float, generator: np.random.Generator, *, n
     check_range(events, "time_jitter", 2**61)
     cell = 2 * int(std * 1000 / _FINEST) + 1
     shifts = normal_shifts(std * 1000 / cell)
-    later = _in_order(events, key, shifts, cell, clip=negative == "clip")
+    later = _in_order(events, key, shifts, cell, negative == "clip")
     if later is None:
         t = _jittered(events, key, shifts, cell)
         later = events.with_arrays(t=np.maximum(t, 0) if negative == "clip" else t).sorted()
@@ -40,13 +40,14 @@ def time_jitter(events: Events, std: float, generator: np.random.Generator, *, n
 def _in_order(events: Events, key: int, shifts: Shifts, cell: int, clip: bool) -> Events | None:
     """The sorted events with their times jittered, in order; None where that is not done piece by piece."""
     reach, n, (first, last) = shifts.reach * cell + cell // 2, len(events), extent(events)
-    if (native := library()) is None or not events.is_sorted or not n or (clip and first < reach):
+    if (native := library()) is None or not events.is_sorted or not n:
         return None
     chunk = min(n, max(_CHUNK, n * reach // max(1, last - first)))
     room = min(n, 4 * chunk)
     words, place = memory.empty((2, room), np.uint64), memory.empty(2 * room + 2, np.uint32)
+    how = *shifts.arguments, cell, int(clip), chunk
     try:
-        return filtered(native, "jitter_sorted", events, key, *shifts.arguments, cell, chunk, *words, place, room)
+        return filtered(native, "jitter_sorted", events, key, *how, *words, place, room)
     except DataError:  # a crowd of events that the room does not hold, or hours between two
         return None
 

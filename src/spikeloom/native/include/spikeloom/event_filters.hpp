@@ -1,5 +1,5 @@
-// Filters of event streams: which events stay. A stream is t in microseconds that
-// never falls, x, y and p, n of each; the arrays of what is kept have room for n. Every pixel is checked before use.
+// Filters of event streams: which events stay. A stream is t in microseconds that never falls, x, y and p, n of each; the
+// arrays of what is kept have room for n. Every pixel is checked before use.
 #pragma once
 
 #include "event_lanes.hpp"

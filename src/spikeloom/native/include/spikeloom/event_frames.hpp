@@ -217,12 +217,7 @@ SPIKELOOM_INLINE Vec<float> decayed(Vec<float> x) {
   const Vec<float> low = splat(-87.33654f), in = select<float>(x < low, low, x);
   const Vec<float> shifted = in * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;  // the nearest whole number
   const Vec<float> r = in - n * 0.693359375f + n * 2.12194440e-4f;
-  Vec<float> y = r * 1.9875691500e-4f + 1.3981999507e-3f;
-  y = y * r + 8.3334519073e-3f;
-  y = y * r + 4.1665795894e-2f;
-  y = y * r + 1.6666665459e-1f;
-  y = y * r + 5.0000001201e-1f;
-  y = y * r * r + r + 1.0f;
+  const Vec<float> y = exp_of_rest(r);
   return select<float>(x < low, splat(0.0f), (Vec<float>)((Mask<float>)y + ((Mask<float>)shifted << 23)));
 }
 

@@ -19,10 +19,11 @@ struct JitterRoom {
 class TimeJitter {
  public:
   // A shift is `cell` times one of the table plus a place in the cell, an odd number of us, drawn uniformly.
-  TimeJitter(const Stream& in, uint64_t key, const Shifts& shifts, int64_t cell, const JitterRoom& room,
+  // clip: events that come before time 0 come at 0.
+  TimeJitter(const Stream& in, uint64_t key, const Shifts& shifts, int64_t cell, bool clip, const JitterRoom& room,
              const Kept& out)
-      : in_(in), key_(key), shifts_(shifts), cell_(cell), reach_((shifts.size / 2) * cell + cell / 2), room_(room),
-        out_(out, in.n) {}
+      : in_(in), key_(key), shifts_(shifts), cell_(cell), clip_(clip),
+        reach_((shifts.size / 2) * cell + cell / 2), room_(room), out_(out, in.n) {}
 
   // How many events were written, all; or -1 where some cannot be held in the room or in words.
   int64_t run() {
@@ -75,6 +76,12 @@ class TimeJitter {
     if (odd) return false;
     shifts_.add(key_, begin, end, cell_, to);
     n_ += end - begin;
+    return !clip_ || base >= 0 || clip(to + begin, end - begin, before(0, base));
+  }
+  // Has words come at `zero` or later; whether they can.
+  static bool clip(uint64_t* words, int64_t n, int64_t zero) {
+    if (uint64_t(zero) > most) return false;
+    for (int64_t i = 0; i < n; i++) words[i] += uint64_t(std::max<int64_t>(zero - int64_t(uint32_t(words[i])), 0));
     return true;
   }
 
@@ -129,7 +136,9 @@ class TimeJitter {
   const Stream in_;
   const uint64_t key_;
   const Shifts shifts_;
-  const int64_t cell_, reach_;
+  const int64_t cell_;
+  const bool clip_;
+  const int64_t reach_;
   const JitterRoom room_;
   Writer out_;
   int64_t n_ = 0, base_ = 0;

@@ -23,8 +23,8 @@ constexpr int64_t stream_block = 1024;
 constexpr int64_t ahead = 256;  // how many events before they are moved their times are asked for
 
 // Numbers on their way to an array, in order: straight, or by way of a block from which whole lines pass the caches.
-// The next ones are stored from `next` on, which may reach as far as a block of events has been read; `add` tells how
-// many of them count.
+// The next ones are stored from `next` on, as many as a block of events has at most; then `next` is moved behind those
+// that count, and `flush` sends whole lines on.
 template <class Number> class Lane {
  public:
   Lane(Number* to, bool past) : to_(to), past_(past && on_vector(to)) { next = past_ ? held_ : to; }

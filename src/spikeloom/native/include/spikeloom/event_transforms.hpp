@@ -1,4 +1,4 @@
-// Transforms of event streams: selections, jitter, sorting by time, merging, and down-sampling by integration.
+// Transforms of event streams: selections, jitter, merging, and down-sampling by integration.
 #pragma once
 
 #include "event_filters.hpp"
@@ -210,12 +210,13 @@ SPIKELOOM_EXPORT void jitter_times(const int64_t* t, int64_t n, uint64_t key, co
   spikeloom::Shifts{entry, size}.add(key, 0, n, cell, (uint64_t*)to_t);
 }
 
-// The same of a stream in order, in order; the result is -1 where it cannot be done so.
+// The same of a stream in order, in order, with times before 0 clipped to it if told so; the result is -1 where it cannot
+// be done so.
 SPIKELOOM_EXPORT void jitter_sorted(SPIKELOOM_STREAM, uint64_t key, const uint64_t* entry, int64_t size, int64_t cell,
-                                    int64_t chunk, uint64_t* waiting, uint64_t* sorted, uint32_t* place,
+                                    int64_t clip, int64_t chunk, uint64_t* waiting, uint64_t* sorted, uint32_t* place,
                                     int64_t room) {
   const spikeloom::JitterRoom held{waiting, sorted, place, room, chunk};
-  spikeloom::TimeJitter jitter(SPIKELOOM_IN, key, {entry, size}, cell, held, SPIKELOOM_OUT);
+  spikeloom::TimeJitter jitter(SPIKELOOM_IN, key, {entry, size}, cell, clip, held, SPIKELOOM_OUT);
   *result = jitter.run();
 }
 

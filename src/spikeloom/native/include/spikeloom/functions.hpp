@@ -41,6 +41,15 @@ template <class Real> SPIKELOOM_INLINE Vec<Real> vlog(Vec<Real> x) {
 template <class Real> SPIKELOOM_INLINE Vec<Real> vexp(Vec<Real> x) {
   return each<Real>(x, [](Real a) { return std::exp(a); });
 }
+// exp(r) where |r| <= ln 2 / 2: the polynomial of Cephes' expf.
+SPIKELOOM_INLINE Vec<float> exp_of_rest(Vec<float> r) {
+  Vec<float> y = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  y = y * r + 8.3334519073e-3f;
+  y = y * r + 4.1665795894e-2f;
+  y = y * r + 1.6666665459e-1f;
+  y = y * r + 5.0000001201e-1f;
+  return y * r * r + r + 1.0f;
+}
 // In float: range reduction by ln 2 in two parts and the polynomial of Cephes' expf, within 2 ulp; 0 where no normal
 // number can hold it. The power of two comes in two factors, as one alone does not reach the largest numbers.
 template <> inline __attribute__((always_inline)) Vec<float> vexp<float>(Vec<float> x) {
@@ -49,13 +58,7 @@ template <> inline __attribute__((always_inline)) Vec<float> vexp<float>(Vec<flo
   const Vec<float> half = select<float>(in < 0, splat(-0.5f), splat(0.5f));
   const Mask<float> n = __builtin_convertvector(in * 1.44269504f + half, Mask<float>), n0 = n >> 1;
   const Vec<float> f = __builtin_convertvector(n, Vec<float>), r = in - f * 0.693359375f + f * 2.12194440e-4f;
-  Vec<float> y = r * 1.9875691500e-4f + 1.3981999507e-3f;
-  y = y * r + 8.3334519073e-3f;
-  y = y * r + 4.1665795894e-2f;
-  y = y * r + 1.6666665459e-1f;
-  y = y * r + 5.0000001201e-1f;
-  y = y * r * r + r + 1.0f;
-  y = y * (Vec<float>)((n0 + 127) << 23) * (Vec<float>)((n - n0 + 127) << 23);
+  const Vec<float> y = exp_of_rest(r) * (Vec<float>)((n0 + 127) << 23) * (Vec<float>)((n - n0 + 127) << 23);
   return select<float>(x < low, splat(0.0f), select<float>(x > high, splat(INFINITY), y));
 }
 template <class Real> SPIKELOOM_INLINE Vec<Real> vtanh(Vec<Real> x) {

@@ -55,12 +55,10 @@ template <class V> struct Flow {
   }
 };
 
-// After how many ms, at most h, the potential v with the current i reaches theta; -1 where it does not. It does so with
-// a current above theta, hence before that has decayed 60 times; where exponents vanish nothing could be told. While it rises
+// After how many ms, at most h, the potential v with the current i reaches theta; -1 where it does not. While it rises
 // it does so ever slower, since it follows a current that decays: where it rises, Newton's step leads to a lower bound
 // of the one root. Halley's step is taken where it lies within the bounds. A potential rounded to theta is there at once.
 template <class V> SPIKELOOM_INLINE V crossing(const Leaks& k, V v, V i, V h) {
-  h = h < 60 * k.tau_s ? h : V{} + 60 * k.tau_s;
   const V rise = (i - v) * k.rate_m, bend = (-i * k.rate_s - rise) * k.rate_m, missing = k.theta - v;
   V low = missing > 0 ? missing / rise : V{}, high = h, found = V{} - 1;
   auto open = (i > k.theta) & (low <= h);
