@@ -235,6 +235,39 @@ def test_dropped_pixels_take_their_events_and_no_other(events, seed, path):
         assert rows(drop_pixels(events, pixels)) == [row for row in rows(events) if row[1:3] not in dead]
 
 
+SENSORS = [(1, 1), (33, 7), (70, 90), (1024, 1024), (1025, 3), (3, 2500), (1280, 720), (20_000, 2)]
+
+
+@pytest.mark.parametrize("size", SENSORS)
+@pytest.mark.parametrize("crowd", [0.0, 0.01, 0.3])
+def test_dropped_pixels_are_told_on_any_sensor_however_many_events_they_have(size, crowd):
+    rng = np.random.default_rng(size[0])
+    n, k = 5000, min(4, size[0] * size[1])
+    for _ in range(3):
+        pixel = rng.choice(size[0] * size[1], k, replace=False)  # rows or columns that begin and end a sensor, too
+        pixel[0] = rng.choice([0, size[0] - 1, size[0] * size[1] - 1])
+        drawn_pixels = rng.integers(0, size[0] * size[1], n)
+        place = np.where(rng.random(n) < crowd, rng.choice(pixel, n), drawn_pixels)
+        events = Events.from_arrays(np.arange(n), place % size[0], place // size[0], np.arange(n) % 2, size)
+        mask = ~np.isin(place, pixel)
+        for path in PATHS:
+            with computed_by(path):
+                kept = drop_pixels(events, np.stack([pixel % size[0], pixel // size[0]], 1))
+                assert kept.t.tolist() == np.flatnonzero(mask).tolist()
+                assert kept.equals(events[mask])
+
+
+@pytest.mark.parametrize("most", [255, 256, 257, 511, 512, 70_000])
+def test_a_pixel_counts_as_far_as_it_has_events(most):
+    x = np.repeat([0, 2], [most, 3])
+    events = Events.from_arrays(np.arange(len(x)), x, np.ones_like(x), np.zeros_like(x), (3, 2))
+    for path in PATHS:
+        with computed_by(path):
+            count = event_counts(events)
+            assert count.tolist() == [[0, 0, 0], [most, 0, 3]]
+            assert count.dtype == np.int64
+
+
 @settings(deadline=None)
 @given(streams, paths)
 def test_a_filter_keeps_events_in_order_and_changes_nothing_it_was_given(events, path):

@@ -76,17 +76,16 @@ def decimate(events: Events, n: int) -> Events:
 
 def event_counts(events: Events) -> NDArray[np.int64]:
     """How many events each pixel has, (height, width)."""
-    if (native := library()) is None or len(events) >= 2**32:
-        wide = np.zeros((events.height, events.width), np.int64)
-        np.add.at(wide, (events.y, events.x), 1)
-        return wide
-    count = np.zeros((events.height, events.width), np.uint32)
+    count = np.zeros((events.height, events.width), np.int64)
+    if (native := library()) is None:
+        np.add.at(count, (events.y, events.x), 1)
+        return count
     _, x, y, _ = contiguous(events)
-    result = np.zeros(1, np.int64)
-    native.call("count_pixels", x, y, len(events), events.width, events.height, count, result)
+    low, result = np.zeros(count.shape, np.uint8), np.zeros(1, np.int64)
+    native.call("count_pixels", x, y, len(events), events.width, events.height, count, low, result)
     if result[0] < 0:
         raise DataError(f"event_counts: an event has no pixel of the sensor of {events.width} x {events.height}")
-    return count.astype(np.int64)
+    return count
 
 
 def find_hot_pixels(

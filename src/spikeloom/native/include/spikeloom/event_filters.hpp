@@ -2,7 +2,7 @@
 // arrays of what is kept have room for n. Every pixel is checked before use.
 #pragma once
 
-#include "event_lanes.hpp"
+#include "event_pixels.hpp"
 
 namespace spikeloom {
 
@@ -160,21 +160,9 @@ SPIKELOOM_EXPORT void decimate(SPIKELOOM_STREAM, int64_t every, uint32_t* seen) 
 // The events of pixels whose bit in `table`, of height x width bits, is 1: that of pixel 0 is the lowest.
 SPIKELOOM_EXPORT void select_pixels(SPIKELOOM_STREAM, const uint32_t* table) {
   const spikeloom::Stream in SPIKELOOM_IN;
+  const spikeloom::Pixels pixels(in, table);
   spikeloom::filter_blocks(in, SPIKELOOM_OUT, [&](int64_t begin, int64_t size, uint8_t* keep) {
-    int64_t i = 0;
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__)
-    using namespace spikeloom;
-    for (; i + 16 <= size; i += 16) {
-      const Words::Vec row = wide(Shorts::load(in.y + begin + i)), column = wide(Shorts::load(in.x + begin + i));
-      const Words::Vec pixel = row * int(width) + column;
-      const Words::Vec words = __builtin_ia32_gathersiv16si(pixel, table, pixel >> 5, 0xffff, 4);
-      Bytes::store(keep + i, bytes(words >> (pixel & 31) & 1));
-    }
-#endif
-    for (; i < size; i++) {
-      const uint32_t pixel = uint32_t(in.y[begin + i]) * uint32_t(in.width) + uint32_t(in.x[begin + i]);
-      keep[i] = (table[pixel / 32] >> (pixel % 32)) & 1;
-    }
+    pixels.look_up(in, begin, size, keep);
   }, result);
 }
 
@@ -184,20 +172,22 @@ SPIKELOOM_EXPORT void select_events(SPIKELOOM_STREAM, const uint8_t* mask) {
   spikeloom::filter<false>(in, SPIKELOOM_OUT, [&](int64_t i) { return mask[i] != 0; }, result);
 }
 
-// How many events each pixel has: `count` is height x width zeros.
+// How many events each pixel has: `count` and `low` are height x width zeros. A count goes up in `low`, which fits the
+// second cache, and is carried once in 256 times.
 SPIKELOOM_EXPORT void count_pixels(const int16_t* x, const int16_t* y, int64_t n, int64_t width, int64_t height,
-                                   uint32_t* count, int64_t* result) {
+                                   int64_t* count, uint8_t* low, int64_t* result) {
   const spikeloom::Stream in{nullptr, x, y, nullptr, n, width, height};
+  uint32_t pixel[spikeloom::stream_block];
   for (int64_t begin = 0; begin < n; begin += spikeloom::stream_block) {
-    const int64_t end = begin + spikeloom::stream_block < n ? begin + spikeloom::stream_block : n;
-    if (!spikeloom::on_sensor(in, begin, end)) {
+    const int64_t size = begin + spikeloom::stream_block < n ? spikeloom::stream_block : n - begin;
+    if (!spikeloom::on_sensor(in, begin, begin + size)) {
       *result = -1;
       return;
     }
-    for (int64_t i = begin; i < end; i++) {
-      spikeloom::fetch(in, i, count, width);
-      count[y[i] * width + x[i]]++;
-    }
+    spikeloom::pixels_of(in, begin, size, pixel);
+    for (int64_t i = 0; i < size; i++)
+      if (__builtin_expect(++low[pixel[i]] == 0, 0)) count[pixel[i]] += 256;
   }
+  for (int64_t k = 0; k < width * height; k++) count[k] += low[k];
   *result = n;
 }
