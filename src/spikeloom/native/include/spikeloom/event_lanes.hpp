@@ -69,6 +69,20 @@ template <class Number, class Write> SPIKELOOM_INLINE void write_blocks(Number* 
   streamed();
 }
 
+// Copies n numbers, past the caches if asked to.
+template <class Number> SPIKELOOM_INLINE void copy(Number* to, const Number* from, int64_t n, bool past) {
+  typedef Number Line __attribute__((vector_size(vector_bytes)));
+  typedef Number Loose __attribute__((vector_size(vector_bytes), aligned(sizeof(Number)), may_alias));
+  constexpr int64_t line = vector_bytes / int64_t(sizeof(Number));
+  int64_t i = 0;
+  for (; past && i < n && !on_vector(to + i); i++) to[i] = from[i];
+  for (; past && i + line <= n; i += line) {
+    __builtin_prefetch(from + i + 16 * line);
+    stream(to + i, (Line) * (const Loose*)(from + i));
+  }
+  memcpy(to + i, from + i, size_t(n - i) * sizeof *to);
+}
+
 // Writes f(i) for each i below n.
 template <class Number, class Function> SPIKELOOM_INLINE void write_each(Number* to, int64_t n, Function f) {
   write_blocks(to, n, [=](int64_t begin, int64_t size, Number* __restrict next) {
@@ -119,14 +133,6 @@ class Writer {
     else
       move_rows(in, size, keep);
     flush(count);
-  }
-  // All events from begin to end.
-  void move_all(const Stream& in, int64_t begin, int64_t end) {
-    for (; begin < end; begin += stream_block) {
-      const int64_t size = begin + stream_block < end ? stream_block : end - begin;
-      move_all({in.t + begin, in.x + begin, in.y + begin, in.p + begin, size, in.width, in.height}, size);
-      flush(size);
-    }
   }
   // So many that `make` writes to where t, x, y and p go; at most stream_block.
   template <class Make> void write(int64_t n, Make make) {

@@ -172,10 +172,14 @@ SPIKELOOM_EXPORT void reverse_events(SPIKELOOM_STREAM, int64_t sum, int64_t flip
 
 // The events but those from begin to end.
 SPIKELOOM_EXPORT void drop_span(SPIKELOOM_STREAM, int64_t begin, int64_t end) {
-  spikeloom::Writer writer(SPIKELOOM_OUT, n);
-  writer.move_all(SPIKELOOM_IN, 0, begin);
-  writer.move_all(SPIKELOOM_IN, end, n);
-  *result = writer.finish();
+  const bool past = spikeloom::beyond_caches(n);
+  const auto without = [=](auto* to, const auto* from) {
+    spikeloom::copy(to, from, begin, past);
+    spikeloom::copy(to + begin, from + end, n - end, past);
+  };
+  without(to_t, t), without(to_x, x), without(to_y, y), without(to_p, p);
+  spikeloom::streamed();
+  *result = begin + n - end;
 }
 
 // Moves the pixels. clip: those that would leave the sensor stay at its edge and only x and y are written, n of each;
