@@ -68,7 +68,7 @@ format: $(VENV)/ready
 
 TORCH := $(shell grep '^torch==' constraints.txt)
 PEER_spaic := $(TORCH) spaic==0.6.3.0.0 scipy matplotlib pyyaml tqdm h5py networkx
-PEER_snntorch := $(TORCH) snntorch==1.0.0
+PEER_snntorch := $(TORCH) snntorch==1.0.0 numpy==2.4.6
 PEER_spikingjelly := $(TORCH) spikingjelly==2.0.0
 PEER_norse := $(TORCH) norse==1.1.0
 PEER_spyx := jax==0.10.2 jaxlib==0.10.2 spyx==1.0.0
