@@ -36,7 +36,7 @@ class Full(Link):
     def product(
         self, signal: Signal, weights: Mapping[str, Tensor], ends: Ends, keep: bool = False
     ) -> tuple[Tensor, None]:
-        weight, bias = weights["weight"], weights.get("bias")
+        weight, bias = weights["weight"].contiguous(), weights.get("bias")  # the order of sums depends on strides
         if isinstance(signal, SpikeRows):
             current = signal.times(weight.t())
         else:
@@ -57,5 +57,5 @@ class Full(Link):
                 found["weight"] = flat_grad.t() @ flat(signal)
         if "bias" in wanted.weights:
             found["bias"] = flat_grad.sum(0)
-        back = (flat_grad @ weights["weight"]).view(*grad.shape[:2], *ends.pre) if wanted.signal else None
+        back = (flat_grad @ weights["weight"].contiguous()).view(*grad.shape[:2], *ends.pre) if wanted.signal else None
         return Gradients(back, found)
