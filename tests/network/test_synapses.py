@@ -619,7 +619,8 @@ def test_a_file_cannot_ask_for_enormous_frames_between_small_populations():
 
 def test_the_plan_and_the_print_say_what_keeps_a_connection_from_the_kernels():
     net = everything()
-    assert "c: a synapse with dropout, flatten, batch_norm" in str(net.plan)
+    assert "torch path (gap: an electrical synapse)" in str(net.plan)
+    assert "<- input by c (conv, dropout, flatten, batch_norm)" in str(net.plan)
     assert "dropout, flatten, batch_norm" in str(net)
 
 

@@ -22,6 +22,7 @@ from .kernel_layer import KernelLayer
 from .path import Call, Key
 from .plan import Route
 from .product import Term
+from .staged import Staged
 
 DENSE_FROM = 0.4
 """The density of a signal from which a dense product is faster than its events."""
@@ -44,7 +45,7 @@ class Feed:
     inner: bool = False
     rows: EventRows | None = None
     dense: Tensor | None = None
-    term: Term | None = None
+    term: Term | Staged | None = None
     in_parts: bool = False
     found: Gradients | None = None
     ahead: bool = False
@@ -54,6 +55,12 @@ class Feed:
     def steps(self) -> int:
         """The steps that the route takes."""
         return self.route.steps
+
+    def wanted(self, needs: frozenset[Key]) -> tuple[bool, list[str]]:
+        """Whether the signal gets a gradient, and which of the weights do."""
+        path = self.route.connection.path
+        names = [name for name in self.weights if ("weight", path, name) in needs]
+        return ("signal", self.route.source) in needs or self.origin is not None, names
 
 
 def feeds_of(post: KernelLayer, built: Mapping[str, KernelLayer], stage: frozenset[str], call: Call) -> Iterator[Feed]:
@@ -71,6 +78,10 @@ def feeds_of(post: KernelLayer, built: Mapping[str, KernelLayer], stage: frozens
 def _find_signal(feed: Feed, post: KernelLayer, call: Call) -> None:
     """Puts events, dense signal or term in place: sparse or dense by the measured density."""
     link, ends, origin = feed.route.connection.link, feed.route.connection.ends, feed.origin
+    if feed.route.connection.synapses.stages:
+        wanted = feed.wanted(post.needs)
+        feed.term = Staged(feed.route.connection, _signal(feed, call), feed.weights, call, *wanted)
+        return
     if not isinstance(link, Full):
         feed.term = Term(link, ends, _signal(feed, call), feed.weights)
         return

@@ -36,18 +36,11 @@ def ways_back(feeds: Sequence[Feed], post: KernelLayer, needs: frozenset[Key]) -
     for feed in feeds:
         if feed.term is None or not feed.in_parts:
             continue
-        to_signal, names = _wanted(feed, needs)
+        to_signal, names = feed.wanted(needs)
         room = post.lease.empty if feed.origin is not None else empty  # what leaves the block is not used again
         if (names or to_signal) and (made := feed.term.backward_in_parts(to_signal, names, room)) is not None:
             ways[feed.inlet], feed.found = made
     return ways
-
-
-def _wanted(feed: Feed, needs: frozenset[Key]) -> tuple[bool, list[str]]:
-    """Whether the signal of a link gets a gradient, and which of its weights do."""
-    path = feed.route.connection.path
-    names = [name for name in feed.weights if ("weight", path, name) in needs]
-    return ("signal", feed.route.source) in needs or feed.origin is not None, names
 
 
 def add_gradients(feed: Feed, post: KernelLayer, needs: frozenset[Key], found: Found) -> Tensor | None:
@@ -81,13 +74,18 @@ def _add_by_link(feed: Feed, post: KernelLayer, needs: frozenset[Key], found: Fo
     path, signal = feed.route.connection.path, ("signal", feed.route.source)
     made = feed.found
     if made is None:
-        made = feed.term.gradients(_sent(post.dense_gradient(feed.inlet), feed.steps), *_wanted(feed, needs))
+        made = feed.term.gradients(_sent(post.dense_gradient(feed.inlet), feed.steps), *feed.wanted(needs))
     found.update({("weight", path, name): weight for name, weight in made.weights.items()})
     if feed.origin is not None:
         return made.signal
     if made.signal is not None:
-        found[signal] = (found[signal] + made.signal if signal in found else made.signal).contiguous()
+        found[signal] = found[signal] + made.signal if signal in found else _own(made.signal)
     return None
+
+
+def _own(grad: Tensor) -> Tensor:
+    """A gradient that leaves the block, in memory of its own: a link without weights passes on what it was given."""
+    return grad.clone(memory_format=torch.contiguous_format)
 
 
 def _sent(grad: Tensor, steps: int) -> Tensor:

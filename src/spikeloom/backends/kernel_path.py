@@ -23,6 +23,7 @@ from .kernel_layer import REALS, Compiled
 from .kernel_run import KernelRun
 from .path import Call, Key, Tensors, TorchPath
 from .plan import Layer, Stage
+from .staged import is_windowed
 from .workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -73,8 +74,8 @@ class KernelPath:
         if len(layer.branches) > MAX_INLETS:
             return f"{layer.path}: more than {MAX_INLETS} different filters and ports"
         for route in (r for branch in layer.branches for r in branch.routes):
-            if extras := route.connection.extras:
-                return f"{route.connection.path}: {extras}"
+            if route.connection.extras and not (is_windowed(route) and route.source not in stage.paths):
+                return f"{route.connection.path}: {route.connection.extras}"
             if route.source in stage.paths and not isinstance(route.connection.link, Full):
                 return f"{route.connection.path}: a loop of link type {route.connection.link.name}"
         step = trace(layer.neuron, inlets_of(layer), layer.shape)
@@ -93,7 +94,8 @@ class KernelPath:
 
     def in_kernel(self, layer: Layer) -> bool:
         """Whether all products into a population are of dense weights, which the kernels make themselves."""
-        return all(isinstance(r.connection.link, Full) for branch in layer.branches for r in branch.routes)
+        connections = [route.connection for branch in layer.branches for route in branch.routes]
+        return all(isinstance(c.link, Full) and not c.synapses.stages for c in connections)
 
     def forward(self, call: Call, needs: frozenset[Key]) -> tuple[Tensors, Any]:
         """On the torch path where what is asked for or trained needs one more kernel, which cannot be compiled."""

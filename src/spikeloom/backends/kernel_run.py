@@ -19,7 +19,8 @@ from .kernel_feeds import Feed, add_currents, feeds_of, source_of, under_way
 from .kernel_gradients import Found, Ways, add_gradients, target_of, ways_back, write_sums
 from .kernel_layer import NEAR, Frame, KernelLayer
 from .path import Call, Key, Tensors
-from .plan import Stage
+from .plan import Layer, Stage
+from .staged import Staged
 from .windows import Kept, Windows, windows_of
 
 if TYPE_CHECKING:
@@ -54,12 +55,17 @@ class KernelRun:
         """What comes out of the block by key."""
         if self.needs and self._may_spare():
             self.windows = windows_of(self.call, self._kept(), self.path.sparing)
+        self.layers = {layer.path: self._made(layer) for layer in self.call.block.layers}
         for stage in self.call.block.stages:
             self._run(stage)
         results: Found = {}
         for path, layer in self.layers.items():
             results.update(self._results(path, layer))
         return results
+
+    def _made(self, layer: Layer) -> KernelLayer:
+        """A population with its kernels: all have them before the first current, which can move running means."""
+        return KernelLayer(self.path.compiled(layer, self.needs, self.call.want[layer.path]), self.frame)
 
     def _may_spare(self) -> bool:
         """Whether a window's way back needs nothing of other windows: a link that makes its current itself does."""
@@ -76,9 +82,6 @@ class KernelRun:
         return kept
 
     def _run(self, stage: Stage) -> None:
-        for layer in stage.layers:
-            compiled = self.path.compiled(layer, self.needs, self.call.want[layer.path])
-            self.layers[layer.path] = KernelLayer(compiled, self.frame)
         layers = [self.layers[layer.path] for layer in stage.layers]
         for post in layers:
             feeds = list(feeds_of(post, self.layers, stage.paths, self.call))
@@ -125,6 +128,7 @@ class KernelRun:
         found.update({("state", path, k): part for k, part in enumerate(layer.tensors_of(layer.state))})
         for feed in self.feeds[path]:
             found.update(under_way(feed, layer, self.call))
+            found.update(feed.term.states() if isinstance(feed.term, Staged) else {})
         return found
 
     # ---- the way back

@@ -149,7 +149,8 @@ class Plan:
 
 
 def _route_line(route: Route) -> str:
-    synapse = f", {type(route.connection.filter).__name__}" if route.connection.filter is not None else ""
+    synapse = "".join(f", {stage.name}" for stage in route.connection.synapses.stages)
+    synapse += f", {type(route.connection.filter).__name__}" if route.connection.filter is not None else ""
     loop = int(route.looped)
     steps = f", {steps_text(route.steps - loop, loop)}" if route.steps else ""
     return f"{route.source} by {route.connection.path} ({route.connection.link.name}{synapse}{steps})"

@@ -99,7 +99,10 @@ class _Product(torch.autograd.Function):
         return (None, found.signal, *(found.weights.get(name) for name in ctx.term.weights))
 
 
-def product(term: Term) -> Tensor:
-    """The current of a term, with its gradients to signal and weights."""
-    signal = term.signal if isinstance(term.signal, Tensor) else None
+def product(term: Term, stands_in: Tensor | None = None) -> Tensor:
+    """The current of a term, with its gradients to signal and weights.
+
+    stands_in: what gets the gradient of a signal that comes as events, (T, B, *pre).
+    """
+    signal = term.signal if isinstance(term.signal, Tensor) else stands_in
     return cast(Tensor, apply(_Product, term, signal, *term.weights.values()))

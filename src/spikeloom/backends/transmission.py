@@ -30,11 +30,13 @@ States = tuple[Tensor, ...]
 class Transmission:
     """A connection on its way through a window, with the state of its synapses.
 
-    spread: how many steps later than the others the current of the slowest synapse arrives.
+    spread: how many steps later than the others the current of the slowest synapse arrives. stands_in: see `product`.
     """
 
-    def __init__(self, connection: Connection, weights: Mapping[str, Tensor], call: Call) -> None:
-        self.connection, self.call, self.weights = connection, call, weights
+    def __init__(
+        self, connection: Connection, weights: Mapping[str, Tensor], call: Call, stands_in: Tensor | None = None
+    ) -> None:
+        self.connection, self.call, self.weights, self._stands_in = connection, call, weights, stands_in
         own = {"delay", "sigma", *(name for stage in connection.synapses.stages for name in stage.parameters)}
         self.link_weights = {name: w for name, w in weights.items() if name not in own}
         if isinstance(connection.delay, LearnedDelays):
@@ -44,6 +46,7 @@ class Transmission:
         words = np.random.SeedSequence([call.seed, zlib.crc32(connection.path.encode())]).generate_state(1, np.uint64)
         self.generator = torch.Generator(device).manual_seed(int(words[0]) >> 1)
         self._states: dict[tuple[str, int], States] = {}
+        self._passed = 0
 
     def current(self, signal: Signal, *, stepped: bool = False) -> Tensor:
         """The current (T + spread, B, *post) that a signal (T, B, *pre) causes from its first step on.
@@ -55,8 +58,7 @@ class Transmission:
         if isinstance(signal, Tensor) and not stepped:
             signal = signal.expand(self.call.n_steps, *signal.shape[1:])
         if synapses.before:
-            values = signal.dense() if isinstance(signal, SpikeRows) else signal
-            signal = self._through("before", synapses.before, values, window)
+            signal = self._through("before", synapses.before, self._first(signal), window)
         current = self._delayed(signal) if "delay" in self.weights else self._product(signal)
         return self._through("after", synapses.after, current, window)
 
@@ -74,8 +76,21 @@ class Transmission:
         path, each = self.connection.path, self._states.items()
         return {("under way", path, side, k, j): part for (side, k), state in each for j, part in enumerate(state)}
 
+    def _first(self, signal: Signal) -> Tensor:
+        """A signal as values, and where it comes as events behind the first stage if that has a link for them."""
+        if not isinstance(signal, SpikeRows):
+            return signal
+        stage = self.connection.synapses.before[0]
+        if (link := stage.link()) is None:
+            return signal.dense()
+        self._passed = 1
+        ends = Ends(signal.shape, stage.shape(self.connection.path, signal.shape))
+        return product(Term(link, ends, signal, {}), self._stands_in)
+
     def _through(self, side: str, stages: tuple[Stage, ...], x: Tensor, window: Window) -> Tensor:
         for k, stage in enumerate(stages):
+            if side == "before" and k < self._passed:
+                continue
             state = self._states.get((side, k)) or self._state(side, k, stage, x[0])
             x, self._states[side, k] = stage.apply(x, state, self.weights, window)
         return x
@@ -85,7 +100,7 @@ class Transmission:
         return tuple(self.call.tensors.get(("under way", path, side, k, j), part) for j, part in enumerate(rest))
 
     def _product(self, signal: Signal) -> Tensor:
-        return product(Term(self.connection.link, self.connection.ends, signal, self.link_weights))
+        return product(Term(self.connection.link, self.connection.ends, signal, self.link_weights), self._stands_in)
 
     def _spread(self) -> int:
         if isinstance(delay := self.connection.delay, LearnedDelays):

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...errors import ParameterError, ShapeError
-from ..links.conv import check_pairs, pair
+from ..links.conv import Pool, check_pairs, pair
 from ..links.frames import Pooling
+from ..links.link import Link
 from .stage import Shape, Stage, Window
 
 
@@ -82,6 +83,10 @@ class _Pooling(Stage):
         kernel = pair(self.pool_kernel_size)
         stride = kernel if self.pool_stride is None else pair(self.pool_stride)
         return Pooling(self.kind, kernel, stride, pair(self.pool_padding))
+
+    def link(self) -> Link:
+        window = self._window()
+        return Pool(pool=self.kind, kernel_size=window.kernel, stride=window.stride, padding=window.padding)
 
     def shape(self, owner: str, shape: Shape) -> Shape:
         channels, height, width = _image(owner, self, shape)

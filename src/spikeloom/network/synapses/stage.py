@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from ..links.link import Link
 from ..parameters import ParameterSpec
 
 Shape = tuple[int, ...]
@@ -50,6 +51,10 @@ class Stage(ABC):
     def initial(self, x: Tensor) -> tuple[Tensor, ...]:
         """Its state at rest, for an input of one step (B, *shape)."""
         return ()
+
+    def link(self) -> Link | None:
+        """The link that does the same to events faster, where there is one and the stage has no state."""
+        return None
 
     @abstractmethod
     def apply(
