@@ -105,6 +105,28 @@ def test_an_encoder_with_a_time_encodes_over_that_window_and_is_silent_after_it(
     assert not window[4:].any()
 
 
+GIVEN = {
+    "float32": lambda: np.full((2, 3), 0.8, np.float32),
+    "float64": lambda: np.full((2, 3), 0.8),
+    "whole numbers": lambda: np.ones((2, 3), np.int64),
+    "a tensor": lambda: torch.full((2, 3), 0.8),
+    "a tensor of an array": lambda: torch.from_numpy(np.full((2, 3), 0.8)),
+}
+
+
+@pytest.mark.parametrize("given", GIVEN)
+@pytest.mark.parametrize("made", ["constant_current", "latency", "poisson", "an input population"])
+def test_what_becomes_of_an_array_after_it_was_given_changes_nothing(made, given):
+    encoder = sl.Population(sl.PoissonInput(), 3) if made == "an input population" else sl.Encoder(3, made)
+    data = GIVEN[given]()
+    expected = np.asarray(encoded(encoder, data))
+    assert expected.any()
+    encoder(data)
+    data[:] = 0
+    again = encoder.encode(10, 0.1, RANDOM(0))
+    np.testing.assert_array_equal(again.raster(np.float32) if isinstance(again, sl.Spikes) else again, expected)
+
+
 def test_a_window_of_values_keeps_their_gradient():
     data = torch.ones(1, 2, requires_grad=True)
     signal = encoded(sl.Encoder(2, "constant_current", coding_time=0.3), data)

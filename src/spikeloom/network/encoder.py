@@ -90,7 +90,8 @@ class Encoder(Component):
 
     def __call__(self, data: Any) -> None:
         """Sets the batch of the next run: values (B, *shape) or (B, num), Spikes, for 'null' (B, T, *shape), and for
-        'mstb' a list of samples [times, ids]."""
+        'mstb' a list of samples [times, ids]. Values are copied: what becomes of the array afterwards changes nothing.
+        """
         if self.coding_method == "mstb" and not isinstance(data, Spikes):
             data = spike_lists(f"encoder {self.name!r}", data, self.shape)
         self._data = self._reshaped(data) if isinstance(data, Spikes) else self._checked(data)
@@ -177,15 +178,14 @@ class Encoder(Component):
         return spikes if spikes.shape == self.shape else replace(spikes, shape=self.shape)
 
     def _checked(self, data: Any) -> Any:
-        """The batch as float values (B, *shape), or (B, T, *shape) for 'null'; tensors stay tensors."""
+        """A copy of the batch as float values (B, *shape), or (B, T, *shape) for 'null'; tensors stay tensors."""
         tensor = hasattr(data, "detach")
         if tensor and (data.is_complex() or data.layout is not torch.strided):
             raise DataError(
                 f"encoder {self.name!r} takes a dense tensor of real numbers, got {data.dtype}, {data.layout}; "
                 "call .to_dense() or .real on it"
             )
-        if not tensor:
-            data = _numbers(f"encoder {self.name!r}", data)
+        data = data.clone() if tensor else _numbers(f"encoder {self.name!r}", data)
         lead = 2 if self.coding_method == "null" else 1
         given, flat = tuple(data.shape[lead:]), (self.num,)
         want = ", ".join(map(str, ("B", *(["T"] if lead == 2 else []), *self.shape)))
@@ -246,11 +246,11 @@ def filled(signal: Any, length: int, n_steps: int) -> Any:
 
 
 def _numbers(owner: str, data: Any) -> NDArray[Any]:
-    """The data as an array of floats, of the precision it has; DataError where it is something else."""
+    """The data as a new array of floats, of the precision it has; DataError where it is something else."""
     try:
         array = np.asarray(data)
     except ValueError as error:
         raise DataError(f"{owner} takes an array of numbers, got {type(data).__name__}: {error}") from error
     if array.dtype.kind not in "biuf":
         raise DataError(f"{owner} takes real numbers, got {type(data).__name__} of dtype {array.dtype}")
-    return array if array.dtype.kind == "f" else array.astype(np.float32)
+    return array.astype(array.dtype if array.dtype.kind == "f" else np.float32)

@@ -74,7 +74,7 @@ class InputPopulation(Encoder):
         owner = f"population {self.name!r}"
         array = as_array(data, owner)
         precision = array.dtype if array.dtype.kind == "f" else np.float16
-        array = array.astype(np.promote_types(precision, np.float32), copy=False)
+        array = array.astype(np.promote_types(precision, np.float32))  # a copy: the given one may change
         n_frames = self.neuron.frames[0]
         own = (self.shape,) if self.shape == (self.num,) else (self.shape, (self.num,))
         each = [shape if n_frames == 1 else (n_frames, *shape) for shape in own]
