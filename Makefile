@@ -87,6 +87,7 @@ bench: $(VENV)/ready $(PEERS:%=.bench/%/ready)
 	$(BIN)/python benchmarks/peers.py --records .bench/peers.jsonl
 	$(BIN)/python benchmarks/peers.py --growth --records .bench/growth.jsonl
 	$(BIN)/python benchmarks/peers.py --sweep --records .bench/sweep.jsonl
+	$(BIN)/python benchmarks/normalised.py
 	$(BIN)/python benchmarks/testnet.py $(BENCH)
 	$(BIN)/python benchmarks/plastic.py
 	$(BIN)/python benchmarks/digits.py
