@@ -1,6 +1,7 @@
 """What is said of files of every kind, and what is found wrong in them."""
 
 import json
+import re
 import shutil
 import zipfile
 
@@ -114,6 +115,50 @@ def test_a_file_that_was_cut_short_has_one_fault_that_names_it(kind, tmp_path):
         found = [str(error)]
     assert len(found) == 1
     assert str(path) in found[0]
+
+
+EVENT_LINES = {
+    "cut in a line": ("t,x,y,p\n10,1,2,1\n20,1,2", "byte 17: .* got '20,1,2'"),
+    "not a number": ("t,x,y,p\n10,1,2,1\n20,nan,2,1\n30,1,2,1\n", "byte 17: .* got '20,nan,2,1'"),
+    "a polarity of 2": ("# t, x, y, p\n10,3,2,2\n", "byte 13: .* got '10,3,2,2'"),
+    "seconds": ("t,x,y,p\n0.5,1,2,1\n", r"byte 8: .*times in ms or s are read with format=CSV\(time_unit="),
+    "no names": ("10 1 2 1\n20 1 two 1\n", "byte 9: .* got '20 1 two 1'"),
+}
+
+
+@pytest.mark.parametrize("name", EVENT_LINES)
+def test_a_damaged_file_of_event_lines_is_no_text(name, tmp_path):
+    content, message = EVENT_LINES[name]
+    for path in (tmp_path / "a.csv", tmp_path / "below" / "b.csv"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+        assert kind_of(path) == "events"
+    for place in (tmp_path / "a.csv", tmp_path / "below"):
+        (fault,) = faults(place)
+        assert re.search(message, str(fault)), fault
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        ("\ufefft,x,y,p\n10,1,2,1\n", "events"), ("t,x,y,p\n", "events"), ("text,label\ngood,1\n", "table"),
+        ("a,b\n1,2\n", "text"), ("1,2,3,4\n10,1,2,1\n", "text"), ("# only a remark\n", "text"), ("\ufeff", "text"),
+    ],
+)  # fmt: skip
+def test_lines_of_a_table_are_what_their_names_or_the_first_of_them_say(content, kind, tmp_path):
+    path = tmp_path / "lines.csv"
+    path.write_text(content, encoding="utf-8")
+    assert kind_of(path) == kind
+    assert list(faults(path)) == []
+
+
+@pytest.mark.parametrize("suffix", [".es", ".raw", ".PNG", ".wav", ".npy"])
+def test_a_file_that_is_called_what_no_text_is_is_not_taken_for_text(suffix, tmp_path):
+    path = tmp_path / f"file{suffix}"
+    path.write_text("Event St")
+    with pytest.raises(DataError, match=r"expected one of: .* got the bytes 45 76 65 6e"):
+        kind_of(path)
+    assert kind_of(path.rename(tmp_path / "file.txt")) == "text"
 
 
 def test_every_bad_row_of_captions_is_a_fault_with_its_line(tmp_path):

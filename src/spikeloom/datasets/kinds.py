@@ -22,6 +22,7 @@ from .caption_report import TABLE, Limits, source_of, validate_captions
 from .client_tables import read_text_table
 from .describe import Description, Fault, Kind, Progress, faults, kind_of, quiet
 from .idx import read_idx
+from .image_folder import SUFFIXES
 from .neuron_data import read_neuron_data
 from .pictures import decoded
 from .shd import SpikeFile
@@ -34,6 +35,10 @@ _SOUNDS = {b"RIFF": "WAV", b"RIFX": "WAV", b"RF64": "WAV", b"fLaC": "FLAC", b"Og
            b"\xff\xfb": "MP3", b"\xff\xf3": "MP3", b"\xff\xf2": "MP3", b"FORM": "AIFF"}  # fmt: skip
 _IMAGES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF",
            b"MM\0*": "TIFF", b"P5\n": "PPM", b"P6\n": "PPM"}  # fmt: skip
+_NO_TEXT = {s for name in FORMATS for s in FORMATS[name].suffixes} - set(FORMATS["csv"].suffixes) | {
+    *SUFFIXES, ".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".npy", ".pt"
+}  # fmt: skip
+"""Suffixes of files that are no text."""
 _MOST_TEXT = 1 << 28
 _PART = 256
 """How many samples of a spike file are read at a time."""
@@ -259,6 +264,9 @@ def _table(path: Path, progress: Progress) -> Description:
 
 
 def _is_text(path: Path, head: bytes) -> bool:
+    """Whether it can be read as text, and is not called what no text is: then it is damaged."""
+    if path.suffix.lower() in _NO_TEXT:
+        return False
     try:
         decode(head[: head.rfind(b"\n") + 1] or head, str(path))
     except DataError:

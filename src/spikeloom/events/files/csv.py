@@ -35,6 +35,8 @@ LONGEST_EVENT = 64
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|true|false", re.IGNORECASE)
 _NOT_TEXT = bytes({*range(256)} - {*range(32, 127), *b"\t\r\n"})
+_MARK = b"\xef\xbb\xbf"
+"""The byte order mark that spreadsheets put before UTF-8."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,18 +75,23 @@ class CSV(Codec):
         return CodecSource(self, path, max(block_bytes, SMALLEST_BLOCK))
 
     def recognises(self, head: bytes, size: int) -> bool:
-        if not head or head.translate(None, _NOT_TEXT) != head or head.startswith((b"%", b"#!")):
+        """A file whose first lines name t, x, y and p, or whose first line of numbers is an event; the rest may be
+        damaged."""
+        text = head.removeprefix(_MARK)
+        if not text or text.translate(None, _NOT_TEXT) != text or text.startswith((b"%", b"#!")):
             return False
         try:
             header = self.header(head, size)
         except DataError:
             return False
-        lines = head if len(head) == size else head[: head.rfind(b"\n") + 1]
-        data = np.frombuffer(lines, np.uint8)[header.length :]
-        return self.decode(data, header.state, Columns(self.most(data, header.state)), True).damage is None
+        named = (_split(line.lstrip(b"# ").decode("latin-1"), None) for line in head[: header.length].splitlines())
+        if any(len(fields(parts)) == len(NAMES) for parts in named):
+            return True
+        data = np.frombuffer(head[header.length :].split(b"\n")[0], np.uint8)
+        return data.size > 0 and self.decode(data, header.state, Columns(1), True).damage is None
 
     def header(self, head: bytes, size: int) -> Header:
-        at, names = 0, list(self.columns) if self.columns is not None else None
+        at, names = len(_MARK) * head.startswith(_MARK), list(self.columns) if self.columns is not None else None
         while at < len(head):
             end = head.find(b"\n", at) + 1 or len(head)
             line = head[at:end].decode("latin-1").strip()
