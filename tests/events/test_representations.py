@@ -1,5 +1,6 @@
 """Frames, bit planes, voxel grids and time surfaces: against hand counts, histograms and definitions, on both paths."""
 
+import os
 import sys
 from contextlib import ExitStack
 from unittest.mock import patch
@@ -25,6 +26,7 @@ from spikeloom.events.representations import (
     voxel_grid,
 )
 from spikeloom.events.transforms import Crop
+from spikeloom.native import memory
 from spikeloom.native.compiled import compiled
 
 compiled("event_frames.hpp")  # now, not in a test whose time is limited
@@ -177,7 +179,7 @@ def test_frames_one_by_one_from_a_stream_in_pieces_equal_frames_at_once(events, 
         ({"window": 1, "n_bins": 2}, "got window and n_bins"),
         ({"window": 0}, "frames.window must be a positive time step in ms, got 0"),
         ({"window": np.nan}, "frames.window"),
-        ({"window": 1e-9}, "windows; use longer ones"),
+        ({"window": 1, "overlap": 0.9999999999}, "windows; use longer ones"),
         ({"window": 1, "overlap": 1}, "frames.overlap must be at least 0 and below the window of 1 ms"),
         ({"n_bins": 2, "overlap": 1}, "n_bins has none"),
         ({"n_bins": 0}, "frames.n_bins must be an integer of at least 1"),
@@ -187,7 +189,7 @@ def test_frames_one_by_one_from_a_stream_in_pieces_equal_frames_at_once(events, 
         ({"n_bins": 1, "polarity": "both"}, "polarity must be one of 'separate', 'merged', 'signed', got 'both'"),
         ({"n_bins": 1, "dtype": "int64"}, "dtype must be one of uint8, uint16, int16, int32, float32"),
         ({"n_bins": 1, "dtype": "int31"}, "frames.dtype must be a type of numbers, got 'int31'"),
-        ({"window": 5e-324}, "frames.window of 5e-324 ms makes inf windows"),
+        ({"window": 5e-324}, "frames.window must be from 0.001 ms"),
         ({"window": 1, "overlap": "0"}, "frames.overlap must be at least 0 and below the window of 1 ms, got 0"),
         ({"n_bins": 1, "dtype": "uint8", "polarity": "signed"}, "one of int16, int32, float32 for 'signed' counts"),
         ({"n_bins": 1, "start": 3, "end": 2}, "frames.end must not lie before start = 3 ms"),
@@ -208,9 +210,34 @@ def test_frames_one_by_one_are_refused_when_they_are_asked_for():
             iter_frames(at_pixel([0]), **arguments)
 
 
-def test_frames_that_no_memory_holds_are_refused():
-    with pytest.raises(ParameterError, match=r"\(300, 2, 32768, 32768\) of int32 takes 2400 GiB; draw fewer at a time"):
-        frames(at_pixel([0, 1], size=(2**15, 2**15)), n_bins=300)
+LARGE = [
+    (lambda e: frames(e, n_bins=300), r"frames: \(300, 2, 32768, 32768\) of int32 takes 2400.0 GiB, of memory 9.0 GiB",
+     "times are in ms; iter_frames draws"),
+    (lambda e: frames(e, window=0.001), r"\(1001, 2, 32768, 32768\) of int32 takes 8008.0 GiB", "times are in ms"),
+    (lambda e: time_surface(e, 5.0, every=0.05), r"\(21, 2, 32768, 32768\) of float32 takes 168", "iter_time_surfaces"),
+    (lambda e: voxel_grid(e, 20), r"20.* of float32 takes 80", "times are in ms"),
+    (lambda e: bit_planes(e, 20), r"\(20, 2, 32768, 32768\) of uint16 takes 80", "times are in ms"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("draw", "size", "way_out"), LARGE)
+def test_what_the_free_memory_does_not_hold_is_refused(monkeypatch, draw, size, way_out):
+    monkeypatch.setattr(memory, "available", lambda: 9 * 2**30)
+    with pytest.raises(ParameterError, match=f"{size}.*{way_out}"):
+        draw(at_pixel([0, 1000], size=(2**15, 2**15)))
+
+
+def test_the_system_tells_how_much_memory_is_free():
+    free, whole = memory.available(), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert free is None or whole / 1000 < free <= whole
+
+
+@pytest.mark.parametrize("window", [1e-6, 0.0009])
+def test_a_window_below_the_resolution_of_events_is_refused(window):
+    for draw in (lambda e: frames(e, window=window), lambda e: iter_frames(e, window=window),
+                 lambda e: time_surface(e, 5.0, every=window)):  # fmt: skip
+        with pytest.raises(ParameterError, match=r"window must be from 0.001 ms, the resolution of events, to below"):
+            draw(at_pixel([0, 5]))
 
 
 def test_an_event_outside_of_the_sensor_is_named_not_written():

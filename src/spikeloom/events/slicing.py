@@ -127,8 +127,11 @@ class TimeWindows:
     owner: str
 
     def __post_init__(self) -> None:
-        if check_dt(self.window, f"{self.owner}.window") >= _LONGEST:
-            raise ParameterError(f"{self.owner}.window must be below {_LONGEST:g} ms, got {self.window}")
+        if not 1e-3 <= check_dt(self.window, f"{self.owner}.window") < _LONGEST:
+            raise ParameterError(
+                f"{self.owner}.window must be from 0.001 ms, the resolution of events, to below {_LONGEST:g} ms, got "
+                f"{self.window}"
+            )
         number = isinstance(self.overlap, (int, float, np.integer, np.floating))
         if not number or not 0 <= self.overlap < self.window:
             raise ParameterError(

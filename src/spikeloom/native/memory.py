@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Sequence
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,16 @@ def _waited(size: int) -> _Memory | None:
             continue
         return memory
     return None
+
+
+def available() -> int | None:
+    """How many bytes the system can give without swapping; None where it does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    told = next((line.split() for line in lines if line.startswith("MemAvailable:")), [])
+    return int(told[1]) * 1024 if len(told) == 3 and told[1].isdecimal() else None
 
 
 def shortened(array: NDArray[Any], n: int) -> NDArray[Any]:

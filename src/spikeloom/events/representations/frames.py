@@ -28,7 +28,9 @@ from ..slicing import (
 from .pixels import Polarity, check_polarity, draw, frame_shape, library, places, signs
 
 _SUFFIXES = {"uint8": "u8", "uint16": "u16", "int16": "i16", "int32": "i32", "float32": "f32"}
-_MOST_BYTES = 2**40
+_LARGE, _MOST_BYTES = 2**28, 2**40
+"""Bytes of an array from which on the free memory is looked at, and what that is taken for where nothing tells it."""
+_ONE_BY_ONE = {"frames": "; iter_frames draws one after the other", "time_surface": "; iter_time_surfaces does"}
 
 
 def frames(
@@ -159,17 +161,18 @@ def bit_planes(
 
 
 def room(shape: tuple[int, ...], dtype: DTypeLike, owner: str) -> NDArray[Any]:
-    """An array that holds anything; ParameterError for more than any memory holds."""
+    """An array that holds anything; ParameterError for more than the memory that is free."""
     size = prod(shape) * np.dtype(dtype).itemsize
-    if size > _MOST_BYTES:
+    if size > _LARGE and size > (most := memory.available() or _MOST_BYTES):
         raise ParameterError(
-            f"{owner}: {shape} of {np.dtype(dtype)} takes {size / 2**30:.0f} GiB; draw fewer at a time"
+            f"{owner}: {shape} of {np.dtype(dtype)} takes {size / 2**30:.1f} GiB, of memory {most / 2**30:.1f} GiB are "
+            f"free; draw fewer at a time, times are in ms{_ONE_BY_ONE.get(owner, '')}"
         )
     return memory.empty(shape, dtype)
 
 
 def zeros(shape: tuple[int, ...], dtype: DTypeLike, owner: str) -> NDArray[Any]:
-    """Zeros; ParameterError for more than any memory holds."""
+    """Zeros; ParameterError for more than the memory that is free."""
     out = room(shape, dtype, owner)
     out.fill(0)
     return out
