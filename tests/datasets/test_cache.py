@@ -485,6 +485,13 @@ def test_a_source_that_cannot_be_opened_is_named(files, tmp_path, monkeypatch):
         cached(dataset, tmp_path / "cache")
 
 
+def test_a_folder_that_cannot_be_made_is_named(files, tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    for folder in ("taken", "taken/below"):
+        with pytest.raises(StorageError, match=f"cannot make the folder .*{folder}: "):
+            cached(dataset_of(files), tmp_path / folder)
+
+
 def test_files_that_were_only_touched_are_hashed_once_more_and_then_known_again(files, tmp_path, monkeypatch):
     hashed, hash_of = [], cache.hash_of
     monkeypatch.setattr(cache, "hash_of", lambda file, algorithm: hashed.append(file) or hash_of(file, algorithm))

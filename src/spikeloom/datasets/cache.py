@@ -61,7 +61,10 @@ def cached(
     source = _Source(dataset.files() if isinstance(dataset, Keyed) else [])
     file = _opened(path, dataset, recipe, source, verify)
     if file is None:
-        place.mkdir(parents=True, exist_ok=True)
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cached: cannot make the folder {place}: {error.strerror}") from error
         _write(path, dataset, recipe, source, shown)
         file = CacheFile(path, verify=False)
     return read_dataset(file, dataset.name, dataset.verified, transform, generator)

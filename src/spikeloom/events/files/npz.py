@@ -61,6 +61,8 @@ class NPZ(Format):
     def open(self, path: Path, block_bytes: int) -> Source:
         try:
             return NpzSource(path)
+        except DataError:  # the archive is whole, what it holds is none of events
+            raise
         except _FAILURES as error:
             raise DataError(f"{path}, byte 0: expected a zip archive of arrays, got a damaged one: {error}") from error
 
@@ -127,7 +129,10 @@ class NpzSource(Source):
         for name, field in self._columns.values():
             dtype = arrays[name].dtype if field is None else arrays[name].dtype[field]
             if dtype.kind not in "iub":
-                raise DataError(f"{path}: expected whole numbers (times in microseconds) in {name}, got {dtype}")
+                raise DataError(
+                    f"{path}: expected whole numbers (times in microseconds) in {name}, got {dtype}; read other arrays "
+                    "with np.load, and give them to Events.from_arrays"
+                )
         _check_sums(self._archive, [array.entry for array in arrays.values()])
         sides = [_side(path, self._archive, entries.get(name)) for name in ("width", "height")]
         self.sensor_size = (sides[0], sides[1]) if sides[0] and sides[1] else None
