@@ -41,7 +41,7 @@ class Transmission:
         self.link_weights = {name: w for name, w in weights.items() if name not in own}
         if isinstance(connection.delay, LearnedDelays):
             connection.delay.check(f"{connection.path}.delay", as_array(weights["delay"]))
-        self.spread = self._spread()
+        self.spread, self._list = self._spread(), Sparse()  # a list of its own: what it keeps goes with the run
         device = next(iter(call.tensors.values())).device
         words = np.random.SeedSequence([call.seed, zlib.crc32(connection.path.encode())]).generate_state(1, np.uint64)
         self.generator = torch.Generator(device).manual_seed(int(words[0]) >> 1)
@@ -128,6 +128,12 @@ class Transmission:
         delays, counts = torch.unique_consecutive(late[order], return_counts=True)
         return pairs[:, order], weight[order], late[order], delays.tolist(), counts.tolist()
 
+    @cached_property
+    def _places(self) -> Tensor:
+        """The synapses as those of targets that stand there once for each delay, the shortest first."""
+        pairs, _, late, _, _ = self._synapses
+        return torch.stack([late * math.prod(self.connection.ends.post) + pairs[0], pairs[1]])
+
     def _delayed(self, signal: Signal) -> Tensor:
         """The current of a window in which each synapse has its own delay."""
         ends, n_post = self.connection.ends, math.prod(self.connection.ends.post)
@@ -148,17 +154,16 @@ class Transmission:
 
     def _each_delay(self, signal: Signal, n_steps: int, n_post: int) -> Tensor:
         """The current (T + spread, B, n_post) of whole steps of delay, in memory of the synapses."""
-        pairs, weight, late, delays, counts = self._synapses
+        pairs, weight, _, delays, counts = self._synapses
         if n_steps == 1:
-            places = torch.stack([late * n_post + pairs[0], pairs[1]])
-            made = self._sparse(signal, places, weight, (self.spread + 1) * n_post)[0]
+            made = self._sparse(signal, self._places, weight, (self.spread + 1) * n_post)[0]
             return made.view(len(made), self.spread + 1, n_post).transpose(0, 1)
         way = Late(Ends(self.connection.ends.pre, (n_post,)), signal, pairs, delays, counts, self.spread)
         return after_delays(way, weight)
 
     def _sparse(self, signal: Signal, pairs: Tensor, weight: Tensor, n_post: int) -> Tensor:
         ends = Ends(self.connection.ends.pre, (n_post,))
-        return product(Term(_SYNAPSES, ends, signal, {"indices": pairs, "weight": weight}))
+        return product(Term(self._list, ends, signal, {"indices": pairs, "weight": weight}))
 
 
 def _transposed(link: Link, ends: Ends, weights: Mapping[str, Tensor]) -> tuple[Link, Ends, dict[str, Tensor]]:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -25,6 +26,9 @@ _DENSE = 1 << 24
 """Up to how many pairs of neurons the synapses may be multiplied as a dense matrix."""
 _BLOCK = 1 << 22
 """How many products of a synapse with a row are held at a time where they are not."""
+_FEW, _KEPT = 0.25, 4
+"""The density of values up to which a product goes by those that are not zero; for how many lists of synapses a link
+keeps which are those of each source."""
 _PAIR, _FILL = 200.0, 15.0
 """What the product of a synapse with a spike costs, and an entry of a dense matrix, in additions of a dense product."""
 
@@ -55,7 +59,7 @@ class SynapseList(Link):
     ) -> tuple[Tensor, None]:
         if _pays_dense(signal, weights, ends):
             return _FULL.product(signal, _as_matrix(weights, ends), ends)
-        current = _current(signal, weights, math.prod(ends.post))
+        current = _current(self, signal, weights, math.prod(ends.post))
         if "bias" in weights:
             current = current + weights["bias"]
         return current.reshape(*current.shape[:2], *ends.post), None
@@ -176,7 +180,7 @@ def _parts(n_synapses: int, n_rows: int) -> Iterator[slice]:
     return (slice(k, k + step) for k in range(0, n_synapses, step))
 
 
-def _current(signal: Signal, weights: Mapping[str, Tensor], n_post: int) -> Tensor:
+def _current(link: Link, signal: Signal, weights: Mapping[str, Tensor], n_post: int) -> Tensor:
     """The current (T, B, post)."""
     (post, pre), weight = weights["indices"], weights["weight"]
     if isinstance(signal, SpikeRows):
@@ -185,11 +189,55 @@ def _current(signal: Signal, weights: Mapping[str, Tensor], n_post: int) -> Tens
             given = weight[synapse] if value is None else weight[synapse] * value.to(weight.dtype)
             current.index_add_(0, row * n_post + post[synapse], given)
         return current.view(signal.n_samples, signal.n_steps, n_post).transpose(0, 1)
-    turned = flat(signal).t()
+    rows = flat(signal)
+    if len(sent := rows.nonzero()) <= _FEW * rows.numel():
+        return _current_of(link, sent, rows, weights, n_post).view(*signal.shape[:2], n_post)
+    turned = rows.t()
     current = turned.new_zeros(n_post, turned.shape[1])
     for some in _parts(len(post), turned.shape[1]):
         current = current.index_add(0, post[some], turned[pre[some]] * weight[some, None])
     return current.t().reshape(*signal.shape[:2], n_post)
+
+
+def _current_of(link: Link, sent: Tensor, rows: Tensor, weights: Mapping[str, Tensor], n_post: int) -> Tensor:
+    """The current (rows, post) of the few entries (k, 2) of rows (rows, pre) that are not zero, in time that grows with
+    the synapses of their neurons alone."""
+    post, weight = weights["indices"][0], weights["weight"]
+    row, pre = sent.unbind(1)
+    order, begins = _by_source(link, weights["indices"], rows.shape[1])
+    begin, counts = begins[pre], begins[pre + 1] - begins[pre]
+    ends = counts.cumsum(0)
+    current = weight.new_zeros(len(rows) * n_post)
+    cuts = torch.searchsorted(ends, torch.arange(0, int(counts.sum()), _BLOCK, device=pre.device)).tolist()
+    for first, last in itertools.pairwise([*dict.fromkeys(cuts), len(pre)]):
+        some = slice(first, last)
+        shift = begin[some] - (ends[some] - counts[some] - (ends[first] - counts[first]))
+        of = torch.arange(first, last, device=pre.device).repeat_interleave(counts[some])
+        synapse = order[torch.arange(len(of), device=pre.device) + shift[of - first]]
+        given = weight[synapse] * rows[row, pre][of]
+        current.index_add_(0, row[of] * n_post + post[synapse], given)
+    return current.view(len(rows), n_post)
+
+
+Grouped = tuple[Tensor, Tensor]
+_grouped: WeakKeyDictionary[Link, dict[Any, tuple[Tensor, Grouped]]] = WeakKeyDictionary()
+
+
+def _by_source(link: Link, indices: Tensor, n_pre: int) -> Grouped:
+    """The synapses in order of their sources, and where those of each begin, (pre + 1,).
+
+    Each link keeps them for the indices that it was last asked for, with these, whose memory so is not that of others.
+    """
+    version = 0 if indices.is_inference() else indices._version
+    key, kept = (indices.data_ptr(), indices.shape, indices.stride(), version, n_pre), _grouped.setdefault(link, {})
+    if (found := kept.get(key)) is None:
+        begins = torch.bincount(indices[1], minlength=n_pre).cumsum(0)
+        order = torch.argsort(indices[1], stable=True)
+        found = indices, (order, torch.cat([begins.new_zeros(1), begins]))
+        if len(kept) >= _KEPT:
+            kept.clear()
+        kept[key] = found
+    return found[1]
 
 
 def _weight_gradient(signal: Signal, indices: Tensor, grad: Tensor) -> Tensor:
