@@ -27,6 +27,17 @@ _DEVICE = "one network runs on one device; choose it in set_backend('torch', dev
 _HOOK = "SPAIC never called it; write an algorithm and register it with ALGORITHMS.add(name, function)"
 _OPERATIONS = "a network is no list of operations; write a neuron as a class, or an nn.Module and Module(it)"
 
+SETTERS: Mapping[str, str] = {
+    "dt": "set_backend_dt(dt)",
+    "backend_dt": "set_backend_dt(dt)",
+    "seed": "set_random_seed(seed)",
+    "random_seed": "set_random_seed(seed)",
+    "training": "train() or eval()",
+    "backend": "set_backend('torch')",
+    "device": "set_backend('torch', device)",
+    "threads": "set_backend(TorchBackend(threads=...))",
+}
+"""What a network has a method for: setting an attribute of the name would do nothing."""
 ABSENT: Mapping[str, Mapping[str, Absent]] = {
     "name": {
         "synapse": Absent(_MODULE + "; synapses are Connection(..., syn_type=[...])"),

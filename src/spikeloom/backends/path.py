@@ -131,6 +131,7 @@ class _BlockFunction(torch.autograd.Function):
             ) from error
         given = {key: grad for key, grad in zip(ctx.outputs, grads, strict=True) if grad is not None}
         found = ctx.path.backward(saved, given)
+        ctx.path = None  # which leads to the network, whose decoder holds this: no collector sees through torch's graph
         return (None, None, None, None, *(found.get(key) for key in ctx.inputs))
 
 

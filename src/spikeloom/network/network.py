@@ -7,7 +7,7 @@ from weakref import WeakSet
 
 import numpy as np
 
-from ..absent import absent
+from ..absent import SETTERS, absent
 from ..errors import ParameterError, StateError
 from ..neurons import Emission, Graded
 from ..registry import Registry, takes_only_its_own
@@ -66,7 +66,11 @@ class Network(Assembly):
         self._seed: int | None = None
         self._training = True
         self._generator: np.random.Generator | None = None
-        self._taps: WeakSet[Tap] = WeakSet()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if type(self) is Network and name in SETTERS:
+            raise ParameterError(f"network.{name} is not set by assignment; call net.{SETTERS[name]}")
+        super().__setattr__(name, value)
 
     def of_kind(self, kind: type[Any]) -> list[Any]:
         """All components of a class, at any depth, in order of creation."""
@@ -111,8 +115,8 @@ class Network(Assembly):
 
     @property
     def taps(self) -> WeakSet[Tap]:
-        """What loss terms read of the runs, as long as they are held."""
-        return self._taps
+        """What loss terms read of the runs, as long as they are held; a copy has none."""
+        return cast("WeakSet[Tap]", self.__dict__.setdefault("_taps", WeakSet()))
 
     @property
     def learners(self) -> list[Attached]:
@@ -385,7 +389,7 @@ class Network(Assembly):
         return list(self.parameters())
 
     def __getstate__(self) -> dict[str, Any]:
-        return super().__getstate__() | {"_build": None, "_running": {}, "_taps": WeakSet()}
+        return {k: v for k, v in super().__getstate__().items() if k != "_taps"} | {"_build": None, "_running": {}}
 
     def __enter__(self) -> Network:
         super().__enter__()
