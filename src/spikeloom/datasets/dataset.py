@@ -121,9 +121,9 @@ class Selected(Dataset):
 class ArrayDataset(Dataset):
     """Samples and labels in memory: numbers (samples, *shape), held as float32, or Spikes.
 
-    Labels are integers >= 0 or booleans; without them those of the Spikes are taken. `classes` names them; unnamed, they are the
-    numbers up to the largest label. Raises ShapeError where lengths differ, DataError for NaN, infinity and labels
-    that are no class.
+    Labels are integers >= 0 or booleans; without them those of the Spikes are taken. `classes` names them; unnamed,
+    they are the numbers up to the largest label. Raises ShapeError where lengths differ, DataError for NaN, infinity
+    and labels that are no class.
     """
 
     def __init__(

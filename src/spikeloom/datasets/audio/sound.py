@@ -44,8 +44,8 @@ class Sound:
             )
         if array.ndim == 2 and array.shape[1] > max(_MANY, len(array)):
             raise ShapeError(
-                f"Sound.waveform must have shape (samples, channels), got {array.shape}, more than {_MANY} channels and "
-                "more than samples; transpose it: waveform.T"
+                f"Sound.waveform must have shape (samples, channels), got {array.shape}, more than {_MANY} channels "
+                "and more than samples; transpose it: waveform.T"
             )
         own = _single(array)
         check_each(array, np.isfinite(own), "Sound.waveform", "a finite float32 number")
