@@ -28,6 +28,7 @@ from .datasets.audio import spoken_digits as spoken_digits
 from .datasets.audio import write_sound as write_sound
 from .datasets import from_tonic as from_tonic
 from .datasets import image_folder as image_folder
+from .datasets import k_fold as k_fold
 from .datasets import saccades as saccades
 from .datasets import stratified_split as stratified_split
 from .datasets import batch_dataset as batch_dataset

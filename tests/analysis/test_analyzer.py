@@ -12,7 +12,7 @@ import pytest
 from spikeloom.analysis import SimulationAnalyzer
 from spikeloom.cli import main
 from spikeloom.errors import DataError, ParameterError, UnknownNameError
-from spikeloom.recording import RecorderConfig, Session, SimulationRecorder
+from spikeloom.recording import RecorderConfig, Session, SimulationRecorder, repair
 from spikeloom.spikes import Spikes
 
 ROOT = Path(__file__).parents[2]
@@ -166,6 +166,36 @@ def test_the_summary_says_why_recording_stopped(tmp_path):
         r.record_spike_data("n", "l", np.ones((20, 2), np.int8))
     with SimulationAnalyzer(r.path) as analyzer:
         assert "stopped by max_recording_duration: 0.01 s" in analyzer.generate_summary_report()
+
+
+@pytest.mark.parametrize(
+    ("samples", "sample", "said"),
+    [([1, 1], 0, ""), ([3], 2, ", sample 2 of 3"), ([3, 3], 0, ", sample 0 of 3 in each run"),
+     ([3, 2], 1, ", sample 1 of 2 to 3 in each run")],
+)  # fmt: skip
+def test_titles_say_which_sample_is_drawn_of_how_many(tmp_path, samples, sample, said):
+    with recorder(tmp_path) as r:
+        for n in samples:
+            r.write("l", "spikes", Spikes.from_raster(np.ones((20, n, 2), np.int8), 1.0), 1.0)
+    with SimulationAnalyzer(r.path) as analyzer:
+        for picture, title in (
+            (analyzer.plot_spike_raster, "l"),
+            (analyzer.plot_firing_rate_timeline, "Firing rate of l"),
+        ):
+            figure = picture(analyzer.get_recorded_nodes()[0], "l", sample=sample)
+            assert figure.axes[0].get_title(loc="left") == title + said
+
+
+def test_a_repaired_session_says_that_its_process_was_killed(tmp_path):
+    with recorder(tmp_path) as r:
+        r.record_spike_data("n", "l", np.ones((20, 2), np.int8))
+    (part,) = r.path.glob("recording_statistics.*.json")
+    part.write_text(json.dumps(json.loads(part.read_text()) | {"state": "recording", "process_start": 1}))
+    repair(r.path)
+    with SimulationAnalyzer(r.path) as analyzer:
+        text = analyzer.generate_summary_report()
+    assert "The recording process was killed: what it had not written is not there." in text
+    assert "stopped by" not in text
 
 
 @pytest.mark.parametrize("program", ["spikeloom.sim_analyzer", "examples/sim_analyzer.py", "spikeloom"])

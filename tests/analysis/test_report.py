@@ -251,6 +251,18 @@ def test_what_is_not_finite_is_named_and_not_drawn(tmp_path):
     write_session_report(r.path)
 
 
+@pytest.mark.parametrize(("n_runs", "lines"), [(2, 1), (60, 59), (61, 0)])
+def test_a_caption_speaks_of_lines_between_runs_only_where_they_are_drawn(tmp_path, n_runs, lines):
+    with recorder(tmp_path) as r:
+        for _ in range(n_runs):
+            r.write("l", "spikes", Spikes.from_raster(np.ones((4, 1, 2), np.int8), 1.0), 1.0)
+    with Session(r.path) as session:
+        pictures = [picture for section in session_report(session) for picture in section.figures]
+    (raster,) = [picture for picture in pictures if picture.caption.startswith("Spikes")]
+    assert len(raster.figure.axes[0].lines) == lines
+    assert (f"of each of {n_runs} runs" in raster.caption, "lines part" in raster.caption) == (True, lines > 0)
+
+
 def test_a_recorder_that_did_not_close_and_a_limit_are_told(tmp_path):
     with recorder(tmp_path, max_recording_duration=0.01) as r:
         r.record_spike_data("n", "l", np.ones((40, 2), np.int8))

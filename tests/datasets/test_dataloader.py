@@ -282,7 +282,6 @@ def test_what_is_no_data_set_is_refused_at_the_door(dataset):
         ([([1, 2], 0), ([1], 1)], ShapeError, "samples must have one shape"),
         ([1, 2], DataError, r"expected \(data, label\) pairs, got int at place 0; give a collate_fn"),
         ([([1], 0), {"image": 1, "label": 2}], DataError, "got dict at place 1"),
-        ([([1.0], 0.5), ([1.0], 1.0)], DataError, "labels must be integers"),
         ([([1.0], 0), ([np.nan], 1)], DataError, r"finite .* at index \(1, 0\)"),
         ([("a", 0), ("b", 1)], DataError, "real numbers"),
     ],

@@ -121,12 +121,23 @@ def test_labels_that_are_arrays_or_texts_come_as_arrays_and_lists():
     [
         (([1, 2], [1]), r"one shape in a batch, got \(1,\) and \(2,\); give a collate_fn"),
         (("a", 1), "all texts or none, got both, 1 among texts"),
-        (([0.5, 1.0], [1.0, 2.0]), "labels must be integers"),
+        (([0.5, np.nan], [1.0, 2.0]), r"labels\[0, 1\] must be a finite float32 number, got nan"),
+        ((1e39, 0.0), r"labels\[0\] must be a finite float32 number"),
+        ((None, None), "must be numbers or texts, got object; give a collate_fn"),
     ],
 )
 def test_labels_that_do_not_fit_together_are_refused(labels, message):
     with pytest.raises(DataError, match=message):
         list(Dataloader([([1.0], label) for label in labels], 2))
+
+
+def test_real_numbers_come_as_float32_and_booleans_as_0_and_1():
+    ((_, targets),) = Dataloader([([1.0], 0.5), ([2.0], -3.0)], 2)
+    assert (targets.dtype, targets.tolist()) == (np.float32, [0.5, -3.0])
+    ((_, rows),) = Dataloader([([1.0], [0.5, 1.0]), ([2.0], [2.0, 3.0])], 2)
+    assert (rows.dtype, rows.tolist()) == (np.float32, [[0.5, 1.0], [2.0, 3.0]])
+    ((_, flags),) = Dataloader([([1.0], True), ([2.0], np.False_)], 2)
+    assert (flags.dtype, flags.tolist()) == (np.int64, [1, 0])
 
 
 def test_events_become_a_batch_by_the_transform_of_the_loader_or_the_data_set():

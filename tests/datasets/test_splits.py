@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.model_selection import KFold, StratifiedKFold
 
-from spikeloom.datasets import ArrayDataset, EventDataset, digits, stratified_split
+from spikeloom.datasets import ArrayDataset, EventDataset, digits, k_fold, stratified_split
 from spikeloom.errors import ParameterError
 from spikeloom.events import Events
 
@@ -110,3 +111,80 @@ def test_recordings_are_split_without_being_read_or_made_into_arrays():
     assert Recordings.read == 3  # the first of each data set, for its shape
     assert (len(train), len(test), train.name) == (16, 4, "mine")
     assert sorted(int(events.t[0]) for events, _ in [*train, *test]) == list(range(20))
+
+
+def folds(labels, n_folds, seed=0, **options):
+    """The indices of the samples in (train, test) of each fold."""
+    found = k_fold(numbered(labels), n_folds, np.random.default_rng(seed), **options)
+    return [(train.data[:, 0].astype(int), test.data[:, 0].astype(int)) for train, test in found]
+
+
+@given(labels=st.lists(st.integers(0, 4), min_size=2, max_size=60), data=st.data(), stratified=st.booleans())
+def test_every_sample_is_tested_once_and_trained_on_in_all_other_folds(labels, data, stratified):
+    n_folds = data.draw(st.integers(2, len(labels)))
+    found = folds(labels, n_folds, stratified=stratified)
+    assert len(found) == n_folds
+    assert sorted(np.concatenate([test for _, test in found])) == list(range(len(labels)))
+    for train, test in found:
+        assert sorted([*train, *test]) == list(range(len(labels)))
+        assert (np.diff(train) > 0).all()
+        assert (np.diff(test) > 0).all()
+
+
+@given(counts=st.lists(st.integers(6, 15), min_size=1, max_size=4), n_folds=st.integers(2, 6))
+def test_folds_have_the_class_counts_of_scikit_learn(counts, n_folds):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    theirs = StratifiedKFold(n_folds, shuffle=True, random_state=0).split(labels, labels)
+    expected = [np.bincount(labels[test], minlength=len(counts)).tolist() for _, test in theirs]
+    shuffled = np.random.default_rng(1).permutation(labels)
+    assert [
+        np.bincount(shuffled[test], minlength=len(counts)).tolist() for _, test in folds(shuffled, n_folds)
+    ] == expected
+
+
+@pytest.mark.parametrize(("n", "n_folds"), [(10, 2), (11, 3), (7, 7), (100, 8)])
+def test_folds_that_are_not_stratified_have_the_sizes_of_scikit_learn(n, n_folds):
+    expected = [len(test) for _, test in KFold(n_folds).split(np.zeros(n))]
+    assert [len(test) for _, test in folds(np.arange(n) % 3, n_folds, stratified=False)] == expected
+
+
+def test_folds_are_drawn_by_the_generator():
+    labels = np.arange(60) % 3
+    same, again, other = (folds(labels, 5, seed)[0][1].tolist() for seed in (0, 0, 1))
+    assert same == again != other
+    lot = [np.bincount(labels[test], minlength=3).tolist() for _, test in folds(labels, 5, stratified=False)]
+    assert any(counts != [4, 4, 4] for counts in lot)
+
+
+@pytest.mark.parametrize(
+    ("n_folds", "message"),
+    [(1, "from 2 to 4, .*got 1"), (5, "from 2 to 4, .*got 5"), (0, "got 0"), (2.0, "got 2.0"), (True, "got True")],
+)
+def test_a_number_of_folds_that_cannot_be_is_refused(n_folds, message):
+    with pytest.raises(ParameterError, match=rf"k_fold\.n_folds must be an integer .*{message}"):
+        k_fold(numbered([0, 1, 0, 1]), n_folds, np.random.default_rng(0))
+
+
+def test_folds_need_a_generator_and_a_flag():
+    with pytest.raises(ParameterError, match=r"k_fold.generator .*default_rng\(seed\)"):
+        k_fold(digits(), 5, 3)
+    with pytest.raises(ParameterError, match=r"k_fold\.stratified must be True or False, got 1"):
+        k_fold(digits(), 5, np.random.default_rng(0), stratified=1)
+
+
+def test_folds_of_recordings_are_selected_without_being_read():
+    class Recordings:
+        read = 0
+
+        def __len__(self):
+            return 20
+
+        def __getitem__(self, index):
+            Recordings.read += 1
+            return Events.from_arrays([index], [0], [0], [1], (2, 2))
+
+    data = EventDataset(Recordings(), np.arange(20) % 2, name="mine")
+    read = Recordings.read
+    ((train, test), *_) = k_fold(data, 4, np.random.default_rng(0))
+    assert (len(train), len(test), train.name) == (15, 5, "mine")
+    assert Recordings.read <= read + 8  # the first of each part, for its shape

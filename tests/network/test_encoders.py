@@ -324,3 +324,40 @@ def test_codes_of_values_are_encodings(method, options, steps):
     net.run(10.0)
     times, ids = net.seen.spk_times[0], net.seen.spk_index[0]
     assert [(np.sort(times[ids == i]) - 1).tolist() for i in range(3)] == steps
+
+
+def saturation(caplog, image, times=1, dt=1.0, coding="poisson", **options):
+    """What the log says of an input that was encoded so often."""
+    caplog.clear()
+    with sl.Network() as net:
+        net.image = sl.Encoder(image[0].size, coding, **options)
+    for _ in range(times):
+        net.image(image.reshape(len(image), -1))
+        with caplog.at_level("WARNING", "spikeloom"):
+            net.image.encode(20, dt, RANDOM(0))
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_a_raw_image_that_fires_in_every_step_is_told_once_an_encoder(caplog):
+    image = RANDOM(0).integers(0, 256, (3, 64)).astype(np.uint8)
+    (message,) = saturation(caplog, image, times=3)
+    assert "encoder 'image': most of the non-zero input has a rate above 1 spike a step" in message
+    assert f"largest {image.max()})" in message
+    assert "divide the input by its maximum" in message
+    assert not saturation(caplog, image / 255)
+    assert not saturation(caplog, image, unit_conversion=1 / 255)
+    assert not saturation(caplog, image, unit_conversion=0.01, dt=0.5)
+    assert len(saturation(caplog, image / 255, unit_conversion=100.0)) == 1
+
+
+def test_an_image_of_zeros_and_ones_and_a_few_high_rates_are_not_told(caplog):
+    binary = RANDOM(0).integers(0, 2, (3, 64))
+    assert not saturation(caplog, binary)
+    few = np.full((1, 64), 0.5)
+    few[0, :30] = 5.0
+    few[0, 62:] = 0
+    assert not saturation(caplog, few)
+    few[0, :32] = 5.0
+    assert len(saturation(caplog, few)) == 1
+    assert not saturation(caplog, np.zeros((1, 64)))
+    assert not saturation(caplog, np.full((1, 64), 9.0), coding="constant_current")

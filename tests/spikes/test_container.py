@@ -1,7 +1,7 @@
 """Spikes: construction, conversion, selection; every identity against a dense raster or a hand count."""
 
 import pickle
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
@@ -349,3 +349,17 @@ def test_indices_beyond_int32_are_kept(n_steps, n_neurons):
 def test_a_grid_too_large_to_number_is_refused():
     with pytest.raises(ParameterError, match=r"below 2\*\*63, got"):
         Spikes.from_steps([0], [0], 2**32, 2**31, 1.0)
+
+
+def test_nobody_writes_to_the_spikes_and_the_arrays_they_were_made_of_stay_writable():
+    step, ids, value = np.array([0, 2]), np.array([1, 3]), np.array([2, 3])
+    on_grid = Spikes.from_steps(step, ids, 5, n_steps=4, dt=1.0, values=value)
+    in_time = Spikes.from_times(step * 1.0, ids, 5, 4.0, values=value)
+    for spikes in (on_grid, in_time, on_grid[[0]], on_grid.window(0, 3), in_time.on_grid(1.0)):
+        for name in ("offsets", "ids", "step", "time", "value"):
+            if (array := getattr(spikes, name)) is not None:
+                with pytest.raises(ValueError, match="read-only"):
+                    array[0] = 50
+    own = np.array([1, 3], np.int32)
+    replace(on_grid, ids=own)
+    assert all(array.flags.writeable for array in (step, ids, value, own))

@@ -80,8 +80,8 @@ class SimulationAnalyzer(SessionMeasures):
         n, duration = len(layer.neurons), layer.n_steps * layer.dt
         found = plots.RasterAccumulator(n, duration, sample=sample, max_neurons=max_neurons)
         accumulate(layer.windows(), found)
-        name = drawable(name_in(self.session, node_id, layer_name))
-        return _saved(found.result(title=name, runs=layer.stretches_ms), save_path)
+        title = drawable(name_in(self.session, node_id, layer_name)) + _which(layer, sample)
+        return _saved(found.result(title=title, runs=layer.stretches_ms), save_path)
 
     def plot_firing_rate_timeline(
         self,
@@ -96,7 +96,7 @@ class SimulationAnalyzer(SessionMeasures):
         found = self.compute_population_rate(node_id, layer_name, bin_size_ms)
         figure = plots.rate_timeline(
             found._replace(rate=found.rate[sample : sample + 1]),
-            title=f"Firing rate of {drawable(name_in(self.session, node_id, layer_name))}",
+            title=f"Firing rate of {drawable(name_in(self.session, node_id, layer_name))}{_which(layer, sample)}",
             runs=layer.stretches_ms,
         )
         return _saved(figure, save_path)
@@ -162,6 +162,16 @@ class SimulationAnalyzer(SessionMeasures):
         recorded = RecordedLayer.of(self.session, node, layer)
         recorded.check_sample(sample)
         return recorded
+
+
+def _which(layer: RecordedLayer, sample: int) -> str:
+    """Which sample a picture shows, behind the name of its layer; nothing where each run has but one."""
+    counts = {run.n_samples for run in layer.runs}
+    if counts == {1}:
+        return ""
+    least, most = min(counts), max(counts)
+    batch = f"{most}" if least == most else f"{least} to {most}"
+    return f", sample {sample} of {batch}" + (" in each run" if len(layer.runs) > 1 else "")
 
 
 def _told(sections: Iterator[Section], n: int, progress: Callable[[float], None]) -> Iterator[Section]:

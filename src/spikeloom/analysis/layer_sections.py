@@ -13,6 +13,7 @@ from .rates import FiringRate
 from .recorded import only_neurons
 from .report import Picture, Section, Table
 from .scan import LayerMeasures
+from .style import draws_lines
 
 _ZOOM_MS, _ZOOM_NEURONS, _ZOOM_SPIKES = 1000.0, 100, 50_000
 """How much of the beginning of a recording is shown again, so that single spikes can be told apart."""
@@ -139,7 +140,7 @@ def _raster(measures: LayerMeasures, view: LayerView, name: str) -> Picture:
     n_spikes = "darker where there are more" if measures.raster.is_image else "a mark each, a row for each neuron"
     caption = "Spikes of sample 0" if measures.rate.n_samples > len(runs) else "Spikes"
     if len(runs) > 1:
-        caption += f" of each of {len(runs)} runs, which lines part"
+        caption += f" of each of {len(runs)} runs" + (", which lines part" if draws_lines(len(runs)) else "")
     caption += f": {n_spikes}"
     if view.notes:
         caption += "; above: true class \N{RIGHTWARDS ARROW} answer"

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import DataError
 from ..recording import Run, Session
 from ..recording.statistics import RecorderState
+from ..recording.verify import KILLED
 from .report import Table
 
 INPUT = "input"
@@ -72,7 +73,7 @@ def name_in(session: Session, node: str, layer: str) -> str:
 def endings(session: Session) -> list[str]:
     """A sentence for each thing that ended a recording early: limits, full disks, recorders that never closed."""
     stopped = session.statistics().get("stopped_by")
-    sentences = [f"Recording stopped by {stopped}."] if stopped else []
+    sentences = [_stop(str(stopped))] if stopped else []
     for recorder in session.recorders():
         if recorder.state != "recording":
             continue
@@ -85,6 +86,12 @@ def endings(session: Session) -> list[str]:
                 "written is whole, what waited in its buffer is not there."
             )
     return sentences
+
+
+def _stop(reason: str) -> str:
+    if reason == KILLED:
+        return "The recording process was killed: what it had not written is not there."
+    return f"Recording stopped by {reason}."
 
 
 def gaps(session: Session) -> list[str]:

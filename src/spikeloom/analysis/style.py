@@ -144,6 +144,11 @@ def cycled(n: int) -> list[tuple[str, Any]]:
     return [(COLOURS[k % len(COLOURS)], _DASHES[k % len(_DASHES)]) for k in range(n)]
 
 
+def draws_lines(n_runs: int) -> bool:
+    """Whether lines between so many runs can be told apart, so that they are drawn."""
+    return n_runs <= _MOST_LINES
+
+
 def draw_runs(axes: Axes, runs: NDArray[np.float64], notes: Sequence[str] = ()) -> None:
     """Draws a thin line where a run begins, grey where nothing was recorded, and a note above each run.
 
@@ -153,7 +158,7 @@ def draw_runs(axes: Axes, runs: NDArray[np.float64], notes: Sequence[str] = ()) 
     for begin, end in zip(runs[:, 0], ends, strict=True):
         if begin > end:
             axes.axvspan(end, begin, facecolor=GRID, edgecolor=MUTED, hatch="//", linewidth=0, alpha=0.6)
-    if len(runs) <= _MOST_LINES:
+    if draws_lines(len(runs)):
         for begin in runs[1:, 0]:
             axes.axvline(begin, color=MUTED, linewidth=0.7, alpha=0.7)
     if len(notes) == len(runs) <= _MOST_NOTES:

@@ -24,7 +24,7 @@ from .neuron_data import NeuronData, read_neuron_data, write_neuron_data
 from .saccades import saccades
 from .shd import SHD, SSC, SpikeFile
 from .spike_hdf5 import read_spike_hdf5
-from .splits import stratified_split
+from .splits import k_fold, stratified_split
 from .text import (
     AozoraBunkoLoader,
     BPETokenizer,
@@ -92,6 +92,7 @@ __all__ = [
     "generate_yin_yang_dataset",
     "get_dataset_size",
     "image_folder",
+    "k_fold",
     "load_tokenizer",
     "permute_dataset",
     "read_idx",

@@ -52,10 +52,11 @@ def together(parts: Sequence[Spikes]) -> Spikes:
     return Spikes.concatenate(parts)
 
 
-def labels_of(values: Sequence[Any], owner: str) -> NDArray[np.int64] | list[str]:
+def labels_of(values: Sequence[Any], owner: str) -> NDArray[np.int64] | NDArray[np.float32] | list[str]:
     """Labels of samples as int64, (B,) or, where each is an array, (B, *shape); texts as a list.
 
-    Raises DataError for a mixture, for arrays of unequal shape, and for what is no integer.
+    True and False are 1 and 0. Real numbers, the targets of a regression, come as float32. Raises DataError for a
+    mixture with texts, for arrays of unequal shape, for NaN and infinity, and for what is no number.
     """
     if any(isinstance(value, str) for value in values):
         odd = next((value for value in values if not isinstance(value, str)), None)
@@ -67,8 +68,13 @@ def labels_of(values: Sequence[Any], owner: str) -> NDArray[np.int64] | list[str
         got = " and ".join(map(str, sorted(shapes)[:2]))
         raise DataError(f"{owner}.labels must have one shape in a batch, got {got}; give a collate_fn, which pads them")
     array = np.asarray(values)
-    if array.size and array.dtype.kind not in "iu":
-        raise DataError(f"{owner}.labels must be integers >= 0, got {array.dtype}; number the classes from 0")
+    if array.size and array.dtype.kind not in "biuf":
+        raise DataError(f"{owner}.labels must be numbers or texts, got {array.dtype}; give a collate_fn")
+    if array.size and array.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            single = array.astype(np.float32)
+        check_each(array, np.isfinite(single), f"{owner}.labels", "a finite float32 number")
+        return single
     check_each(array, array <= np.iinfo(np.int64).max, f"{owner}.labels", "below 2**63")
     return array.astype(np.int64)
 

@@ -121,9 +121,9 @@ class Selected(Dataset):
 class ArrayDataset(Dataset):
     """Samples and labels in memory: numbers (samples, *shape), held as float32, or Spikes.
 
-    Labels are integers >= 0; without them those of the Spikes are taken. `classes` names them; unnamed, they are the
-    numbers up to the largest label. Raises ShapeError where lengths differ, DataError for NaN, infinity and labels
-    that are no class.
+    Labels are integers >= 0 or booleans; without them those of the Spikes are taken. `classes` names them; unnamed,
+    they are the numbers up to the largest label. Raises ShapeError where lengths differ, DataError for NaN, infinity
+    and labels that are no class.
     """
 
     def __init__(
@@ -177,8 +177,8 @@ class ArrayDataset(Dataset):
 def collate(samples: Sequence[Any], owner: str = "batch") -> tuple[Data, Any]:
     """The samples of (data, label) pairs as one float32 array (B, *shape) or one Spikes, and their labels.
 
-    Spikes last as long as the longest of them. Labels are int64 (B,), (B, *shape) where each is an array, or a list of
-    texts.
+    Spikes last as long as the longest of them. Labels are int64 (B,), (B, *shape) where each is an array, float32 where
+    they are real numbers, or a list of texts.
     """
     for index, sample in enumerate(samples):
         if not isinstance(sample, (tuple, list)) or len(sample) != 2:
@@ -188,7 +188,7 @@ def collate(samples: Sequence[Any], owner: str = "batch") -> tuple[Data, Any]:
             raise DataError(f"{owner}: Events are no batch; give transform=, which makes frames or spikes of them")
     data = [sample[0] if isinstance(sample[0], Spikes) else np.asarray(sample[0]) for sample in samples]
     labels = labels_of([sample[1] for sample in samples], owner)
-    numbered = isinstance(labels, np.ndarray) and labels.ndim == 1
+    numbered = isinstance(labels, np.ndarray) and labels.ndim == 1 and labels.dtype == np.int64
     return _gathered(data, owner), class_numbers(labels, owner) if numbered else labels
 
 
@@ -225,13 +225,16 @@ def _numbers(values: ArrayLike, owner: str) -> NDArray[np.float32]:
 
 
 def class_numbers(values: ArrayLike, owner: str) -> Labels:
-    """Labels as a new int64 array; DataError where they are no integers >= 0."""
+    """Labels as a new int64 array, True and False as 1 and 0; DataError where they are no integers >= 0."""
     array = np.asarray(values)
     if array.ndim != 1:
         hint = "for one-hot rows use labels.argmax(1)"
         raise ShapeError(f"{owner}.labels must have shape (samples,), got {array.shape}; {hint}")
-    if array.size and array.dtype.kind not in "iu":
-        raise DataError(f"{owner}.labels must be integers >= 0, got {array.dtype}; number the classes from 0")
+    if array.size and array.dtype.kind not in "biu":
+        hint = "number the classes from 0"
+        if array.dtype.kind == "f":
+            hint += ", or give a Dataloader the pairs of a regression: list(zip(data, targets))"
+        raise DataError(f"{owner}.labels must be integers >= 0, got {array.dtype}; {hint}")
     labels = array.astype(np.int64)
     if (labels < 0).any():
         where = int(np.argmax(labels < 0))

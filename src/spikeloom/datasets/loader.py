@@ -58,9 +58,10 @@ class _Epoch:
 class Dataloader:
     """Batches `[data, labels]`: float32 (B, *shape) or one Spikes, and int64 (B,); each `for` loop is an epoch.
 
-    Labels that are arrays come as int64 (B, *shape), texts as a list. Spikes of unequal length last as long as the
-    longest of their batch, or `duration` ms: the others are silent behind their end. What lies beyond `duration` is an
-    error, unless `cut`. `transform`, a function or a list of them, is applied to the data of each sample.
+    Labels that are arrays come as int64 (B, *shape), real numbers as float32, texts as a list. Spikes of unequal length
+    last as long as the longest of their batch, or `duration` ms: the others are silent behind their end. What lies
+    beyond `duration` is an error, unless `cut`. `transform`, a function or a list of them, is applied to the data of
+    each sample.
 
     `shuffle` draws a new order for each epoch from `generator`, which should serve this loader alone. Without one, a
     seed is drawn once and kept in `seed`: `generator=numpy.random.default_rng(seed)` repeats the run. `sampler` gives

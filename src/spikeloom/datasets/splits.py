@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ParameterError
-from .checks import check_generator
+from .checks import check_count, check_flag, check_generator
 from .dataset import Dataset
 
 
@@ -32,6 +34,27 @@ def stratified_split(dataset: Dataset, test_fraction: float, generator: np.rando
     rank = np.arange(len(dataset)) - np.repeat(np.cumsum(counts) - counts, counts)
     in_test = rank < np.repeat(shares, counts)
     return dataset.select(np.sort(by_class[~in_test])), dataset.select(np.sort(by_class[in_test]))
+
+
+def k_fold(
+    dataset: Dataset, n_folds: int, generator: np.random.Generator, *, stratified: bool = True
+) -> Iterator[tuple[Dataset, Dataset]]:
+    """(train, test) of each fold of a cross-validation: every sample is in one test part, drawn by lot.
+
+    The sizes of the test parts differ by 1 at most, and so do, if `stratified`, their numbers of samples of each class:
+    the counts of scikit-learn's StratifiedKFold and KFold, shuffled. A part keeps the order of the data set, and is
+    selected when its turn comes. A class with fewer samples than folds is missing in some test parts. Raises
+    ParameterError for fewer than 2 folds or more than samples.
+    """
+    check_generator(generator, "k_fold.generator")
+    if not 2 <= check_count(n_folds, "k_fold.n_folds") <= len(dataset):
+        raise ParameterError(f"k_fold.n_folds must be an integer from 2 to {len(dataset)}, the samples, got {n_folds}")
+    order = generator.permutation(len(dataset))
+    if check_flag(stratified, "k_fold.stratified"):
+        order = order[np.argsort(dataset.labels[order], kind="stable")]
+    fold = np.empty(len(dataset), np.int64)
+    fold[order] = np.arange(len(dataset)) % n_folds
+    return ((dataset.select(fold != k), dataset.select(fold == k)) for k in range(n_folds))
 
 
 def shares_of(counts: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:

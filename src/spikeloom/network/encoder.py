@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -20,6 +21,8 @@ from ..units import check_dt, duration_steps
 from .codings import CODINGS, spike_lists
 from .component import Component
 from .group import population_shape
+
+_log = logging.getLogger(__name__)
 
 
 class Encoder(Component):
@@ -71,6 +74,7 @@ class Encoder(Component):
             raise ParameterError(f"{owner}: an encoder gives out 'spikes', got coding_var_name={coding_var_name!r}")
         self._data: Any = None
         self._n_batches = 0
+        self._told = False
         super().__init__(name)
 
     @property
@@ -130,7 +134,21 @@ class Encoder(Component):
             signal = coding(data, length, dt, generator, *([first] if goes_on else []), **self.options)
         except (DataError, ParameterError, ShapeError) as error:
             raise type(error)(f"encoder {self.name!r}: {error}") from error
+        if self.coding_method == "poisson" and not self._told:
+            self._tell_saturation(data, dt)
         return signal if length == n_steps else filled(signal, length, n_steps)
+
+    def _tell_saturation(self, data: NDArray[Any], dt: float) -> None:
+        """Logs once that most of what fires does so in every step, as a raw image of 0..255 does."""
+        per_unit = self.options.get("unit_conversion", 1.0) * dt
+        if 2 * np.count_nonzero(data * per_unit > 1) > np.count_nonzero(data):
+            self._told = True
+            _log.warning(
+                "encoder %r: most of the non-zero input has a rate above 1 spike a step (largest %.4g) and fires in "
+                "every step; divide the input by its maximum, or give a lower unit_conversion",
+                self.name,
+                float(data.max()) * per_unit,
+            )
 
     def _nothing(self, n_steps: int, dt: float) -> Any:
         """No signal, of the kind that the batch had in its first run."""

@@ -46,7 +46,8 @@ class Spikes:
     Make one with `from_steps`, `from_times`, `from_raster` or an encoder: they check what they get, the bare
     constructor does not. The spikes of sample b are the entries offsets[b] .. offsets[b + 1] - 1 of `ids`
     (flat, C order of `shape`) and of either `step` (on a grid: a neuron fires at most once a step) or `time` (ms).
-    `value` is None where every spike is 1. Indexing by an integer, slice, mask or integers selects samples.
+    `value` is None where every spike is 1. These arrays are read-only. Indexing by an integer, slice, mask or
+    integers selects samples.
     """
 
     offsets: NDArray[np.int64]
@@ -59,6 +60,13 @@ class Spikes:
     time: NDArray[np.float64] | None = None
     value: NDArray[Any] | None = None
     labels: NDArray[np.int64] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("offsets", "ids", "step", "time", "value"):
+            if (array := getattr(self, name)) is not None:
+                view = array.view()
+                view.flags.writeable = False
+                object.__setattr__(self, name, view)
 
     @classmethod
     def from_steps(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.io import wavfile
 
 from spikeloom.datasets.audio import Sound, excerpt, resample, trim_silence
 from spikeloom.errors import DataError, ParameterError, ShapeError
@@ -43,11 +44,33 @@ def test_mono_is_the_mean_of_the_channels():
         ([0.0, np.nan], DataError, r"Sound.waveform\[1\] must be a finite"),
         ([0.0, 1e39], DataError, r"got 1e\+39"),
         (["a"], ParameterError, "must hold numbers"),
+        ([0, 1000], DataError, r"int16, int32, got int64; divide it by its full scale"),
+        ([True, False], DataError, "got bool"),
+        (np.zeros((1, 8000)), ShapeError, r"\(samples, channels\), got \(1, 8000\).*transpose it: waveform.T"),
+        (np.zeros((2, 65), np.int16), ShapeError, "transpose"),
     ],
 )
 def test_what_is_no_waveform_is_refused(waveform, error, message):
     with pytest.raises(error, match=message):
         Sound(waveform, 8000)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32"])
+def test_integers_are_what_soundfile_reads_of_the_file_that_scipy_writes(tmp_path, dtype):
+    soundfile = pytest.importorskip("soundfile", reason="the extra audio is not installed")
+    span = np.iinfo(dtype)
+    waveform = np.random.default_rng(0).integers(span.min, span.max, (500, 2), dtype, endpoint=True)
+    waveform[:2] = [[span.min], [span.max]]
+    wavfile.write(tmp_path / "a.wav", 8000, waveform)
+    expected, _ = soundfile.read(tmp_path / "a.wav", dtype="float32")
+    rate, given = wavfile.read(tmp_path / "a.wav")
+    assert given.dtype == dtype
+    np.testing.assert_array_equal(Sound(given, rate).waveform, expected)
+
+
+def test_many_channels_are_channels_where_there_are_more_samples():
+    assert Sound(np.zeros((1000, 128)), 8000).n_channels == 128
+    assert Sound(np.zeros((2, 64)), 8000).n_channels == 64
 
 
 @pytest.mark.parametrize("rate", [0, -8000, 8000.5, "8000", None, True, 10_000_001])

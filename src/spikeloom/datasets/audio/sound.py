@@ -17,12 +17,20 @@ from ...units import steps
 MAX_SAMPLES = 1 << 28
 """How many numbers a sound may hold: 1 GiB of float32, nine hours of one channel at 8 kHz."""
 
+_PCM = {"uint8": (128, 128), "int16": (0, 1 << 15), "int32": (0, 1 << 31)}
+"""The number of silence and that of full scale of the integers of sound files."""
+
+_MANY = 64
+"""More channels than this, and more than there are samples, are samples that lie along the wrong axis."""
+
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Sound:
     """waveform, float32 (samples,) or (samples, channels), read-only, full scale being -1 to 1; rate in samples/s.
 
-    Raises ShapeError for another number of axes or no samples, DataError for NaN and infinity.
+    Floats are taken as they are; int16, int32 and uint8, as scipy.io.wavfile and soundfile give them, are scaled by
+    their full scale. Raises ShapeError for another number of axes, no samples, and channels that come first, DataError
+    for other integers, NaN and infinity.
     """
 
     waveform: NDArray[np.float32]
@@ -34,8 +42,12 @@ class Sound:
             raise ShapeError(
                 f"Sound.waveform must have shape (samples,) or (samples, channels), none zero, got {array.shape}"
             )
-        with np.errstate(over="ignore"):
-            own = np.array(array, np.float32)
+        if array.ndim == 2 and array.shape[1] > max(_MANY, len(array)):
+            raise ShapeError(
+                f"Sound.waveform must have shape (samples, channels), got {array.shape}, more than {_MANY} channels "
+                "and more than samples; transpose it: waveform.T"
+            )
+        own = _single(array)
         check_each(array, np.isfinite(own), "Sound.waveform", "a finite float32 number")
         own.flags.writeable = False
         object.__setattr__(self, "waveform", own)
@@ -63,6 +75,22 @@ class Sound:
         if self.waveform.ndim == 1:
             return self
         return Sound(self.waveform.mean(1, dtype=np.float64), self.rate)
+
+
+def _single(array: NDArray[Any]) -> NDArray[np.float32]:
+    """A float32 copy, integers of sound files scaled to -1 .. 1; DataError for integers without a known full scale."""
+    if array.dtype.kind != "f" and array.dtype.name not in _PCM:
+        raise DataError(
+            f"Sound.waveform must hold floats, full scale being -1 to 1, or {', '.join(_PCM)}, got {array.dtype}; "
+            "divide it by its full scale"
+        )
+    with np.errstate(over="ignore"):
+        own = np.array(array, np.float32)
+    if array.dtype.name in _PCM:
+        silence, full = _PCM[array.dtype.name]
+        own -= silence
+        own /= full
+    return own
 
 
 def check_rate(rate: Any, owner: str) -> int:
