@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import spikeloom as sl
-from spikeloom.errors import ParameterError, ShapeError, StateError, UnknownNameError
+from spikeloom.errors import DataError, ParameterError, ShapeError, StateError, UnknownNameError
 
 RANDOM = np.random.default_rng
 
@@ -46,6 +46,41 @@ def test_samples_of_noise_are_drawn_apart_and_its_spikes_have_the_given_weight()
     spikes = made(generator, batch=2)
     assert not np.array_equal(spikes[:, 0], spikes[:, 1])
     assert set(np.unique(spikes)) == {0.0, 2.5}
+
+
+@pytest.mark.parametrize(("rate", "dt", "options"), [(9.0, 0.1, {}), (20.0, 0.1, {}), (5.0, 1.0, {}), (0.3, 0.1, {}),
+                                                     (1.0, 0.5, {"unit_conversion": 3.0})])  # fmt: skip
+def test_several_spikes_in_a_step_are_those_of_a_poisson_process(rate, dt, options):
+    """Mean and variance of the counts of a step are the rate, and those of neighbouring steps are independent."""
+    generator = sl.Generator(200, "poisson_generator", source=rate, several=True, **options)
+    n_steps, batch, mean = 100, 5, rate * options.get("unit_conversion", dt)
+    counts = made(generator, n_steps, dt, batch, seed=1)
+    n = counts.size
+    assert np.array_equal(counts, np.round(counts))
+    assert abs(counts.mean() - mean) <= 4 * np.sqrt(mean / n)
+    assert abs(counts.var() - mean) <= 4 * np.sqrt((mean + 2 * mean**2) / n)
+    assert abs(np.mean((counts[1:] - mean) * (counts[:-1] - mean))) <= 4 * mean / np.sqrt(n)
+
+
+def test_several_spikes_keep_to_their_times_and_sizes():
+    options = {"source": [0.0, 50.0], "several": True, "weight": 0.5, "start_time": 1.0, "end_time": 2.0}
+    counts = made(sl.Generator(2, "poisson_generator", **options))
+    assert np.flatnonzero(counts.any((1, 2))).tolist() == list(range(10, 20))
+    assert not counts[..., 0].any()
+    assert set(np.unique(counts % 1)) == {0.0, 0.5}
+    assert not made(sl.Generator(2, "poisson_generator", **options | {"start_time": 50.0, "end_time": None})).any()
+    for source, message in ((-1.0, "a rate of at least 0"), (1e12, "run in shorter parts")):
+        with pytest.raises((DataError, ParameterError), match=message):
+            made(sl.Generator(2, "poisson_generator", **options | {"source": source}))
+
+
+def test_a_rate_above_a_spike_a_step_is_told_once(caplog):
+    for options, told in (({"source": 10.0}, 0), ({"source": 10.5}, 1), ({"source": 90.0, "several": True}, 0)):
+        caplog.clear()
+        generator = sl.Generator(2, "poisson_generator", **options)
+        for _ in range(2):
+            made(generator)
+        assert len([r for r in caplog.records if "several=True counts them" in r.getMessage()]) == told
 
 
 def test_noise_begins_and_ends_at_its_times():

@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from ..errors import ParameterError
 from ..registry import Registry
 from ..spikes import Spikes, poisson, steps_between
+from ..spikes.validate import check_each
 from ..units import check_dt
+
+_MOST_SPIKES = 2**31
 
 
 @dataclass(frozen=True)
@@ -30,18 +33,43 @@ class Generation:
 
 def poisson_generator(
     source: NDArray[Any], n_steps: int, dt: float, generator: np.random.Generator, batch: int, first: int, *,
-    unit_conversion: float | None = None, weight: float = 1.0, start_time: float = 0.0, end_time: float | None = None,
+    unit_conversion: float | None = None, weight: float = 1.0, several: bool = False, start_time: float = 0.0,
+    end_time: float | None = None,
 ) -> Spikes:  # fmt: skip
     """Spikes of size `weight`, each step independently with probability rate * dt, or rate * unit_conversion if given.
 
     The rates are per ms. SPAIC's unit_conversion, a probability a step, is 0.1 whatever dt; that is dt at its 0.1 ms.
+    A rate of more than one spike a step fires in every step, and near that the train is too regular; several=True draws
+    how many spikes a step holds, of a Poisson process of that rate: one of so many times the size.
     """
     rates = np.broadcast_to(source[0], (batch, *source.shape[2:]))
     scale = 1.0 if unit_conversion is None else unit_conversion / check_dt(dt)
+    if several:
+        window = steps_between("poisson_generator", start_time, end_time, n_steps, dt, first)
+        return _of_process(rates * scale * dt, n_steps, dt, generator, window, weight)
     spikes = poisson(
         rates, n_steps, dt, generator, first, unit_conversion=scale, start_time=start_time, end_time=end_time
     )
     return spikes if weight == 1.0 else replace(spikes, value=np.full(spikes.n_spikes, weight, np.float32))
+
+
+def _of_process(
+    means: NDArray[Any], n_steps: int, dt: float, generator: np.random.Generator, window: tuple[int, int], weight: float
+) -> Spikes:
+    """Poisson processes (B, *shape) of so many spikes a step in the mean, in the steps from window[0] to window[1]."""
+    begin, stop = window
+    check_each(means, means >= 0, "poisson_generator.source", "a rate of at least 0")
+    if (most := float(means.sum()) * (stop - begin)) > _MOST_SPIKES:
+        raise ParameterError(f"poisson_generator: {most:.3g} spikes are more than {_MOST_SPIKES}; run in shorter parts")
+    counts = generator.poisson(means * (stop - begin)).ravel()
+    where = np.repeat(np.arange(len(counts)), counts)
+    samples, ids = np.divmod(where, means[0].size)
+    step = generator.integers(begin, max(stop, begin + 1), len(where))
+    spikes = Spikes.from_steps(
+        step, ids, means.shape[1:], n_steps, dt, samples=samples, n_samples=len(means), collisions="sum"
+    )
+    held = np.ones(spikes.n_spikes, np.float32) if spikes.value is None else spikes.value
+    return replace(spikes, value=np.asarray(held * weight, np.float32))
 
 
 def cc_generator(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from .generations import GENERATORS
 from .group import NeuronGroup, population_shape
 from .links import Ends, Gradients, Link, Signal, SpikeRows, Wanted
 from .parameters import ParameterSpec, check_finite, numbers
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,6 +96,7 @@ class Generator(Component):
             raise ParameterError(f"{owner}: without dec_target it gives out 'spikes', got {coding_var_name!r}")
         self.target, self._port = target, None if target is None else coding_var_name
         self._wire: Connection | None = None
+        self._told = False
         super().__init__(name)
         self.check_fit()
 
@@ -138,10 +142,24 @@ class Generator(Component):
     def generate(self, n_steps: int, dt: float, generator: np.random.Generator, batch: int, first: int = 0) -> Any:
         """The signal of n steps from step `first` on for `batch` samples: Spikes, or values (T or 1, batch, *shape)."""
         signal = GENERATORS[self.coding_method].signal
+        self._tell_saturation(dt)
         try:
             return signal(self._spread(), n_steps, dt, generator, batch, first, **self.options)
         except (DataError, ParameterError, ShapeError) as error:
             raise type(error)(f"generator {self.name!r}: {error}") from error
+
+    def _tell_saturation(self, dt: float) -> None:
+        """Logs once that some rates are above a spike a step."""
+        if self._told or self.coding_method != "poisson_generator" or self.options.get("several"):
+            return
+        unit = self.options.get("unit_conversion")
+        most = float(self._spread().max(initial=0)) * (dt if unit is None else unit)
+        if most > 1:
+            self._told = True
+            _log.warning(
+                "generator %r: a rate of %.4g spikes a step fires in every step; several=True counts them",
+                self.name, most,
+            )  # fmt: skip
 
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"_wire": None}
