@@ -190,6 +190,11 @@ class TestTheDoor:
             ({"loss": 3}, ParameterError, "loss must be a name or a function of answer and labels, got 3"),
             ({"loss": lambda a, y: a}, ShapeError, r"a tensor of one number, got shape \(4, 2\)"),
             ({"loss": lambda a, y: a.sum().detach()}, StateError, "the loss depends on nothing that learner 'learner'"),
+            (
+                {"validation": torch.utils.data.DataLoader([1])},
+                ParameterError,
+                r"wrap it: Dataloader\(validation\.dataset",
+            ),
             ({"validation": [1, 2]}, ParameterError, "fit: validation must be a Dataloader, got list; wrap it"),
             ({"checkpoint_seconds": -1}, ParameterError, "fit.checkpoint_seconds must be a time in s, zero or more"),
             ({"checkpoint_seconds": float("nan")}, ParameterError, "fit.checkpoint_seconds must be a time in s"),

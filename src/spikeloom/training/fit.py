@@ -306,7 +306,8 @@ def _checked(network: Network, data: Any, validation: Any, **counts: int | None)
     for name, loader in (("data", data), ("validation", validation)):
         if not isinstance(loader, Dataloader) and (name == "data" or loader is not None):
             kind = type(loader).__name__
-            raise ParameterError(f"fit: {name} must be a Dataloader, got {kind}; wrap it: Dataloader({name}, 64)")
+            whole = f"{name}.dataset" if hasattr(loader, "dataset") else name  # a loader of torch
+            raise ParameterError(f"fit: {name} must be a Dataloader, got {kind}; wrap it: Dataloader({whole}, 64)")
         if loader is not None and len(loader) == 0:
             raise DataError(f"fit: {name} gives no batches; it holds fewer samples than one batch")
     for name, value in counts.items():

@@ -41,7 +41,10 @@ _MOST_DESCRIPTION = 1 << 28
 def write_csv(content: Content, path: Path, progress: Progress) -> list[str]:
     """Writes spikes, or potentials, line by line."""
     if content.trains and content.signals:
-        raise UnsupportedError("a CSV file holds spikes or potentials; give kinds=['spikes'] or kinds=['membrane']")
+        raise UnsupportedError(
+            "a CSV file holds spikes or potentials; ask for one of them with kinds=['spikes'] or kinds=['membrane'], on"
+            " the command line with --kinds"
+        )
     graded = any(train.values for train in content.trains)
     columns = _SIGNALS if content.signals else (*_SPIKES, "value") if graded else _SPIKES
     rows = _signal_rows(content, progress) if content.signals else _spike_rows(content, graded, progress)
