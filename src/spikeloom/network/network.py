@@ -68,7 +68,7 @@ class Network(Assembly):
         self._generator: np.random.Generator | None = None
 
     def __setattr__(self, name: str, value: object) -> None:
-        if type(self) is Network and name in SETTERS:
+        if type(self) is Network and name in SETTERS and not isinstance(value, Component):
             raise ParameterError(f"network.{name} is not set by assignment; call net.{SETTERS[name]}")
         super().__setattr__(name, value)
 
