@@ -46,7 +46,6 @@ class Transmission:
         words = np.random.SeedSequence([call.seed, zlib.crc32(connection.path.encode())]).generate_state(1, np.uint64)
         self.generator = torch.Generator(device).manual_seed(int(words[0]) >> 1)
         self._states: dict[tuple[str, int], States] = {}
-        self._passed = 0
 
     def current(self, signal: Signal, *, stepped: bool = False) -> Tensor:
         """The current (T + spread, B, *post) that a signal (T, B, *pre) causes from its first step on.
@@ -58,9 +57,9 @@ class Transmission:
         if isinstance(signal, Tensor) and not stepped:
             signal = signal.expand(self.call.n_steps, *signal.shape[1:])
         if synapses.before:
-            signal = self._through("before", synapses.before, self._first(signal), window)
+            signal = self._through("before", synapses.before, *self._entered(signal), window)
         current = self._delayed(signal) if "delay" in self.weights else self._product(signal)
-        return self._through("after", synapses.after, current, window)
+        return self._through("after", synapses.after, current, 0, window)
 
     def gap(self, pre: Tensor, post: Tensor, back: bool) -> Tensor:
         """The current (B, *shape) into the post population, w (v_pre - v_post); back: into the pre one."""
@@ -76,21 +75,18 @@ class Transmission:
         path, each = self.connection.path, self._states.items()
         return {("under way", path, side, k, j): part for (side, k), state in each for j, part in enumerate(state)}
 
-    def _first(self, signal: Signal) -> Tensor:
-        """A signal as values, and where it comes as events behind the first stage if that has a link for them."""
+    def _entered(self, signal: Signal) -> tuple[Tensor, int]:
+        """A signal as values, and how many stages it has passed: events pass the first by its link, if it has one."""
         if not isinstance(signal, SpikeRows):
-            return signal
+            return signal, 0
         stage = self.connection.synapses.before[0]
         if (link := stage.link()) is None:
-            return signal.dense()
-        self._passed = 1
+            return signal.dense(), 0
         ends = Ends(signal.shape, stage.shape(self.connection.path, signal.shape))
-        return product(Term(link, ends, signal, {}), self._stands_in)
+        return product(Term(link, ends, signal, {}), self._stands_in), 1
 
-    def _through(self, side: str, stages: tuple[Stage, ...], x: Tensor, window: Window) -> Tensor:
-        for k, stage in enumerate(stages):
-            if side == "before" and k < self._passed:
-                continue
+    def _through(self, side: str, stages: tuple[Stage, ...], x: Tensor, passed: int, window: Window) -> Tensor:
+        for k, stage in enumerate(stages[passed:], passed):
             state = self._states.get((side, k)) or self._state(side, k, stage, x[0])
             x, self._states[side, k] = stage.apply(x, state, self.weights, window)
         return x
