@@ -24,6 +24,7 @@ template <int64_t polarity> struct Pixels {
     if (column >= width || row >= height) return -1;
     return (polarity == separate ? (p[e] > 0) * width * height : 0) + row * width + column;  // no branch: it is a coin
   }
+  static constexpr bool has_sign = polarity == with_sign;
   int sign(int64_t e) const { return polarity == with_sign ? 2 * (p[e] > 0) - 1 : 1; }
 };
 
@@ -43,6 +44,18 @@ SPIKELOOM_INLINE uint64_t since(int64_t now, int64_t then) { return uint64_t(now
 SPIKELOOM_INLINE int64_t window_begin(const int64_t* begin, int64_t w) { return std::max<int64_t>(begin[w], 0); }
 SPIKELOOM_INLINE int64_t window_end(const int64_t* end, int64_t w, int64_t n) { return std::min(end[w], n); }
 
+// The places of `size` events, found in vectors; the first event that has none, or -1.
+template <class Source> int64_t places(const Source& in, int64_t begin, int64_t size, int64_t* place) {
+  int64_t least = 0;
+  for (int64_t i = 0; i < size; i++) {
+    place[i] = in.at(begin + i);
+    least = std::min(least, place[i]);
+  }
+  for (int64_t i = 0; i < size && least < 0; i++)
+    if (place[i] < 0) return begin + i;
+  return -1;
+}
+
 // Calls f with each event from begin to end and what a target larger than the cache has at its place. The places of
 // some events are found at once, in vectors, and asked for before the first is used. The first event that has no place,
 // or -1.
@@ -52,13 +65,8 @@ int64_t for_each(const Source& in, int64_t begin, int64_t end, Target* target, F
   int64_t place[block];
   for (; begin < end; begin += block) {
     const int64_t size = std::min(end - begin, block);
-    int64_t least = 0;
-    for (int64_t i = 0; i < size; i++) {
-      place[i] = in.at(begin + i);
-      least = std::min(least, place[i]);
-    }
-    for (int64_t i = 0; i < size && least < 0; i++)
-      if (place[i] < 0) return begin + i;
+    const int64_t bad = places(in, begin, size, place);
+    if (bad >= 0) return bad;
     for (int64_t i = 0; i < size; i++) __builtin_prefetch(target + place[i], 1);
     for (int64_t i = 0; i < size; i++) f(begin + i, target[place[i]]);
   }
@@ -90,16 +98,23 @@ template <class Count> SPIKELOOM_INLINE void counts_of_bytes(int8_t* bytes, int6
 template <class Count, class Source>
 int64_t count_in_bytes(const Source& in, int64_t begin, int64_t end, int8_t* bytes, bool past, Count* frame) {
   constexpr int8_t full = 127;
+  constexpr int64_t block = 256;
+  int64_t place[block];
   bool spilled = false;
-  for (int64_t e = begin; e < end; e++) {
-    const int64_t at = in.at(e);
-    if (at < 0) return e;
-    bytes[at] = int8_t(bytes[at] + in.sign(e));
-    if (bytes[at] == full || bytes[at] == -full) {
-      if (!spilled) memset(frame, 0, size_t(in.size()) * sizeof *frame);
-      add_to(frame[at], bytes[at]);
-      bytes[at] = 0;
-      spilled = true;
+  for (; begin < end; begin += block) {
+    const int64_t size = std::min(end - begin, block);
+    const int64_t bad = places(in, begin, size, place);
+    if (bad >= 0) return bad;
+    for (int64_t i = 0; i < size; i++) {
+      const int64_t at = place[i];
+      const int8_t now = int8_t(bytes[at] + in.sign(begin + i));
+      bytes[at] = now;
+      if (__builtin_expect(now == full || (in.has_sign && now == -full), 0)) {
+        if (!spilled) memset(frame, 0, size_t(in.size()) * sizeof *frame);
+        add_to(frame[at], now);
+        bytes[at] = 0;
+        spilled = true;
+      }
     }
   }
   if (spilled)
