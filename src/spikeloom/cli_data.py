@@ -190,6 +190,8 @@ def _is_name(source: str, root: Path | None, part: str | None) -> bool:
         return True
     if Path(source).exists() or Path(source).suffix or len(Path(source).parts) > 1:
         return False
+    if source == "-":
+        raise StorageError("-: what comes through a pipe is not read; write it to a file first")
     raise StorageError(
         f"{source}: there is no such file or folder, and no data set of that name{did_you_mean(source, DATASETS)} "
         f"Known: {', '.join(DATASETS)}"
@@ -219,7 +221,7 @@ def _check_new(target: Path, force: bool, source: Path | None = None) -> None:
     """StorageError for a file that is there, ParameterError for the source itself."""
     if source is not None and target.exists() and source.exists() and target.samefile(source):
         raise ParameterError(f"{target} is the file that is read; give another name")
-    if target.exists() and not force:
+    if (target.exists() or target.is_symlink()) and not force:  # a link to nothing is there too
         raise StorageError(f"{target} is there already; give another name, or --force to write over it")
 
 

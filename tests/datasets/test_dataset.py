@@ -45,6 +45,13 @@ def test_a_huge_label_takes_no_memory_for_its_classes():
     assert ArrayDataset(np.zeros((1, 1)), [10**12]).n_classes == 10**12 + 1
 
 
+def test_a_slice_names_select():
+    dataset = ArrayDataset(np.zeros((4, 2)), [0, 1, 0, 1])
+    for whole in (dataset, dataset.select([0, 1, 2])):
+        with pytest.raises(ParameterError, match="select takes several samples"):
+            whole[1:3]
+
+
 def test_selected_samples_stand_in_the_order_asked_for_and_keep_the_classes():
     dataset = ArrayDataset(np.arange(5)[:, None], np.arange(5), name="five", classes=list("abcde"), verified=True)
     part = dataset.select([3, 1, -1])

@@ -113,6 +113,19 @@ def test_convert_writes_every_format_and_the_events_come_back(name, command, tmp
     assert FORMATS[name]().writable
 
 
+def test_a_link_to_nothing_is_there_and_stays(command, tmp_path):
+    write_events("source.es", EVENTS)
+    (tmp_path / "link.npz").symlink_to("nothing.npz")
+    code, _, err = command("convert", "source.es", "link.npz")
+    assert (code, "link.npz is there already" in err, (tmp_path / "link.npz").is_symlink()) == (1, True, True)
+
+
+@pytest.mark.parametrize("pipe", ["-", os.devnull])
+def test_what_is_no_file_is_to_be_written_to_one_first(pipe, command):
+    code, _, err = command("info", pipe)
+    assert (code, "to a file first" in err) == (1, True)
+
+
 def test_convert_takes_the_sensor_and_the_formats_as_they_are_given(command):
     write_events("source.es", EVENTS)
     assert command("convert", "source.es", "target.npz", "--from", "ES", "--sensor", "64x48")[0] == 0

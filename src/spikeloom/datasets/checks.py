@@ -42,6 +42,7 @@ def positions(indices: ArrayLike, count: int, owner: str) -> NDArray[np.int64]:
         return np.flatnonzero(array)
     if array.dtype.kind not in "iu" or array.ndim != 1:
         got = f"{array.dtype} of shape {array.shape}"
+        got += "; select takes several samples" if array.dtype.kind == "O" else ""  # dataset[1:3]
         raise ParameterError(f"{owner}: indices must be a list of integers or a mask of {count} booleans, got {got}")
     outside = np.flatnonzero((array < -count) | (array >= count))
     if outside.size:

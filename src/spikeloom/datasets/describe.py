@@ -97,19 +97,18 @@ def kind_of(path: str | os.PathLike[str]) -> str:
     head = b""
     if not place.is_dir():
         if not place.is_file():
-            raise StorageError(
-                f"{place}: expected a file or a folder, found {'no file' if place.exists() else 'nothing'}"
-            )
+            found = "neither: write what it gives to a file first" if place.exists() else "nothing"
+            raise StorageError(f"{place}: expected a file or a folder, found {found}")
         try:
             with place.open("rb") as file:
                 head = file.read(HEAD)
         except OSError as error:
             raise StorageError(f"cannot read {place}: {error.strerror or error}") from error
-    found = next((name for name in KINDS if KINDS[name].recognises(place, head)), None)
-    if found is None:
+    kind = next((name for name in KINDS if KINDS[name].recognises(place, head)), None)
+    if kind is None:
         got = f"the bytes {head[:16].hex(' ')}" if head else "an empty folder" if place.is_dir() else "an empty file"
         raise DataError(f"{place}: expected one of: {', '.join(KINDS)}; got {got}")
-    return found
+    return kind
 
 
 def describe(path: str | os.PathLike[str], progress: Progress = quiet) -> Description:
