@@ -295,3 +295,11 @@ def test_without_a_compiler_files_are_the_same(form, tmp_path, monkeypatch):
     with EventFile(tmp_path / "numpy", block_bytes=512) as file:
         assert Events.concatenate(list(file)).equals(EVENTS[:2000])
         assert file.read(5, 6).equals(EVENTS.between(5, 6))
+
+
+def test_an_array_of_numpy_names_the_way_to_events(tmp_path):
+    array = np.array([(1, 2, 3, 1)], [("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "i1")])
+    np.save(tmp_path / "events.npy", array)
+    with pytest.raises(DataError, match=r"give np\.load\(path\) to Events\.from_structured"):
+        read_events(tmp_path / "events.npy")
+    assert len(Events.from_structured(np.load(tmp_path / "events.npy"))) == 1

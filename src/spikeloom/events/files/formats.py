@@ -40,8 +40,8 @@ def recognised(path: Path, name: str | Format | None = None) -> Format:
         return found[0]
     names = ", ".join(entry.name for entry in found) if found else ", ".join(FORMATS)
     got = f"one that may be each of {names}" if found else f"the bytes {head[:16].hex(' ') or 'of an empty file'}"
-    raise DataError(f"{path}, byte 0: expected a file of one of these formats: {', '.join(FORMATS)}; got {got}; "
-                    "give format=")  # fmt: skip
+    way = "give np.load(path) to Events.from_structured" if head.startswith(b"\x93NUMPY") else "give format="
+    raise DataError(f"{path}, byte 0: expected a file of one of these formats: {', '.join(FORMATS)}; got {got}; {way}")
 
 
 def for_writing(path: Path, name: str | Format | None = None) -> Format:
