@@ -38,6 +38,7 @@ SETTERS: Mapping[str, str] = {
     "threads": "set_backend(TorchBackend(threads=...))",
 }
 """What a network has a method for: setting an attribute of the name would do nothing."""
+
 ABSENT: Mapping[str, Mapping[str, Absent]] = {
     "name": {
         "synapse": Absent(_MODULE + "; synapses are Connection(..., syn_type=[...])"),

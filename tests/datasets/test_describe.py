@@ -122,6 +122,7 @@ EVENT_LINES = {
     "not a number": ("t,x,y,p\n10,1,2,1\n20,nan,2,1\n30,1,2,1\n", "byte 17: .* got '20,nan,2,1'"),
     "a polarity of 2": ("# t, x, y, p\n10,3,2,2\n", "byte 13: .* got '10,3,2,2'"),
     "seconds": ("t,x,y,p\n0.5,1,2,1\n", r"byte 8: .*times in ms or s are read with format=CSV\(time_unit="),
+    "a mark": ("\ufefft,x,y,p\n10,1,2,nan\n", "byte 11: .* got '10,1,2,nan'"),
     "no names": ("10 1 2 1\n20 1 two 1\n", "byte 9: .* got '20 1 two 1'"),
 }
 

@@ -36,6 +36,16 @@ def test_a_product_with_few_values_is_that_of_the_matrix(monkeypatch, density, b
     np.testing.assert_allclose(found, values @ matrix.T, rtol=0, atol=1e-12)
 
 
+def test_a_product_with_few_values_has_the_derivative_of_the_matrix():
+    weights, matrix = synapses()
+    signal = torch.zeros(1, 1, N_PRE, dtype=torch.float64)
+    signal[..., 7] = 2.0
+    signal.requires_grad_()
+    found, _ = Sparse().product(signal, weights, Ends((N_PRE,), (N_POST,)))
+    (grad,) = torch.autograd.grad(found.sum(), signal)
+    np.testing.assert_allclose(grad[0, 0], matrix.sum(0), rtol=0, atol=1e-12)
+
+
 def test_a_link_that_gets_other_synapses_goes_by_them():
     link, ends, signal = Sparse(), Ends((N_PRE,), (N_POST,)), torch.zeros(1, 1, N_PRE, dtype=torch.float64)
     signal[..., [3, 20, 41]] = 1.0

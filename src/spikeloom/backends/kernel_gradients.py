@@ -79,7 +79,7 @@ def _add_by_link(feed: Feed, post: KernelLayer, needs: frozenset[Key], found: Fo
     if feed.origin is not None:
         return made.signal
     if made.signal is not None:
-        found[signal] = found[signal] + made.signal if signal in found else _own(made.signal)
+        found[signal] = (found[signal] + made.signal).contiguous() if signal in found else _own(made.signal)
     return None
 
 

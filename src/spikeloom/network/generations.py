@@ -20,7 +20,8 @@ from ..spikes import Spikes, poisson, steps_between
 from ..spikes.validate import check_each
 from ..units import check_dt
 
-_MOST_SPIKES = 2**31
+_MOST_SPIKES = 2**27
+"""How many spikes of a process are drawn at a time: 1 GiB of numbers."""
 
 
 @dataclass(frozen=True)

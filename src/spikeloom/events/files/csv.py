@@ -84,7 +84,8 @@ class CSV(Codec):
             header = self.header(head, size)
         except DataError:
             return False
-        named = (_split(line.lstrip(b"# ").decode("latin-1"), None) for line in head[: header.length].splitlines())
+        first = head[: header.length].removeprefix(_MARK).decode("latin-1").splitlines()
+        named = (_split(line.lstrip("# "), self.delimiter) for line in first)
         if any(len(fields(parts)) == len(NAMES) for parts in named):
             return True
         data = np.frombuffer(head[header.length :].split(b"\n")[0], np.uint8)

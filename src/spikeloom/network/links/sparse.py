@@ -190,7 +190,8 @@ def _current(link: Link, signal: Signal, weights: Mapping[str, Tensor], n_post: 
             current.index_add_(0, row * n_post + post[synapse], given)
         return current.view(signal.n_samples, signal.n_steps, n_post).transpose(0, 1)
     rows = flat(signal)
-    if len(sent := rows.nonzero()) <= _FEW * rows.numel():
+    derived = rows.requires_grad and torch.is_grad_enabled()  # what is zero has a derivative, too
+    if not derived and len(sent := rows.nonzero()) <= _FEW * rows.numel():
         return _current_of(link, sent, rows, weights, n_post).view(*signal.shape[:2], n_post)
     turned = rows.t()
     current = turned.new_zeros(n_post, turned.shape[1])

@@ -160,7 +160,7 @@ SPIKELOOM_EXPORT void decimate(SPIKELOOM_STREAM, int64_t every, uint32_t* seen) 
 // The events of pixels whose bit in `table`, of height x width bits, is 1: that of pixel 0 is the lowest.
 SPIKELOOM_EXPORT void select_pixels(SPIKELOOM_STREAM, const uint32_t* table) {
   const spikeloom::Stream in SPIKELOOM_IN;
-  const spikeloom::Pixels pixels(in, table);
+  const spikeloom::PixelSet pixels(in, table);
   spikeloom::filter_blocks(in, SPIKELOOM_OUT, [&](int64_t begin, int64_t size, uint8_t* keep) {
     pixels.look_up(in, begin, size, keep);
   }, result);

@@ -13,9 +13,9 @@ SPIKELOOM_INLINE void pixels_of(const Stream& in, int64_t begin, int64_t size, u
 
 // The pixels whose bit in a table of height x width bits is 1. Where few are not, most events are told by their row and
 // column alone: those of rows and columns without such a pixel stay, by two look-ups in registers.
-class Pixels {
+class PixelSet {
  public:
-  Pixels(const Stream& in, const uint32_t* table) : table_(table) {
+  PixelSet(const Stream& in, const uint32_t* table) : table_(table) {
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__)
     rows_.fit(in.height);
     columns_.fit(in.width);
